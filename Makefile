@@ -1,0 +1,30 @@
+# make setup   a virtual environment with everything, in minutes
+# make demo    learns to detect and segment shapes, and shows it (TASK=det)
+# make test    the test suite
+# make lint    ruff
+#
+# VENV= names another folder for the environment, PYTHON= another interpreter.
+
+VENV ?= .venv
+PYTHON ?= python3
+TASK ?= det
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test lint
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile
+
+setup:
+	@PYTHON="$(PYTHON)" bash tools/setup_venv.sh "$(abspath $(VENV))"
+
+demo: setup
+	@"$(abspath $(VENV))/bin/python" tools/demo.py --task $(TASK)
+
+test: setup
+	@"$(abspath $(VENV))/bin/python" -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	@"$(abspath $(VENV))/bin/ruff" check .
+	@"$(abspath $(VENV))/bin/ruff" format --check .

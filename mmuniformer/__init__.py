@@ -1,0 +1,30 @@
+"""UniFormer for OpenMMLab: one backbone for images and video.
+
+Importing the package applies the workarounds of :mod:`mmuniformer.compat`
+that this environment needs and registers every module under the scope
+``mmuniformer``, so that a config may write ``type='mmuniformer.UniFormer'``.
+"""
+
+from mmuniformer import compat
+from mmuniformer.version import __version__
+
+compat.apply()
+
+try:
+    from mmuniformer import models
+    from mmuniformer.models import UniFormer
+except Exception as error:
+    # `python -m mmuniformer.doctor` has to start where torch or mmengine is
+    # missing or broken; every other use is told what is wrong.
+    _cause = error
+
+    def __getattr__(name: str):
+        if name.startswith('__'):
+            raise AttributeError(name)
+        raise ImportError(
+            f'mmuniformer.{name} is not available: {_cause}. Run '
+            '`python -m mmuniformer.doctor` to see what is missing.'
+        ) from _cause
+
+
+__all__ = ['UniFormer', '__version__', 'models']

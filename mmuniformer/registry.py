@@ -1,0 +1,40 @@
+"""Registries of the scope ``mmuniformer``, children of mmengine's roots.
+
+A prefixed type (``type='mmuniformer.UniFormer'``) is enough for mmengine to
+import this module and then the ``locations`` of the registry, whatever the
+``default_scope`` of the config is. mmaction2 and mmpose register a class of
+the same name in scopes of their own; the prefix keeps them apart.
+"""
+
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import Registry
+
+SCOPE = 'mmuniformer'
+
+MODELS = Registry(
+    'model',
+    parent=MMENGINE_MODELS,
+    scope=SCOPE,
+    locations=['mmuniformer.models'],
+)
+DATASETS = Registry(
+    'dataset',
+    parent=MMENGINE_DATASETS,
+    scope=SCOPE,
+    locations=['mmuniformer.datasets'],
+)
+TRANSFORMS = Registry(
+    'transform',
+    parent=MMENGINE_TRANSFORMS,
+    scope=SCOPE,
+    locations=['mmuniformer.datasets'],
+)
+HOOKS = Registry(
+    'hook',
+    parent=MMENGINE_HOOKS,
+    scope=SCOPE,
+    locations=['mmuniformer.engine'],
+)

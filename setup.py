@@ -1,0 +1,84 @@
+"""Build script: package data, extras and the files that `mim` looks for."""
+
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+MIM_ITEMS = ('configs', 'tools', 'model-index.yml')
+
+
+class BuildWithMim(build_py):
+    """Puts configs, tools and the model index into ``mmuniformer/.mim``.
+
+    A wheel gets copies. An editable install (``pip install -e .``, where pip
+    calls ``editable_wheel``, not ``develop``) gets links, so that an edited
+    config is the one that `mim` finds.
+    """
+
+    def run(self):
+        super().run()
+        editable = getattr(self, 'editable_mode', False)
+        base = ROOT if editable else Path(self.build_lib)
+        mim = base / 'mmuniformer' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)
+        mim.mkdir(parents=True)
+        for item in MIM_ITEMS:
+            source, target = ROOT / item, mim / item
+            if editable:
+                target.symlink_to(Path('..', '..', item))
+            elif source.is_dir():
+                ignore = shutil.ignore_patterns('__pycache__')
+                shutil.copytree(source, target, ignore=ignore)
+            else:
+                shutil.copy2(source, target)
+
+
+def requirements(name):
+    """Requirement lines of ``requirements/<name>.txt``."""
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+    lines = (line.split('#')[0].strip() for line in lines)
+    return [line for line in lines if line and not line.startswith('-')]
+
+
+# mmcv is in no list: mmcv and mmcv-lite share one import name, and pip would
+# write the one over the other. torchvision is in none either: its newest
+# release would replace the torch that is there. The doctor says what to type.
+EXTRAS = {
+    'det': ['mmdet>=3.3'],
+    'seg': ['mmsegmentation>=1.2.2', 'ftfy', 'regex'],
+    # mmpose itself requires chumpy, which cannot be built: it comes with
+    # `pip install --no-deps mmpose`.
+    'pose': ['json-tricks', 'munkres', 'scipy', 'xtcocotools'],
+    'video': ['mmaction2>=1.2'],
+    'cls': ['mmpretrain>=1.2'],
+}
+EXTRAS['all'] = sorted({item for extra in EXTRAS.values() for item in extra})
+EXTRAS['tests'] = requirements('tests')
+
+version = {}
+exec((ROOT / 'mmuniformer' / 'version.py').read_text(), version)
+
+setup(
+    name='mmuniformer',
+    version=version['__version__'],
+    description='UniFormer for mmdet, mmseg, mmpose, mmaction2, mmpretrain',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmuniformer', 'mmuniformer.*']),
+    include_package_data=False,
+    install_requires=[
+        'torch>=2.1',
+        'mmengine>=0.10.4',
+        'numpy',
+        'rich',
+        'safetensors',
+        'setuptools<81',
+    ],
+    extras_require=EXTRAS,
+    cmdclass={'build_py': BuildWithMim},
+)
