@@ -1,0 +1,71 @@
+"""``mmcv._ext`` on torchvision's kernels, where mmcv has no compiled one.
+
+Defect: there is no mmcv wheel for torch 2.5 and later, and ``mmcv-lite`` has
+no compiled extension, so that every ``import mmcv.ops`` (all of mmdet, most of
+mmseg, mmpose and mmaction2) dies with ``No module named 'mmcv._ext'``.
+Applies to: mmcv-lite 2.x, or mmcv 2.x built with ``MMCV_WITH_OPS=0``.
+Upstream: https://github.com/open-mmlab/mmcv/issues/3319
+Gone when: the import system finds a compiled ``mmcv._ext``; ours is asked
+last, so a compiled one always wins.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, spec_from_file_location
+from pathlib import Path
+
+from mmuniformer.compat.status import Status
+from mmuniformer.compat.versions import distribution, installed
+
+NAME = 'mmcv._ext'
+_OPS = Path(__file__).with_name('mmcv_ops.py')
+_REMEDY = 'pip uninstall -y mmcv && pip install --no-deps mmcv-lite'
+
+
+class ExtensionFinder:
+    """Finds ``mmcv._ext`` in ``mmcv_ops.py``; nothing else."""
+
+    @staticmethod
+    def find_spec(fullname, path=None, target=None) -> ModuleSpec | None:
+        if fullname != NAME:
+            return None
+        return spec_from_file_location(NAME, _OPS)
+
+
+def apply() -> None:
+    if ExtensionFinder not in sys.meta_path:
+        sys.meta_path.append(ExtensionFinder)
+
+
+def status() -> Status:
+    name = 'compiled ops of mmcv'
+    if not installed('mmcv'):
+        return Status(
+            name,
+            'missing',
+            'mmcv is not installed',
+            'pip install --no-deps mmcv-lite',
+        )
+    spec = find_spec(NAME)
+    ours = spec is not None and spec.origin == str(_OPS)
+    try:
+        importlib.import_module(NAME)
+    # A binary built for another torch may raise anything.
+    except Exception as error:
+        return Status(
+            name,
+            'broken',
+            f'mmcv._ext does not load: {str(error).splitlines()[0]}',
+            # Ours can only fail with torchvision, which has its own line.
+            '' if ours else _REMEDY,
+        )
+    if ours:
+        return Status(
+            name,
+            'active',
+            f"{distribution('mmcv')} has none: torchvision's kernels are used",
+        )
+    return Status(name, 'not needed', 'mmcv has a compiled extension')
