@@ -1,0 +1,3 @@
+from mmuniformer.models.backbones.uniformer import UniFormer
+
+__all__ = ['UniFormer']

@@ -1,0 +1,227 @@
+"""Published architectures, and checks of the backbones' arguments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+NUM_STAGES = 4
+STAGE3_STYLES = ('global', 'window', 'hybrid')
+
+
+@dataclass(frozen=True)
+class Arch:
+    """What makes a UniFormer: the settings that its weights depend on.
+
+    Attributes:
+        depths: Number of blocks of each stage.
+        embed_dims: Number of channels of each stage.
+        head_dim: Channels of an attention head. It shows in no name and no
+            shape of a published file: a wrong one loads, and is wrong.
+        mlp_ratio: Width of the FFN's hidden layer, in channels.
+        conv_stem: Overlapping convolutions with BatchNorm in front of the
+            stages instead of patches with LayerNorm.
+        layer_scale_init_value: Initial value of Layer Scale; None for none.
+        layer_scale_stages: Stages that have it, where any has.
+    """
+
+    depths: tuple[int, ...]
+    embed_dims: tuple[int, ...]
+    head_dim: int = 64
+    mlp_ratio: float = 4.0
+    conv_stem: bool = False
+    layer_scale_init_value: float | None = None
+    layer_scale_stages: tuple[int, ...] = (2, 3)
+
+
+_small = Arch((3, 4, 8, 3), (64, 128, 320, 512))
+_small_plus = Arch((3, 5, 9, 3), (64, 128, 320, 512), conv_stem=True)
+_base = Arch((5, 8, 20, 7), (64, 128, 320, 512))
+
+# Paper, Table 1 and section 4.1. The models of 32 channels a head are those
+# that were trained with token labeling, and the first small_plus.
+IMAGE_ARCHS = {
+    'small': _small,
+    'small_dim32': replace(_small, head_dim=32),
+    'small_plus': replace(_small_plus, head_dim=32),
+    'small_plus_dim64': _small_plus,
+    'base': _base,
+    'base_dim32': replace(_base, head_dim=32),
+    'base_ls': replace(_base, layer_scale_init_value=1e-6),
+    'large': Arch(
+        (5, 10, 24, 7),
+        (128, 192, 448, 640),
+        layer_scale_init_value=1e-6,
+        layer_scale_stages=(0, 1, 2, 3),
+    ),
+}
+
+
+def require(condition: bool, argument: str, value: object, allowed: str):
+    """Raises a ValueError that names the argument and what is allowed."""
+    if not condition:
+        raise ValueError(f'{argument} must be {allowed}, but it is {value!r}')
+
+
+def resolve_arch(arch: str | dict, archs: dict[str, Arch]) -> Arch:
+    """Looks a name up, or checks the settings of a dict.
+
+    Args:
+        arch: A key of ``archs``, or a dict of the attributes of `Arch`.
+        archs: Published architectures by name.
+
+    Raises:
+        ValueError: If the name is unknown or a setting is missing, unknown
+            or out of range.
+    """
+    if isinstance(arch, str):
+        require(arch in archs, 'arch', arch, f'one of {sorted(archs)}')
+        return archs[arch]
+    require(isinstance(arch, dict), 'arch', arch, 'a name or a dict')
+    known = [field.name for field in fields(Arch)]
+    unknown = sorted(set(arch) - set(known))
+    require(not unknown, 'arch', unknown, f'a dict with keys of {known}')
+    for key in ('depths', 'embed_dims'):
+        require(key in arch, f'arch[{key!r}]', None, 'given')
+        value = arch[key]
+        require(
+            is_ints(value, low=1) and len(value) == NUM_STAGES,
+            f'arch[{key!r}]',
+            value,
+            f'{NUM_STAGES} positive integers',
+        )
+    arch = Arch(
+        **{k: tuple(v) if is_sequence(v) else v for k, v in arch.items()}
+    )
+    require(
+        is_ints([arch.head_dim], low=1),
+        "arch['head_dim']",
+        arch.head_dim,
+        'a positive integer',
+    )
+    require(
+        isinstance(arch.mlp_ratio, int | float) and arch.mlp_ratio > 0,
+        "arch['mlp_ratio']",
+        arch.mlp_ratio,
+        'a positive number',
+    )
+    require(
+        set(arch.layer_scale_stages) <= set(range(NUM_STAGES)),
+        "arch['layer_scale_stages']",
+        arch.layer_scale_stages,
+        f'stages from 0 to {NUM_STAGES - 1}',
+    )
+    return arch
+
+
+def check_stages(
+    arch: Arch,
+    stage_types: str,
+    out_indices: Sequence[int],
+    frozen_stages: int,
+) -> None:
+    """Checks the arguments that choose stages.
+
+    Raises:
+        ValueError: If one of them has a value that is not allowed.
+    """
+    require(
+        isinstance(stage_types, str)
+        and len(stage_types) == NUM_STAGES
+        and set(stage_types) <= set('LG'),
+        'stage_types',
+        stage_types,
+        f"{NUM_STAGES} letters of 'L' (local) and 'G' (global)",
+    )
+    for stage, kind in enumerate(stage_types):
+        dim = arch.embed_dims[stage]
+        require(
+            kind == 'L' or dim % arch.head_dim == 0,
+            f'head_dim of stage {stage + 1} with {dim} channels',
+            arch.head_dim,
+            'a divisor of them',
+        )
+    require(
+        is_ints(out_indices, low=0, high=NUM_STAGES - 1)
+        and len(out_indices) > 0
+        and len(set(out_indices)) == len(out_indices),
+        'out_indices',
+        out_indices,
+        f'different integers from 0 to {NUM_STAGES - 1}',
+    )
+    require(
+        is_ints([frozen_stages], low=-1, high=max(out_indices) + 1),
+        'frozen_stages',
+        frozen_stages,
+        f'an integer from -1 to {max(out_indices) + 1}, the number of stages',
+    )
+
+
+def check_rates(**rates: float) -> None:
+    """Checks dropout rates, given by their argument's name.
+
+    Raises:
+        ValueError: If a rate is not in [0, 1).
+    """
+    for name, rate in rates.items():
+        valid = isinstance(rate, int | float) and 0 <= rate < 1
+        require(valid, name, rate, 'a number in [0, 1)')
+
+
+def stage3_windows(
+    depth: int, stage3: str = 'global', window_size: int = 14
+) -> list[int | None]:
+    """Window size of each block of stage 3; None for global attention.
+
+    In the 'hybrid' style every fourth block is global (paper, section 4.3).
+
+    Raises:
+        ValueError: If the style is unknown or the size is not positive.
+    """
+    require(
+        stage3 in STAGE3_STYLES, 'stage3', stage3, f'one of {STAGE3_STYLES}'
+    )
+    require(
+        is_ints([window_size], low=1),
+        'window_size',
+        window_size,
+        'a positive integer',
+    )
+    is_global = {
+        'global': lambda block: True,
+        'window': lambda block: False,
+        'hybrid': lambda block: block % 4 == 3,
+    }[stage3]
+    return [None if is_global(i) else window_size for i in range(depth)]
+
+
+def checkpointed_blocks(
+    with_cp: bool | Sequence[int], depths: Sequence[int]
+) -> list[int]:
+    """Number of blocks of each stage whose activations are recomputed.
+
+    Raises:
+        ValueError: If ``with_cp`` is neither a bool nor a number a stage.
+    """
+    if isinstance(with_cp, bool):
+        return list(depths) if with_cp else [0] * len(depths)
+    require(
+        is_ints(with_cp, low=0) and len(with_cp) == NUM_STAGES,
+        'with_cp',
+        with_cp,
+        f'a bool, or {NUM_STAGES} numbers of blocks from 0',
+    )
+    return list(with_cp)
+
+
+def is_sequence(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def is_ints(value: object, low: int, high: int | None = None) -> bool:
+    """Whether a value is a sequence of integers within bounds."""
+    return is_sequence(value) and all(
+        isinstance(item, int)
+        and not isinstance(item, bool)
+        and low <= item
+        and (high is None or item <= high)
+        for item in value
+    )

@@ -1,0 +1,201 @@
+"""The UniFormer block (paper, section 3.1)."""
+
+import torch
+from torch import Tensor, nn
+
+from mmuniformer.models.layers.attention import SelfAttention
+from mmuniformer.models.layers.channels import (
+    BATCH_NORMS,
+    CONVS,
+    ChannelLayerNorm,
+    ChannelLinear,
+    drop_path,
+    scale_channels,
+)
+
+
+class UniFormerBlock(nn.Module):
+    """DPE, relation aggregation and FFN (paper, equations 1 to 3).
+
+    ::
+
+        x = x + DPE(x)
+        y = x + MHRA(Norm(x))
+        z = y + FFN(Norm(y))
+
+    A local block aggregates by a depthwise convolution between two pointwise
+    ones, after BatchNorm; a global block by self-attention, after LayerNorm.
+    Both read and write maps, and the names of their parameters are those of
+    the published files.
+
+    Args:
+        ndim: 2 for images, 3 for video.
+        dim: Number of channels C.
+        aggregator: 'local' or 'global'. The windows of a global block are an
+            argument of :meth:`forward`, as they add no parameter and may
+            differ between training and testing.
+        num_heads: Heads of a global block.
+        mlp_ratio: Width of the FFN's hidden layer, in C.
+        local_size: Side of a local block's neighbourhood, odd.
+        kv_stride: See :class:`SelfAttention`.
+        use_dpe: Whether the block has a position embedding.
+        drop: Dropout rate of the FFN and of the attention's output.
+        attn_drop: Dropout rate of the attention weights.
+        drop_path_rate: Probability of dropping each of the two residual
+            branches for a sample.
+        layer_scale_init_value: Initial value of the Layer Scale of the two
+            residual branches; None for no Layer Scale.
+    """
+
+    def __init__(
+        self,
+        ndim: int,
+        dim: int,
+        aggregator: str,
+        num_heads: int = 1,
+        mlp_ratio: float = 4.0,
+        local_size: int = 5,
+        kv_stride: int = 1,
+        use_dpe: bool = True,
+        drop: float = 0.0,
+        attn_drop: float = 0.0,
+        drop_path_rate: float = 0.0,
+        layer_scale_init_value: float | None = None,
+    ):
+        super().__init__()
+        self.drop_path_rate = drop_path_rate
+        self.is_local = aggregator == 'local'
+        self.gamma_1 = self.gamma_2 = None
+        if layer_scale_init_value is not None:
+            shape = (1, dim) + (1,) * ndim if self.is_local else (dim,)
+            gamma = torch.full(shape, float(layer_scale_init_value))
+            self.gamma_1 = nn.Parameter(gamma)
+            self.gamma_2 = nn.Parameter(gamma.clone())
+
+        conv = CONVS[ndim]
+        self.pos_embed = depthwise(ndim, dim, 3) if use_dpe else None
+        if self.is_local:
+            self.norm1 = BATCH_NORMS[ndim](dim)
+            self.conv1 = conv(dim, dim, 1)
+            self.conv2 = conv(dim, dim, 1)
+            self.attn = depthwise(ndim, dim, local_size)
+            self.norm2 = BATCH_NORMS[ndim](dim)
+        else:
+            self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
+            self.attn = SelfAttention(
+                dim, num_heads, kv_stride, attn_drop, drop
+            )
+            self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
+        hidden = int(dim * mlp_ratio)
+        self.mlp = FeedForward(ndim, dim, hidden, self.is_local, drop)
+
+    def forward(self, x: Tensor, window_size: int | None = None) -> Tensor:
+        """Maps (B, C, *spatial) to the same shape.
+
+        Args:
+            x: Input map.
+            window_size: Side of the attention windows of a global block,
+                None for attention over the whole map. A local block has no
+                use for it.
+        """
+        if self.pos_embed is not None:
+            x = x + self.pos_embed(x)
+        x = x + self._branch(self._aggregate(x, window_size), self.gamma_1)
+        return x + self._branch(self.mlp(self.norm2(x)), self.gamma_2)
+
+    def _aggregate(self, x: Tensor, window_size: int | None) -> Tensor:
+        x = self.norm1(x)
+        if self.is_local:
+            return self.conv2(self.attn(self.conv1(x)))
+        return self.attn(x, window_size)
+
+    def _branch(self, x: Tensor, gamma: Tensor | None) -> Tensor:
+        if gamma is not None:
+            x = scale_channels(x, gamma)
+        return drop_path(x, self.drop_path_rate, self.training)
+
+
+class FeedForward(nn.Module):
+    """Two pointwise layers around a GELU (paper, equation 3).
+
+    The weights are those of convolutions in local blocks and of linear
+    layers in global ones: the published files differ so.
+    """
+
+    def __init__(
+        self, ndim: int, dim: int, hidden: int, is_local: bool, drop: float
+    ):
+        super().__init__()
+        if is_local:
+            self.fc1 = CONVS[ndim](dim, hidden, 1)
+            self.fc2 = CONVS[ndim](hidden, dim, 1)
+        else:
+            self.fc1 = ChannelLinear(dim, hidden)
+            self.fc2 = ChannelLinear(hidden, dim)
+        self.act = nn.GELU()
+        self.drop = nn.Dropout(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.drop(self.act(self.fc1(x)))
+        return self.drop(self.fc2(x))
+
+
+class MobileNetBlock(nn.Module):
+    """Inverted residual without FFN: the local block of Table 15, row 2.
+
+    The position embedding stays; the expansion of 3 gives about the
+    parameters of a local UniFormer block (paper, section 6.7.1).
+
+    Args:
+        ndim: 2 for images, 3 for video.
+        dim: Number of channels C.
+        local_size: Side of the depthwise convolution, odd.
+        use_dpe: Whether the block has a position embedding.
+        drop_path_rate: Probability of dropping the residual branch.
+        expand_ratio: Width of the depthwise convolution, in C.
+    """
+
+    is_local = True
+
+    def __init__(
+        self,
+        ndim: int,
+        dim: int,
+        local_size: int = 5,
+        use_dpe: bool = True,
+        drop_path_rate: float = 0.0,
+        expand_ratio: int = 3,
+    ):
+        super().__init__()
+        self.drop_path_rate = drop_path_rate
+        hidden = dim * expand_ratio
+        conv, norm = CONVS[ndim], BATCH_NORMS[ndim]
+        self.pos_embed = depthwise(ndim, dim, 3) if use_dpe else None
+        self.layers = nn.Sequential(
+            conv(dim, hidden, 1, bias=False),
+            norm(hidden),
+            nn.GELU(),
+            depthwise(ndim, hidden, local_size, bias=False),
+            norm(hidden),
+            nn.GELU(),
+            conv(hidden, dim, 1, bias=False),
+            norm(dim),
+        )
+
+    def forward(self, x: Tensor, window_size: int | None = None) -> Tensor:
+        """Maps (B, C, *spatial) to the same shape; has no windows."""
+        if self.pos_embed is not None:
+            x = x + self.pos_embed(x)
+        return x + drop_path(
+            self.layers(x), self.drop_path_rate, self.training
+        )
+
+
+def depthwise(
+    ndim: int, dim: int, kernel_size: int, bias: bool = True
+) -> nn.Module:
+    """Depthwise convolution that keeps the size of the map."""
+    padding = kernel_size // 2
+    return CONVS[ndim](
+        dim, dim, kernel_size, padding=padding, groups=dim, bias=bias
+    )

@@ -1,0 +1,70 @@
+"""Layers over dimension 1 of a map, and the classes of each ``ndim``.
+
+Every layer of this package takes and returns maps ``(B, C, *spatial)``, with
+``spatial`` being ``(H, W)`` for images and ``(T, H, W)`` for video. In the
+channels-last memory format such a map and its tokens ``(B, *spatial, C)`` are
+the same memory, so the moves of dimension 1 below are views, not copies.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CONVS = {2: nn.Conv2d, 3: nn.Conv3d}
+BATCH_NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+class ChannelLinear(nn.Linear):
+    """``nn.Linear`` over the channels of a map.
+
+    A pointwise convolution in effect, with the two-dimensional weight that
+    the attention blocks of published files have.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """``nn.LayerNorm`` over the channels of a map, at each position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def scale_channels(x: Tensor, gamma: Tensor) -> Tensor:
+    """Multiplies channel ``c`` of a map by ``gamma[c]`` (Layer Scale).
+
+    Args:
+        x: Map of shape (B, C, *spatial).
+        gamma: C values in any shape. Published files hold (1, C, 1, 1) for
+            local blocks and (C,) for global ones.
+    """
+    return x * gamma.reshape(-1, *(1,) * (x.dim() - 2))
+
+
+def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
+    """Drops the residual branch of whole samples (stochastic depth).
+
+    Args:
+        x: Residual branch of shape (B, C, *spatial).
+        rate: Probability of dropping a sample, in [0, 1).
+        training: Nothing is dropped in eval mode.
+    """
+    if rate == 0.0 or not training:
+        return x
+    keep = x.new_empty((x.shape[0],) + (1,) * (x.dim() - 1))
+    return x * keep.bernoulli_(1 - rate).div_(1 - rate)
+
+
+def zero_pad(x: Tensor, multiple: int) -> Tensor:
+    """Pads a map at the end of each spatial dimension to a multiple.
+
+    Returns ``x`` itself where nothing is to be padded.
+    """
+    pads = [-size % multiple for size in x.shape[2:]]
+    if not any(pads):
+        return x
+    # F.pad wants the last dimension first.
+    return F.pad(x, [p for size in reversed(pads) for p in (0, size)])

@@ -1,0 +1,50 @@
+"""Gradient checkpointing of a block."""
+
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+if hasattr(torch.compiler, 'is_compiling'):
+    from torch.compiler import is_compiling
+else:
+    # torch 2.1
+    from torch._dynamo import is_compiling
+
+
+def recompute_in_backward(block: nn.Module, *args) -> Tensor:
+    """Runs a block and keeps none of its activations.
+
+    The backward pass computes them again. BatchNorm does not count that
+    second pass: its running statistics are those of training without
+    checkpointing.
+
+    Args:
+        block: Module to run.
+        args: What its ``forward`` takes.
+    """
+    kwargs = {}
+    # The compiler does its own recomputation, which updates no statistics.
+    if not is_compiling():
+        norms = [m for m in block.modules() if isinstance(m, _BatchNorm)]
+        kwargs['context_fn'] = lambda: (nullcontext(), paused_stats(norms))
+    return checkpoint(block, *args, use_reentrant=False, **kwargs)
+
+
+@contextmanager
+def paused_stats(norms: list[nn.Module]):
+    """Lets BatchNorm run without counting the batch in its statistics.
+
+    The same operations as in the forward pass, as checkpointing asks for:
+    a momentum of 0 leaves the running statistics as they are.
+    """
+    paused = [(m, m.momentum, m.num_batches_tracked) for m in norms]
+    for norm, _, _ in paused:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, momentum, count in paused:
+            norm.momentum, norm.num_batches_tracked = momentum, count

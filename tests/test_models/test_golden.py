@@ -1,0 +1,148 @@
+"""Outputs and gradients against those of the official code."""
+
+import numpy as np
+import pytest
+import torch
+from golden_data import (
+    CASES,
+    fill,
+    make_input,
+    make_loss,
+    recorded,
+    relative_l2,
+    samples,
+)
+from torch import nn
+
+from mmuniformer.models import UniFormer
+
+EXACT = 1e-10
+NOISE = 10
+
+DENSE = {
+    'det_small_global_224': dict(arch='small'),
+    'det_small_w14_288x352': dict(arch='small', stage3='window'),
+    'det_base_h14_256x320': dict(arch='base', stage3='hybrid'),
+    'det_base_global_256x192': dict(arch='base'),
+    'det_small_h14_train_b2_128x160': dict(arch='small', stage3='hybrid'),
+}
+IMAGE = {
+    'img_small_224': dict(arch='small'),
+    'img_small_plus_dim64_224': dict(arch='small_plus_dim64'),
+    'img_base_ls_224': dict(arch='base_ls'),
+    'img_small_plus_dim64_train_b2_96': dict(arch='small_plus_dim64'),
+}
+
+
+class Classifier(nn.Module):
+    """The official classifier around a backbone.
+
+    BatchNorm, average over positions and a linear layer, on the map of the
+    last stage before the norm of the dense tasks.
+    """
+
+    def __init__(self, **settings):
+        super().__init__()
+        backbone = UniFormer(out_indices=(3,), **settings)
+        backbone.norm4 = nn.Identity()
+        for name, module in backbone.named_children():
+            self.add_module(name, module)
+        # Not registered: the names of the official classifier have no prefix.
+        self.__dict__['backbone'] = backbone
+        self.norm = nn.BatchNorm2d(512)
+        self.head = nn.Linear(512, 1000)
+
+    def forward(self, x):
+        (x,) = self.backbone.train(self.training)(x)
+        return (self.head(self.norm(x).flatten(2).mean(2)),)
+
+
+def build(case_id):
+    if case_id in DENSE:
+        model = UniFormer(**DENSE[case_id])
+    else:
+        model = Classifier(**IMAGE[case_id])
+    return fill(model).train(CASES[case_id]['mode'] == 'train')
+
+
+@pytest.mark.parametrize('case_id', [*DENSE, *IMAGE])
+def test_outputs(case_id):
+    case, expected = CASES[case_id], recorded(case_id)
+    x = make_input(case)
+    for double in (False, True):
+        # A fresh model: BatchNorm in training mode changes its statistics.
+        model = build(case_id)
+        with torch.no_grad():
+            if double:
+                model.double()
+            outs = model(x.double() if double else x)
+        assert len(outs) == len(case['outputs'])
+        for out, (name, info) in zip(
+            outs, case['outputs'].items(), strict=True
+        ):
+            assert list(out.shape) == info['shape']
+            limit = EXACT
+            if not double:
+                limit = NOISE * case['noise_floor_rel_l2'][name]
+            error = relative_l2(samples(out), expected[f'{name}__f64'])
+            assert error <= limit, (name, double, error)
+
+
+@pytest.mark.parametrize(
+    'case_id', [k for k in (*DENSE, *IMAGE) if 'grad' in CASES[k]]
+)
+def test_gradients(case_id):
+    case, expected = CASES[case_id]['grad'], recorded(case_id)
+    for double in (False, True):
+        model = build(case_id)
+        x = make_input(CASES[case_id])
+        if double:
+            model, x = model.double(), x.double()
+        x.requires_grad_()
+        loss = make_loss(model(x))
+        loss.backward()
+
+        floor = case['input_rel_l2_f32_vs_f64']
+        limit = EXACT if double else NOISE * floor
+        error = relative_l2(samples(x.grad), expected['grad_input__f64'])
+        assert error <= limit
+
+        worst = case['params_rel_l2_f32_vs_f64']['max']
+        limit = EXACT if double else NOISE * worst
+        zero = 1e-12 if double else 1e-4
+        grads = {k: p.grad for k, p in model.named_parameters()}
+        assert grads.keys() == case['params_l2_f64'].keys()
+        for name, grad in grads.items():
+            l2 = case['params_l2_f64'][name]
+            actual = grad.double().norm().item()
+            if name in case['params_near_zero']:
+                assert actual <= zero
+                continue
+            assert actual == pytest.approx(l2, rel=limit), name
+            # Norms are blind to signs; sums are not. A sum may cancel, so
+            # its error is measured against what it sums.
+            total = grad.double().sum().item()
+            scale = l2 * np.sqrt(grad.numel())
+            assert abs(total - case['params_sum_f64'][name]) <= limit * scale
+
+
+def test_running_statistics():
+    case_id = 'det_small_h14_train_b2_128x160'
+    model = build(case_id).double()
+    model(make_input(CASES[case_id]).double())
+    buffers = dict(model.named_buffers())
+    expected = CASES[case_id]['buffers_after_f64']
+    assert buffers.keys() == expected.keys()
+    for name, l2 in expected.items():
+        actual = buffers[name].double().norm().item()
+        assert actual == pytest.approx(l2, rel=EXACT), name
+
+
+def test_wrong_head_dim_is_seen():
+    """The tolerance of the cases tells models apart that files do not."""
+    case_id = 'det_small_global_224'
+    model = fill(UniFormer('small_dim32')).eval()
+    with torch.no_grad():
+        out = model(make_input(CASES[case_id]))[3]
+    error = relative_l2(samples(out), recorded(case_id)['stage4__f64'])
+    assert error > 1e-2
