@@ -1,0 +1,4 @@
+from mmuniformer.checkpoint.loading import load_pretrained
+from mmuniformer.checkpoint.reading import CheckpointError, read_checkpoint
+
+__all__ = ['CheckpointError', 'load_pretrained', 'read_checkpoint']

@@ -1,0 +1,170 @@
+"""Loading a published file into a backbone, all of it or not at all."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+
+from mmengine.logging import print_log
+from torch import nn
+
+from mmuniformer.checkpoint.reading import CheckpointError, read_checkpoint
+from mmuniformer.checkpoint.state_dict import (
+    Layout,
+    read_layout,
+    select_backbone,
+    unwrap,
+)
+
+# Not in an ImageNet file: the norms of the outputs, which a task trains.
+FRESH = re.compile(r'norm[1-4]\.')
+# In a published file, but of no use to a backbone: the classifier with its
+# norm and the auxiliary heads of token labeling and of the light models.
+CLASSIFIER = re.compile(r'(norm|head|aux_head|norm_cls|head_cls)\.')
+HEAD_DIM_32 = (
+    'head_dim shows in no shape: it is 32 in the files of token labeling and '
+    "in uniformer_small_plus, unless their name has 'dim64', and 64 in others"
+)
+STAGE = re.compile(r'(?:patch_embed|blocks|norm)(\d)\.')
+
+
+def load_pretrained(
+    model: nn.Module,
+    checkpoint: str,
+    prefix: str | None = None,
+    map_location: str = 'cpu',
+    sha256: str | None = None,
+) -> None:
+    """Loads the weights of a backbone from a published or own file.
+
+    Takes the official ImageNet and dense-task files, those that OpenMMLab
+    hosts, files trained here, and safetensors. One line of the log says what
+    was loaded, what was left out and what starts fresh.
+
+    Head dimension shows in no name and no shape. The published files with 32
+    are those of token labeling (small, small_plus, base, unless their name
+    has 'dim64') and small_plus: choose the ``arch`` by the file.
+
+    Args:
+        model: A backbone of this package; it is not changed on an error.
+        checkpoint: Path or URL.
+        prefix: What the backbone's names start with in the file; found by
+            itself when None.
+        map_location: Device to read the file to.
+        sha256: Digest that the file must have, or its first digits.
+
+    Raises:
+        CheckpointError: If the file cannot be read safely or its weights do
+            not fit; the message names the ``arch`` that would.
+    """
+    content = read_checkpoint(checkpoint, sha256, map_location)
+    state_dict = unwrap(content, checkpoint)
+    loaded = select_backbone(state_dict, checkpoint, prefix)
+    layout = read_layout(loaded)
+    _check_layout(model, layout, checkpoint)
+
+    wanted = model.state_dict()
+    num_stages = model.num_stages
+    surplus = [k for k in loaded if k not in wanted]
+    left_out = [k for k in surplus if _is_left_out(k, num_stages)]
+    fresh = [k for k in wanted if k not in loaded and FRESH.match(k)]
+    problems = {
+        'missing in the file': [
+            k for k in wanted if k not in loaded and k not in fresh
+        ],
+        'unknown to the model': [k for k in surplus if k not in left_out],
+        'of another shape': [
+            f'{k} {tuple(loaded[k].shape)} for {tuple(wanted[k].shape)}'
+            for k in wanted
+            if k in loaded and loaded[k].shape != wanted[k].shape
+        ],
+    }
+    for kind, names in problems.items():
+        if names:
+            raise CheckpointError(
+                f'{checkpoint} does not fit {type(model).__name__}: '
+                f'{len(names)} tensors are {kind}: {", ".join(names[:3])}'
+            )
+    taken = {k: v for k, v in loaded.items() if k in wanted}
+    model.load_state_dict(taken, strict=False)
+
+    report = f'Loaded {len(taken)} of {len(wanted)} tensors from {checkpoint}'
+    others = len(state_dict) - len(loaded)
+    if left_out or others:
+        report += f'; left out: {_modules(left_out)}'
+        if others:
+            report += f' and {others} tensors of other modules'
+    if fresh:
+        report += f'; start fresh: {_modules(fresh)}'
+    if len(_fitting_archs(model, layout)) > 1:
+        head_dim = model.arch.head_dim
+        report += f'; head_dim is {head_dim}, by the arch ({HEAD_DIM_32})'
+    print_log(report + '.', logger='current')
+
+
+def _is_left_out(key: str, num_stages: int) -> bool:
+    stage = STAGE.match(key)
+    if FRESH.match(key):
+        # The norm of a level that out_indices does not ask for.
+        return True
+    if stage and int(stage.group(1)) > num_stages:
+        return True
+    return CLASSIFIER.match(key) is not None
+
+
+def _check_layout(model: nn.Module, file: Layout, source: str) -> None:
+    own = read_layout(model.state_dict())
+    if own == file.first_stages(model.num_stages):
+        return
+    differences = [
+        f'{f.name} is {getattr(file, f.name)} in the file and '
+        f'{getattr(own, f.name)} in the model'
+        for f in fields(Layout)
+        if getattr(file, f.name) != getattr(own, f.name)
+    ]
+    fitting = _fitting_archs(model, file)
+    if file.light or file.ndim != own.ndim:
+        kind = 'light ' * file.light + ('video' if file.ndim == 3 else 'image')
+        advice = f'it is a {kind} model, for another backbone class'
+    elif fitting:
+        names = ' or '.join(f'arch={name!r}' for name in fitting)
+        advice = f'use {names}'
+        if len(fitting) > 1:
+            advice += f' ({HEAD_DIM_32})'
+    else:
+        settings = asdict(file)
+        keep = ('depths', 'embed_dims', 'conv_stem', 'layer_scale_stages')
+        advice = f'use arch={ {k: settings[k] for k in keep} }'
+    raise CheckpointError(
+        f'{source} does not fit {type(model).__name__}: '
+        f'{"; ".join(differences)}: {advice}'
+    )
+
+
+def _fitting_archs(model: nn.Module, file: Layout) -> list[str]:
+    """Names of the published architectures that have a file's layout."""
+    names = []
+    for name, arch in model.archs.items():
+        scaled = arch.layer_scale_init_value is not None
+        settings = (
+            arch.depths,
+            arch.embed_dims,
+            arch.conv_stem,
+            arch.layer_scale_stages if scaled else (),
+        )
+        if settings == (
+            file.depths,
+            file.embed_dims,
+            file.conv_stem,
+            file.layer_scale_stages,
+        ):
+            names.append(name)
+    return names
+
+
+def _modules(keys: Iterable[str]) -> str:
+    """Names of top-level modules with the number of their tensors."""
+    counts: dict[str, int] = {}
+    for key in keys:
+        name = key.split('.')[0]
+        counts[name] = counts.get(name, 0) + 1
+    return ', '.join(f'{k} ({n})' for k, n in counts.items()) or 'nothing'

@@ -1,0 +1,147 @@
+"""Reading checkpoint files without running what may be hidden in them."""
+
+import argparse
+import hashlib
+import pickle
+import re
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from mmengine.dist import barrier, is_main_process
+
+from mmuniformer.compat.mmengine_checkpoint import allow_checkpoint_types
+
+# Full digests of published files, by name, as far as they are known.
+KNOWN_SHA256 = {
+    'uniformer_small_k400_16x4.pth': (
+        '4829a6abe934a1c8083f377afea621f01d16bc4a93ce6ae74d7c5bea7eff6a7b'
+    ),
+    'uniformer_small_sthv2_16_prek400.pth': (
+        '4f5df1bf569e7e0ead9ae9ea43ecef5a852ef14dcf67575e36aa3ce8edd0ed9f'
+    ),
+}
+# OpenMMLab writes the first eight digits into the name: name-1713bcd4_date.pth
+DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8})[_.]')
+
+# Official training scripts store their arguments beside the weights. From
+# torch 2.4 on, harmless types can be allowed.
+if hasattr(torch.serialization, 'add_safe_globals'):
+    torch.serialization.add_safe_globals([argparse.Namespace])
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or does not fit the model."""
+
+
+def read_checkpoint(
+    source: str, sha256: str | None = None, map_location: str = 'cpu'
+) -> dict:
+    """Reads a checkpoint from a path or URL.
+
+    A pickle is read by ``torch.load`` with ``weights_only``: a file that
+    would run code is refused. A ``.safetensors`` file cannot hold code.
+
+    Args:
+        source: Path, or http(s) URL; what was downloaded is kept in
+            ``torch.hub.get_dir()``.
+        sha256: Digest that the file must have, or its first digits. For a
+            URL, the digest known for that file or in its name is the default.
+        map_location: Device to put the tensors on.
+
+    Returns:
+        What the file holds: a state dict, or a dict with one inside.
+
+    Raises:
+        CheckpointError: If the file is absent, cannot be downloaded, has
+            another digest, is damaged, or would run code.
+    """
+    source = str(source)
+    if urlparse(source).scheme in ('http', 'https'):
+        name = Path(urlparse(source).path).name
+        in_name = DIGEST_IN_NAME.search(name)
+        path = _download(source, name)
+        sha256 = sha256 or KNOWN_SHA256.get(name)
+        sha256 = sha256 or (in_name.group(1) if in_name else None)
+    else:
+        path = Path(source).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f'checkpoint {source} is not a file that exists')
+    if sha256:
+        _check_digest(path, sha256, source)
+    return _load(path, map_location, source)
+
+
+def _download(url: str, name: str) -> Path:
+    path = Path(torch.hub.get_dir(), 'checkpoints', name)
+    # One process first, so that others find the file; then those of nodes
+    # that do not share the folder. The file appears under its name complete.
+    for my_turn in (is_main_process(), True):
+        if my_turn and not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                torch.hub.download_url_to_file(url, str(path))
+            except OSError as error:
+                raise CheckpointError(
+                    f'cannot download {url}: {error}. Download it where there '
+                    'is a network and give its path instead'
+                ) from error
+        barrier()
+    return path
+
+
+def _check_digest(path: Path, expected: str, source: str) -> None:
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    actual = digest.hexdigest()
+    if not actual.startswith(expected.lower()):
+        raise CheckpointError(
+            f'{source} has SHA-256 {actual}, expected {expected}: the file '
+            f'({path}) is damaged or another one; delete it and try again'
+        )
+
+
+def _load(path: Path, map_location: str, source: str) -> dict:
+    # What mmengine's own checkpoints hold besides tensors.
+    allow_checkpoint_types()
+    try:
+        if path.suffix == '.safetensors':
+            from safetensors.torch import load_file
+
+            return load_file(path, device=str(map_location))
+        content = torch.load(
+            path, map_location=map_location, weights_only=True
+        )
+    except pickle.UnpicklingError as error:
+        found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
+        if found is None:
+            raise CheckpointError(_not_a_checkpoint(path, source)) from error
+        name = found.group(1) or found.group(2)
+        raise CheckpointError(
+            f'{source} was refused: it holds {name}, which is no tensor and '
+            'could run code when it is read. If you trust its origin, save '
+            'its state dict alone to a new file'
+        ) from error
+    except (EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(_not_a_checkpoint(path, source)) from error
+    except Exception as error:
+        # safetensors has an exception class of its own, and no other base.
+        if type(error).__name__ != 'SafetensorError':
+            raise
+        raise CheckpointError(_not_a_checkpoint(path, source)) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f'{source} holds a {type(content).__name__}, not a state dict'
+        )
+    return content
+
+
+def _not_a_checkpoint(path: Path, source: str) -> str:
+    with path.open('rb') as file:
+        start = file.read(24)
+    return (
+        f'{source} is no checkpoint, or a damaged one: {path.stat().st_size} '
+        f'bytes that begin with {start!r}. Download or copy it again'
+    )

@@ -1,0 +1,138 @@
+"""What a state dict holds: pure functions over names and shapes."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mmuniformer.checkpoint.reading import CheckpointError
+
+# Where training code puts the state dict: OpenMMLab, DeiT, SlowFast.
+WRAPPERS = ('state_dict', 'model', 'model_state')
+ANCHOR = 'patch_embed1.'
+
+
+def unwrap(content: Mapping, source: str) -> dict[str, Tensor]:
+    """Finds the state dict in what a checkpoint file holds.
+
+    Args:
+        content: What the file holds.
+        source: Its path or URL, for messages.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    for wrapper in WRAPPERS:
+        if isinstance(content.get(wrapper), Mapping):
+            return unwrap(content[wrapper], source)
+    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise CheckpointError(
+            f'{source} holds no tensors; its keys are {_few(content)}'
+        )
+    return tensors
+
+
+def select_backbone(
+    state_dict: Mapping[str, Tensor], source: str, prefix: str | None = None
+) -> dict[str, Tensor]:
+    """Takes UniFormer's tensors out of those of a whole model.
+
+    Args:
+        state_dict: Tensors of a backbone, classifier, detector, ...
+        source: Path or URL of the file, for messages.
+        prefix: What the names of the backbone start with, such as
+            'backbone.'; found by itself when None.
+
+    Raises:
+        CheckpointError: If there is no UniFormer under the prefix.
+    """
+    if prefix is None:
+        prefixes = {k.split(ANCHOR)[0] for k in state_dict if ANCHOR in k}
+        prefix = min(prefixes, key=len, default='')
+    elif prefix and not prefix.endswith('.'):
+        prefix += '.'
+    backbone = {
+        k[len(prefix) :]: v
+        for k, v in state_dict.items()
+        if k.startswith(prefix)
+    }
+    if not any(k.startswith(ANCHOR) for k in backbone):
+        raise CheckpointError(
+            f'{source} holds no UniFormer: no name starts with '
+            f'{prefix + ANCHOR!r}; the names are {_few(state_dict)}'
+        )
+    return backbone
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The settings that show in names and shapes.
+
+    Attributes:
+        ndim: 2 for images, 3 for video.
+        light: Whether there is a score token (the hourglass models).
+        depths: Number of blocks of each stage.
+        embed_dims: Number of channels of each stage.
+        conv_stem: Whether the last embedding is a convolution with BatchNorm.
+        layer_scale_stages: Stages with Layer Scale.
+        stage_types: 'L' or 'G' for each stage.
+    """
+
+    ndim: int
+    light: bool
+    depths: tuple[int, ...]
+    embed_dims: tuple[int, ...]
+    conv_stem: bool
+    layer_scale_stages: tuple[int, ...]
+    stage_types: str
+
+    def first_stages(self, num_stages: int) -> 'Layout':
+        """The layout of a model that ends after some stages."""
+        return Layout(
+            self.ndim,
+            self.light,
+            self.depths[:num_stages],
+            self.embed_dims[:num_stages],
+            self.conv_stem,
+            tuple(i for i in self.layer_scale_stages if i < num_stages),
+            self.stage_types[:num_stages],
+        )
+
+
+def read_layout(state_dict: Mapping[str, Tensor]) -> Layout:
+    """Reads the settings of a UniFormer off its tensors."""
+    blocks = re.compile(r'blocks(\d)\.(\d+)\.(.+)')
+    found = [m for m in map(blocks.fullmatch, state_dict) if m]
+    num_stages = max((int(m.group(1)) for m in found), default=0)
+    depths = [0] * num_stages
+    types = ['L'] * num_stages
+    scaled = set()
+    for match in found:
+        stage, block = int(match.group(1)) - 1, int(match.group(2))
+        depths[stage] = max(depths[stage], block + 1)
+        if match.group(3) == 'attn.qkv.weight':
+            types[stage] = 'G'
+        if match.group(3) == 'gamma_1':
+            scaled.add(stage)
+    projections = [
+        [v for k, v in state_dict.items() if k.startswith(f'patch_embed{i}.')]
+        for i in range(1, num_stages + 1)
+    ]
+    convs = [[v for v in p if v.dim() > 2] for p in projections]
+    return Layout(
+        ndim=convs[0][0].dim() - 2,
+        light='cls_token' in state_dict,
+        depths=tuple(depths),
+        embed_dims=tuple(c[-1].shape[0] for c in convs),
+        conv_stem=f'patch_embed{num_stages}.proj.0.weight' in state_dict,
+        layer_scale_stages=tuple(sorted(scaled)),
+        stage_types=''.join(types),
+    )
+
+
+def _few(names: Mapping) -> str:
+    names = [str(name) for name in names]
+    more = f', ... ({len(names)} in all)' if len(names) > 4 else ''
+    return ', '.join(names[:4]) + more
