@@ -1,0 +1,1 @@
+"""Figures for the documentation and the demo."""

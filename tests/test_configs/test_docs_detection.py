@@ -1,0 +1,84 @@
+"""The configs that docs/detection.md shows, run as a reader would."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mmdet
+import pytest
+from mmengine import Config
+from mmengine.runner import Runner
+
+from mmuniformer.datasets.shapes import CLASSES
+
+ROOT = Path(__file__).parents[2]
+SNIPPETS = re.findall(
+    r'```python\n(.*?)```', (ROOT / 'docs/detection.md').read_text(), re.DOTALL
+)
+DROP_INS = {
+    method: next(s for s in SNIPPETS if f"'mmdet::{method}/" in s)
+    for method in ('mask_rcnn', 'retinanet')
+}
+TRAIN_TOOLS = {
+    'ours': ROOT / 'tools/train.py',
+    'mmdet': Path(mmdet.__file__).parent / '.mim/tools/train.py',
+}
+
+
+@pytest.fixture(params=DROP_INS)
+def drop_in(request, tmp_path, reduced) -> Config:
+    """A config of the document, of a size that the suite can afford."""
+    path = tmp_path / 'drop_in.py'
+    path.write_text(DROP_INS[request.param])
+    return reduced(Config.fromfile(path))
+
+
+def test_drop_in_changes_three_settings_of_mmdet():
+    for text in DROP_INS.values():
+        theirs = Config.fromstring(text.splitlines()[0], '.py').to_dict()
+        ours = Config.fromstring(text, '.py').to_dict()
+        ours.pop('pretrained')
+        assert ours.pop('custom_imports')['imports'] == ['mmuniformer']
+        for config in (ours, theirs):
+            config['model'].pop('backbone')
+            config['model']['neck'].pop('in_channels')
+        assert ours == theirs
+
+
+def test_drop_in_uses_every_parameter(drop_in, unused_parameters):
+    runner = Runner.from_cfg(drop_in)
+    with unused_parameters(runner) as unused:
+        runner.train()
+    # RetinaNet's FPN does not read the first level: the document says so.
+    retinanet = drop_in.model.type == 'RetinaNet'
+    norm1 = ['backbone.norm1.weight', 'backbone.norm1.bias']
+    assert unused == (norm1 if retinanet else [])
+
+
+@pytest.mark.parametrize('tool', TRAIN_TOOLS)
+def test_drop_in_trains_from_the_command_line(drop_in, tool, tmp_path):
+    path = tmp_path / 'reduced.py'
+    drop_in.dump(path)
+    command = [sys.executable, str(TRAIN_TOOLS[tool]), str(path)]
+    done = subprocess.run(
+        [*command, '--work-dir', str(tmp_path / 'work')],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 'coco/bbox_mAP' in done.stdout + done.stderr
+
+
+def test_own_data_example_fits_the_generated_data():
+    text = next(s for s in SNIPPETS if 'data/shapes/' in s)
+    text = text.replace("_base_ = '", f"_base_ = '{ROOT}/")
+    cfg = Config.fromstring(text, '.py')
+    assert cfg.classes == CLASSES
+    heads = cfg.model.roi_head
+    assert heads.bbox_head.num_classes == heads.mask_head.num_classes == 6
+    for split in ('train', 'val', 'test'):
+        dataset = cfg[f'{split}_dataloader'].dataset
+        assert dataset.metainfo.classes == CLASSES
+        assert dataset.data_root == 'data/shapes/'

@@ -1,0 +1,139 @@
+"""A damaged map of labels ends a run with one line that names the file."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from mmuniformer.datasets import CheckLabels
+from mmuniformer.datasets.shapes import generate
+from mmuniformer.engine.errors import UserError
+from mmuniformer.engine.labels import check_labels
+from mmuniformer.engine.training import train
+
+LOAD = dict(type='LoadAnnotations')
+CHECK = dict(type='mmuniformer.CheckLabels', num_classes=7, ignore_index=255)
+
+CONFIG = """
+_base_ = ['{root}/configs/quickstart/fpn_uniformer-tiny_shapes.py']
+loader = dict(
+    num_workers={workers},
+    persistent_workers=False,
+    batch_size=2,
+    dataset=dict(data_root={data!r}),
+)
+train_dataloader = loader
+val_dataloader = loader
+train_cfg = dict(max_iters=2, val_interval=2)
+"""
+
+
+def results(labels: np.ndarray, **others: object) -> dict:
+    return dict(gt_seg_map=labels, seg_map_path='maps/a.png', **others)
+
+
+class TestCheckLabels:
+    def test_what_fits_passes_as_it_is(self):
+        labels = np.array([[0, 6], [255, 3]], np.uint8)
+        given = results(labels.copy(), ori_shape=(2, 2))
+        assert CheckLabels(num_classes=7)(given) is given
+        assert (given['gt_seg_map'] == labels).all()
+
+    @pytest.mark.parametrize(
+        ('labels', 'others', 'message'),
+        [
+            ([[0, 7]], {}, r'maps/a\.png has the label 7: .* 0 to 6, and 255'),
+            ([[9, 254]], {}, 'has the label 9, 254:'),
+            (
+                [[8]],
+                dict(reduce_zero_label=True),
+                r'8 \(after reduce_zero_label\)',
+            ),
+            ([range(7, 20)], {}, r'label 7, 8, 9, 10, 11, \.\.\.'),
+            ([[[0, 0, 0]]], {}, r'maps/a\.png has 3 channels'),
+            (
+                [[0, 0]],
+                dict(ori_shape=(3, 4)),
+                r'maps/a\.png is 2 x 1 pixels and its image 4 x 3',
+            ),
+        ],
+    )
+    def test_what_does_not_is_refused(self, labels, others, message):
+        given = results(np.array(labels, np.uint8), **others)
+        with pytest.raises(UserError, match=message):
+            CheckLabels(num_classes=7)(given)
+
+    def test_another_label_may_be_ignored(self):
+        given = results(np.array([[200]], np.uint8))
+        CheckLabels(num_classes=7, ignore_index=200)(given)
+
+
+def mmseg_config(pipeline: list, **model: object) -> Config:
+    dataset = dict(type='RepeatDataset', dataset=dict(pipeline=pipeline))
+    return Config(
+        dict(
+            default_scope='mmseg',
+            model=model or dict(decode_head=dict(num_classes=7)),
+            test_dataloader=dict(dataset=dataset),
+        )
+    )
+
+
+def checked(cfg: Config) -> list:
+    check_labels(cfg)
+    return cfg.test_dataloader.dataset.dataset.pipeline
+
+
+class TestCheckIsAdded:
+    def test_after_loading_and_once(self):
+        cfg = mmseg_config([LOAD, dict(type='PackSegInputs')])
+        check_labels(cfg)
+        assert checked(cfg) == [LOAD, CHECK, dict(type='PackSegInputs')]
+
+    def test_as_a_step_of_a_multi_scale_test(self):
+        steps = [[dict(type='Resize')] * 2, [LOAD], [dict(type='Pack')]]
+        tta = dict(type='TestTimeAug', transforms=steps)
+        head = dict(decode_head=dict(num_classes=7))
+        (found,) = checked(mmseg_config([tta], type='TTA', module=head))
+        assert found.transforms == [*steps[:2], [CHECK], steps[2]]
+
+    def test_for_the_last_head_of_a_cascade(self):
+        heads = [dict(num_classes=3), dict(num_classes=7, ignore_index=9)]
+        pipeline = checked(mmseg_config([LOAD], decode_head=heads))
+        assert pipeline == [LOAD, CHECK | dict(ignore_index=9)]
+
+    def test_not_where_nothing_is_known(self):
+        assert checked(mmseg_config([LOAD], type='Any')) == [LOAD]
+        cfg = mmseg_config([LOAD])
+        cfg.default_scope = 'mmdet'
+        assert checked(cfg) == [LOAD]
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('damage', ['label', 'bytes'])
+def test_training_ends_and_names_the_file(tmp_path, damage, workers):
+    pytest.importorskip('mmseg')
+    data = tmp_path / 'shapes'
+    generate(data, train=2, val=1, size=64)
+    for path in (data / 'segmentation/train').iterdir():
+        if damage == 'label':
+            labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            labels[0, 0] = 100
+            cv2.imwrite(str(path), labels)
+        else:
+            path.write_bytes(path.read_bytes()[:30])
+    config = tmp_path / f'{tmp_path.name}.py'
+    text = CONFIG.format(
+        root=Path(__file__).parents[2], data=str(data), workers=workers
+    )
+    config.write_text(text)
+    with pytest.raises(UserError) as raised:
+        train(str(config), work_dir=str(tmp_path / 'work'))
+    message = str(raised.value)
+    assert '\n' not in message
+    assert str(data / 'segmentation/train/00000') in message
+    expected = {'label': 'has the label 100', 'bytes': 'it is damaged'}
+    assert expected[damage] in message
+    assert not list((tmp_path / 'work').glob('*.pth'))

@@ -1,0 +1,95 @@
+"""A model and a data set that train in milliseconds.
+
+Imported by the configs of the tests through ``custom_imports``.
+"""
+
+import os
+import time
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, METRICS, MODELS
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+
+@DATASETS.register_module()
+class ToyDataset(Dataset):
+    """Points of a line; ``data_root`` must exist, as a real one must."""
+
+    def __init__(self, length: int = 16, data_root: str = '.') -> None:
+        self.length = length
+        with open(os.path.join(data_root, 'points.txt')) as file:
+            self.slope = float(file.read())
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict:
+        x = torch.full((4,), index / self.length)
+        return dict(x=x, y=self.slope * x[:1])
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    """A linear layer that sleeps ``TOY_SLEEP`` seconds in each step."""
+
+    def __init__(self, width: int = 4, norm: dict | None = None) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, 1)
+        self.norm = MODELS.build(norm) if norm else nn.Identity()
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = 'tensor'):
+        predicted = self.norm(self.linear(x))
+        if mode != 'loss':
+            return list(predicted)
+        time.sleep(float(os.environ.get('TOY_SLEEP', 0)))
+        return dict(loss=nn.functional.mse_loss(predicted, y))
+
+
+@DATASETS.register_module()
+class ToyImages(Dataset):
+    """Random images; takes what :class:`ToyDataset` takes."""
+
+    def __init__(self, data_root: str, length: int = 8) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict:
+        generator = torch.Generator().manual_seed(index)
+        return dict(images=torch.rand(3, 64, 64, generator=generator))
+
+
+@MODELS.register_module()
+class ToyBackbone(BaseModel):
+    """A shallow UniFormer whose outputs shall be zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = MODELS.build(
+            dict(
+                type='mmuniformer.UniFormer',
+                arch=dict(
+                    depths=(1, 1, 4, 1), embed_dims=(8, 16, 32, 32), head_dim=8
+                ),
+                stage3='hybrid',
+            )
+        )
+
+    def forward(self, images: Tensor, mode: str = 'tensor'):
+        levels = self.backbone(images)
+        return dict(loss=sum(level.square().mean() for level in levels))
+
+
+@METRICS.register_module()
+class ToyMetric(BaseMetric):
+    """Mean prediction, and a value that JSON has no word for."""
+
+    def process(self, data_batch: dict, data_samples: list) -> None:
+        self.results += [float(sample) for sample in data_samples]
+
+    def compute_metrics(self, results: list) -> dict:
+        return dict(mean=sum(results) / len(results), undefined=float('nan'))

@@ -1,0 +1,37 @@
+#!/usr/bin/env python
+"""Prints parameters and FLOPs of a config's model, without its weights."""
+
+import sys
+
+from mmuniformer.analysis.report import get_flops
+from mmuniformer.engine.cli import config_parser
+from mmuniformer.engine.errors import run_command
+
+
+def parse_args() -> dict:
+    parser = config_parser(__doc__)
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs='+',
+        required=True,
+        metavar='N',
+        help='size of the input: H W, T H W for video, or one number for a '
+        'square',
+    )
+    parser.add_argument(
+        '--depth',
+        type=int,
+        default=1,
+        metavar='N',
+        help='how deep the table goes into the modules (default: 1)',
+    )
+    parser.add_argument(
+        '--out', metavar='FILE.json', help='write the numbers as JSON'
+    )
+    return vars(parser.parse_args())
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(run_command(lambda: get_flops(**arguments)))

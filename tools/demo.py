@@ -1,0 +1,252 @@
+#!/usr/bin/env python
+"""Generate data, train a small model, test it and show what it finds."""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from rich.console import Console
+from rich.table import Table
+
+from mmuniformer.datasets.shapes import generate
+from mmuniformer.engine.errors import UserError, run_command
+from mmuniformer.visualization.instances import detection_sheet
+from mmuniformer.visualization.semantic import semantic_sheet
+from mmuniformer.visualization.skeletons import pose_sheet
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path('data/shapes')
+# A metric below this means that nothing has been learned.
+LEAST = 0.5
+CONSOLE = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the demo of a task trains, draws and reports.
+
+    Attributes:
+        config: The quickstart config.
+        draw: Writes the picture, given its file, config and predictions.
+        table: Metrics by row and column. Those of `judged_by` must reach
+            `LEAST` in every row.
+        judged_by: A column.
+        recipe: A published recipe to go on with.
+        data: What it needs, and where.
+        perfect: The best value of a metric; mmseg counts in percent.
+    """
+
+    config: str
+    draw: Callable[[Path, Config, Path], None]
+    table: dict[str, dict[str, str]]
+    judged_by: str
+    recipe: str
+    data: str = 'COCO in data/coco'
+    perfect: float = 1.0
+
+
+TASKS = {
+    'det': Task(
+        config='configs/quickstart/mask-rcnn_uniformer-tiny_fpn_shapes.py',
+        draw=detection_sheet,
+        table={
+            row: {
+                'AP': f'coco/{metric}_mAP',
+                'AP50': f'coco/{metric}_mAP_50',
+                'AP75': f'coco/{metric}_mAP_75',
+            }
+            for row, metric in {'box': 'bbox', 'mask': 'segm'}.items()
+        },
+        judged_by='AP50',
+        recipe='configs/detection/mask_rcnn/'
+        'mask-rcnn_uniformer-s-h14_fpn_amp-1x_coco.py',
+    ),
+    'seg': Task(
+        config='configs/quickstart/fpn_uniformer-tiny_shapes.py',
+        draw=semantic_sheet,
+        table={
+            'mean of classes': {'IoU': 'mIoU', 'accuracy': 'mAcc'},
+        },
+        judged_by='IoU',
+        recipe='configs/segmentation/semantic_fpn/'
+        'fpn_uniformer-s_8xb4-80k_ade20k-512x512.py',
+        data='ADE20K in data/ade',
+        perfect=100.0,
+    ),
+    'pose': Task(
+        config='configs/quickstart/td-hm_uniformer-tiny_shapes.py',
+        draw=pose_sheet,
+        table={
+            'keypoints': {
+                'AP': 'coco/AP',
+                'AP50': 'coco/AP .5',
+                'AP75': 'coco/AP .75',
+            },
+        },
+        judged_by='AP',
+        recipe='configs/pose/topdown_heatmap/'
+        'td-hm_uniformer-small_8xb128-210e_coco-256x192.py',
+    ),
+}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        '--task',
+        dest='name',
+        choices=TASKS,
+        default='det',
+        help='default: %(default)s',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        help='folder for all results (default: work_dirs/quickstart-TASK)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        default=[],
+        help='change values of the config, as in tools/train.py',
+    )
+    return parser.parse_args()
+
+
+def main(name: str, work_dir: Path | None, cfg_options: list[str]) -> None:
+    """Runs all steps; raises a UserError if one fails."""
+    start = time.monotonic()
+    task = TASKS[name]
+    work_dir = work_dir or Path('work_dirs') / f'quickstart-{name}'
+    work_dir.mkdir(parents=True, exist_ok=True)
+    log = work_dir / 'demo.log'
+    log.write_text('')
+    config = os.path.relpath(ROOT / task.config)
+    options = ['--work-dir', str(work_dir)]
+    if cfg_options:
+        options += ['--cfg-options', *cfg_options]
+
+    if not DATA.exists():
+        say('Data', ['tools/dataset_tools/shapes.py', '--out', str(DATA)])
+        generate(DATA)
+    # The test that follows is the validation.
+    train = ['tools/train.py', config, '--no-validate', *options]
+    run('Training', log, train)
+    checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
+    predictions, pictures = work_dir / 'predictions.pkl', work_dir / 'pictures'
+    options += ['--out', str(predictions), '--show-dir', str(pictures)]
+    run('Testing', log, ['tools/test.py', config, checkpoint, *options])
+    sheet = work_dir / 'demo.png'
+    tested = Config.fromfile(work_dir / Path(config).name)
+    task.draw(sheet, tested, predictions)
+    metrics = json.loads((work_dir / 'metrics.json').read_text())['metrics']
+    report(task, metrics, sheet, pictures, time.monotonic() - start)
+    judge(task, metrics, log)
+
+
+def say(title: str, command: list[str]) -> None:
+    """Prints a step and what one would type for it."""
+    CONSOLE.rule(f'[bold]{title}', align='left')
+    CONSOLE.print(f'$ python {shlex.join(command)}', style='dim', markup=False)
+
+
+def run(title: str, log: Path, command: list[str]) -> None:
+    """Runs a script of this project; its full output goes to the log.
+
+    The screen gets the progress alone, and of an unforeseen error the end.
+
+    Raises:
+        UserError: The script failed.
+    """
+    say(title, command)
+    lines = []
+    with (
+        CONSOLE.status(f'{title}, full output in {log}'),
+        log.open('a') as file,
+        subprocess.Popen(
+            [sys.executable, str(ROOT / command[0]), *command[1:]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            env=os.environ | {'PYTHONUNBUFFERED': '1'},
+        ) as process,
+    ):
+        for line in process.stdout:
+            file.write(line)
+            lines.append(line)
+            if progress := progress_of(line):
+                CONSOLE.print(progress, markup=False)
+    if process.returncode:
+        _, told, reason = (lines or [''])[-1].strip().partition('error: ')
+        if not told:
+            CONSOLE.print(''.join(lines[-15:]), markup=False, soft_wrap=True)
+            reason = f'exit code {process.returncode}, see {log}'
+        raise UserError(f'{title.lower()} failed: {reason}')
+
+
+def progress_of(line: str) -> str | None:
+    """Where training stands, if a line of mmengine's log says so."""
+    match = re.search(
+        r'\(train\)\s+(\[.*\])\s.*\beta: ([\d:]+).*\bloss: (\S+)', line
+    )
+    if match is None:
+        return None
+    where, left, loss = match.groups()
+    return f'{where:<14} loss {loss:<8} {left} left'
+
+
+def report(
+    task: Task, metrics: dict, sheet: Path, pictures: Path, seconds: float
+) -> None:
+    """Prints the metrics, where the pictures are and what to type next."""
+    columns = next(iter(task.table.values()))
+    table = Table('', *columns, title='On pictures it has not seen')
+    for row, names in task.table.items():
+        table.add_row(
+            row,
+            *(percent(metrics[name], task) for name in names.values()),
+        )
+    CONSOLE.rule()
+    CONSOLE.print(table)
+    minutes, seconds = divmod(round(seconds), 60)
+    lines = [
+        f'in {minutes} min {seconds} s',
+        f'Look at    {sheet}',
+        f'           {pictures}/ (every test picture)',
+        f'Next       the published recipe, on {task.data}:',
+        f'           bash tools/dist_train.sh {task.recipe} 8',
+        '           the backbone in your own config: README.md',
+    ]
+    CONSOLE.print('\n'.join(lines), markup=False, soft_wrap=True)
+
+
+def percent(value: float | None, task: Task) -> str:
+    """A metric as people write it; None is what had no value."""
+    return '-' if value is None else f'{100 * value / task.perfect:.1f}'
+
+
+def judge(task: Task, metrics: dict, log: Path) -> None:
+    """Raises a UserError if the model has not learned."""
+    for row, names in task.table.items():
+        value = metrics[names[task.judged_by]]
+        if value is None or value < LEAST * task.perfect:
+            raise UserError(
+                f'{row} {task.judged_by} is {percent(value, task)}, below '
+                f'{100 * LEAST}: the model has not learned; see {log}'
+            )
+
+
+if __name__ == '__main__':
+    arguments = vars(parse_args())
+    sys.exit(run_command(lambda: main(**arguments)))
