@@ -1,0 +1,3 @@
+_base_ = './td-hm_uniformer-small_8xb128-210e_coco-384x288.py'
+
+model = dict(backbone=dict(stage3='hybrid', window_size=14))
