@@ -9,6 +9,9 @@ VENV ?= .venv
 PYTHON ?= python3
 TASK ?= det
 PYTEST_ARGS ?=
+# Threads that wait for others soon sleep. By default they spin, and on a
+# machine that does anything else training is many times slower.
+export GOMP_SPINCOUNT ?= 1000
 
 .PHONY: help setup demo test lint
 .DEFAULT_GOAL := help
