@@ -1,0 +1,9 @@
+_base_ = './video_adamw-amp-110e.py'
+
+train_cfg = dict(max_epochs=50)
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
+param_scheduler = [
+    dict(_base_.param_scheduler[0], start_factor=1e-6 / 2e-4, end=5),
+    dict(_base_.param_scheduler[1], begin=5, end=50),
+]
+auto_scale_lr = dict(base_batch_size=32)

@@ -1,0 +1,20 @@
+_base_ = './uniformer-small_imagenet1k-pre_8xb4-16x8x1-110e_kinetics400-rgb.py'
+
+num_classes = 600
+model = dict(
+    cls_head=dict(num_classes=num_classes),
+    data_preprocessor=dict(blending=dict(num_classes=num_classes)),
+)
+
+data_root = 'data/kinetics600/'
+train_dataloader = dict(
+    dataset=dict(
+        data_root=data_root, ann_file='kinetics600_train_list_videos.txt'
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        data_root=data_root, ann_file='kinetics600_val_list_videos.txt'
+    )
+)
+test_dataloader = val_dataloader

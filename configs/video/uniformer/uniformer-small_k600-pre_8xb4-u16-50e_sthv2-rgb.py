@@ -1,0 +1,4 @@
+_base_ = './uniformer-small_k400-pre_8xb4-u16-50e_sthv2-rgb.py'
+pretrained = 'checkpoints/uniformer_small_k600_16x4.pth'
+
+model = dict(backbone=dict(init_cfg=dict(checkpoint=pretrained)))

@@ -1,0 +1,6 @@
+_base_ = './uniformer-small_k400-pre_8xb4-u32-60e_sthv1-rgb.py'
+pretrained = 'checkpoints/uniformer_small_k600_16x4.pth'
+
+model = dict(
+    backbone=dict(drop_path_rate=0.3, init_cfg=dict(checkpoint=pretrained))
+)
