@@ -34,7 +34,7 @@ model = dict(
     ),
 )
 
-max_iters = 1800
+max_iters = 2400
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=40),
