@@ -12,7 +12,7 @@ compat.apply()
 
 try:
     from mmuniformer import models
-    from mmuniformer.models import UniFormer
+    from mmuniformer.models import UniFormer, UniFormer3D
 except Exception as error:
     # `python -m mmuniformer.doctor` has to start where torch or mmengine is
     # missing or broken; every other use is told what is wrong.
@@ -27,4 +27,4 @@ except Exception as error:
         ) from _cause
 
 
-__all__ = ['UniFormer', '__version__', 'models']
+__all__ = ['UniFormer', 'UniFormer3D', '__version__', 'models']

@@ -1,3 +1,4 @@
-from mmuniformer.models.backbones import UniFormer
+from mmuniformer.models.backbones import UniFormer, UniFormer3D
+from mmuniformer.models.blending import MixupCutmix
 
-__all__ = ['UniFormer']
+__all__ = ['MixupCutmix', 'UniFormer', 'UniFormer3D']

@@ -14,7 +14,7 @@ from golden_data import (
 )
 from torch import nn
 
-from mmuniformer.models import UniFormer
+from mmuniformer.models import UniFormer, UniFormer3D
 
 EXACT = 1e-10
 NOISE = 10
@@ -32,6 +32,11 @@ IMAGE = {
     'img_base_ls_224': dict(arch='base_ls'),
     'img_small_plus_dim64_train_b2_96': dict(arch='small_plus_dim64'),
 }
+VIDEO = {
+    'vid_small_8x112': dict(arch='small'),
+    'vid_small_odd_5x100x120': dict(arch='small'),
+    'vid_small_split_8x112': dict(arch='small', attention='divided'),
+}
 
 
 class Classifier(nn.Module):
@@ -45,27 +50,45 @@ class Classifier(nn.Module):
         super().__init__()
         backbone = UniFormer(out_indices=(3,), **settings)
         backbone.norm4 = nn.Identity()
+        self._take_over(backbone)
+        self.norm = nn.BatchNorm2d(512)
+        self.head = nn.Linear(512, 1000)
+
+    def _take_over(self, backbone):
         for name, module in backbone.named_children():
             self.add_module(name, module)
         # Not registered: the names of the official classifier have no prefix.
         self.__dict__['backbone'] = backbone
-        self.norm = nn.BatchNorm2d(512)
-        self.head = nn.Linear(512, 1000)
 
     def forward(self, x):
         (x,) = self.backbone.train(self.training)(x)
         return (self.head(self.norm(x).flatten(2).mean(2)),)
 
 
+class VideoClassifier(Classifier):
+    """The same for video, whose backbone has the BatchNorm."""
+
+    def __init__(self, **settings):
+        nn.Module.__init__(self)
+        self._take_over(UniFormer3D(**settings))
+        self.head = nn.Linear(512, 400)
+
+    def forward(self, x):
+        x = self.backbone.train(self.training)(x)
+        return (self.head(x.flatten(2).mean(2)),)
+
+
 def build(case_id):
     if case_id in DENSE:
         model = UniFormer(**DENSE[case_id])
-    else:
+    elif case_id in IMAGE:
         model = Classifier(**IMAGE[case_id])
+    else:
+        model = VideoClassifier(**VIDEO[case_id])
     return fill(model).train(CASES[case_id]['mode'] == 'train')
 
 
-@pytest.mark.parametrize('case_id', [*DENSE, *IMAGE])
+@pytest.mark.parametrize('case_id', [*DENSE, *IMAGE, *VIDEO])
 def test_outputs(case_id):
     case, expected = CASES[case_id], recorded(case_id)
     x = make_input(case)
@@ -89,7 +112,7 @@ def test_outputs(case_id):
 
 
 @pytest.mark.parametrize(
-    'case_id', [k for k in (*DENSE, *IMAGE) if 'grad' in CASES[k]]
+    'case_id', [k for k in (*DENSE, *IMAGE, *VIDEO) if 'grad' in CASES[k]]
 )
 def test_gradients(case_id):
     case, expected = CASES[case_id]['grad'], recorded(case_id)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields, replace
 
 NUM_STAGES = 4
 STAGE3_STYLES = ('global', 'window', 'hybrid')
+# Names of attention over space and time, and of the aggregator of a block.
+ATTENTIONS = {'joint': 'global', 'divided': 'divided'}
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ IMAGE_ARCHS = {
         layer_scale_stages=(0, 1, 2, 3),
     ),
 }
+
+VIDEO_ARCHS = {'small': _small, 'base': _base}
 
 
 def require(condition: bool, argument: str, value: object, allowed: str):

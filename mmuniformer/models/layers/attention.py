@@ -9,7 +9,7 @@ AVG_POOLS = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 class SelfAttention(nn.Module):
-    """Global MHRA (paper, equation 7), over all tokens or within windows.
+    """Global MHRA (paper, equation 7), over all tokens or some of them.
 
     For video, "all tokens" is joint space-time. The attention is fused: its
     N x N matrix is never in memory.
@@ -23,6 +23,8 @@ class SelfAttention(nn.Module):
             is done before it.
         attn_drop: Dropout rate of the attention weights.
         proj_drop: Dropout rate of the output.
+        over: What a token of a video gathers from: 'all' of it, its 'frame',
+            or its own place over 'time'. An image has 'all' only.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class SelfAttention(nn.Module):
         kv_stride: int = 1,
         attn_drop: float = 0.0,
         proj_drop: float = 0.0,
+        over: str = 'all',
     ):
         super().__init__()
+        self.over = over
         self.num_heads = num_heads
         self.kv_stride = kv_stride
         self.attn_drop = attn_drop
@@ -54,6 +58,10 @@ class SelfAttention(nn.Module):
         Returns:
             Map of the shape of ``x``.
         """
+        if self.over == 'frame':
+            return self._attend_in_frames(x)
+        if self.over == 'time':
+            return self._attend_over_time(x)
         if window_size is None:
             return self._attend(x)
         spatial = x.shape[2:]
@@ -80,6 +88,21 @@ class SelfAttention(nn.Module):
         out = self.proj(out.transpose(1, 2).flatten(2))
         out = self.proj_drop(out)
         return out.transpose(1, 2).unflatten(2, x.shape[2:])
+
+    def _attend_in_frames(self, x: Tensor) -> Tensor:
+        """Frames go into the batch: a view in channels-last memory."""
+        frames = x.transpose(1, 2).flatten(0, 1)
+        frames = self._attend(frames)
+        return frames.unflatten(0, (x.shape[0], -1)).transpose(1, 2)
+
+    def _attend_over_time(self, x: Tensor) -> Tensor:
+        """Places go into the batch, each with its T tokens."""
+        b, c, t, h, w = x.shape
+        places = x.permute(0, 3, 4, 2, 1).reshape(-1, t, c).transpose(1, 2)
+        places = self._attend(places)
+        x = places.transpose(1, 2).reshape(b, h, w, t, c)
+        # Back to channels-last memory, which the next layers read as tokens.
+        return x.permute(0, 3, 1, 2, 4).contiguous().movedim(-1, 1)
 
     def _heads(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
         """(B, N, parts * C) to ``parts`` tensors (B, heads, N, C / heads)."""

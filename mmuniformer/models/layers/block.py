@@ -1,5 +1,7 @@
 """The UniFormer block (paper, section 3.1)."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -25,26 +27,35 @@ class UniFormerBlock(nn.Module):
 
     A local block aggregates by a depthwise convolution between two pointwise
     ones, after BatchNorm; a global block by self-attention, after LayerNorm.
-    Both read and write maps, and the names of their parameters are those of
+    A divided block (Table 16) attends over time before it attends within
+    frames; its second residual adds to the tokens from before both, as in
+    the official code::
+
+        x = x + DPE(x)
+        y = x + SpatialMHRA(Norm(x + TemporalMHRA(Norm(x))))
+        z = y + FFN(Norm(y))
+
+    All read and write maps, and the names of their parameters are those of
     the published files.
 
     Args:
         ndim: 2 for images, 3 for video.
         dim: Number of channels C.
-        aggregator: 'local' or 'global'. The windows of a global block are an
-            argument of :meth:`forward`, as they add no parameter and may
-            differ between training and testing.
-        num_heads: Heads of a global block.
+        aggregator: 'local', 'global' or, for video, 'divided'. The windows
+            of a global block are an argument of :meth:`forward`, as they add
+            no parameter and may differ between training and testing.
+        num_heads: Heads of an attention.
         mlp_ratio: Width of the FFN's hidden layer, in C.
         local_size: Side of a local block's neighbourhood, odd.
         kv_stride: See :class:`SelfAttention`.
         use_dpe: Whether the block has a position embedding.
+        per_frame: Whether the depthwise convolutions see one frame only.
         drop: Dropout rate of the FFN and of the attention's output.
         attn_drop: Dropout rate of the attention weights.
-        drop_path_rate: Probability of dropping each of the two residual
-            branches for a sample.
+        drop_path_rate: Probability of dropping each of the residual branches
+            for a sample.
         layer_scale_init_value: Initial value of the Layer Scale of the two
-            residual branches; None for no Layer Scale.
+            residual branches of the equations; None for no Layer Scale.
     """
 
     def __init__(
@@ -57,6 +68,7 @@ class UniFormerBlock(nn.Module):
         local_size: int = 5,
         kv_stride: int = 1,
         use_dpe: bool = True,
+        per_frame: bool = False,
         drop: float = 0.0,
         attn_drop: float = 0.0,
         drop_path_rate: float = 0.0,
@@ -73,18 +85,25 @@ class UniFormerBlock(nn.Module):
             self.gamma_2 = nn.Parameter(gamma.clone())
 
         conv = CONVS[ndim]
-        self.pos_embed = depthwise(ndim, dim, 3) if use_dpe else None
+        shape = dict(ndim=ndim, dim=dim, per_frame=per_frame)
+        self.pos_embed = depthwise(size=3, **shape) if use_dpe else None
+        self.t_attn = None
         if self.is_local:
             self.norm1 = BATCH_NORMS[ndim](dim)
             self.conv1 = conv(dim, dim, 1)
             self.conv2 = conv(dim, dim, 1)
-            self.attn = depthwise(ndim, dim, local_size)
+            self.attn = depthwise(size=local_size, **shape)
             self.norm2 = BATCH_NORMS[ndim](dim)
         else:
-            self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
-            self.attn = SelfAttention(
-                dim, num_heads, kv_stride, attn_drop, drop
+            attention = partial(
+                SelfAttention, dim, num_heads, kv_stride, attn_drop, drop
             )
+            if aggregator == 'divided':
+                self.t_norm = ChannelLayerNorm(dim, eps=1e-6)
+                self.t_attn = attention(over='time')
+            self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
+            over = 'all' if aggregator == 'global' else 'frame'
+            self.attn = attention(over=over)
             self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
         hidden = int(dim * mlp_ratio)
         self.mlp = FeedForward(ndim, dim, hidden, self.is_local, drop)
@@ -104,6 +123,8 @@ class UniFormerBlock(nn.Module):
         return x + self._branch(self.mlp(self.norm2(x)), self.gamma_2)
 
     def _aggregate(self, x: Tensor, window_size: int | None) -> Tensor:
+        if self.t_attn is not None:
+            x = x + self._branch(self.t_attn(self.t_norm(x)), None)
         x = self.norm1(x)
         if self.is_local:
             return self.conv2(self.attn(self.conv1(x)))
@@ -151,6 +172,7 @@ class MobileNetBlock(nn.Module):
         dim: Number of channels C.
         local_size: Side of the depthwise convolution, odd.
         use_dpe: Whether the block has a position embedding.
+        per_frame: Whether the depthwise convolutions see one frame only.
         drop_path_rate: Probability of dropping the residual branch.
         expand_ratio: Width of the depthwise convolution, in C.
     """
@@ -163,6 +185,7 @@ class MobileNetBlock(nn.Module):
         dim: int,
         local_size: int = 5,
         use_dpe: bool = True,
+        per_frame: bool = False,
         drop_path_rate: float = 0.0,
         expand_ratio: int = 3,
     ):
@@ -170,12 +193,15 @@ class MobileNetBlock(nn.Module):
         self.drop_path_rate = drop_path_rate
         hidden = dim * expand_ratio
         conv, norm = CONVS[ndim], BATCH_NORMS[ndim]
-        self.pos_embed = depthwise(ndim, dim, 3) if use_dpe else None
+        shape = dict(ndim=ndim, per_frame=per_frame)
+        self.pos_embed = (
+            depthwise(dim=dim, size=3, **shape) if use_dpe else None
+        )
         self.layers = nn.Sequential(
             conv(dim, hidden, 1, bias=False),
             norm(hidden),
             nn.GELU(),
-            depthwise(ndim, hidden, local_size, bias=False),
+            depthwise(dim=hidden, size=local_size, bias=False, **shape),
             norm(hidden),
             nn.GELU(),
             conv(hidden, dim, 1, bias=False),
@@ -192,10 +218,24 @@ class MobileNetBlock(nn.Module):
 
 
 def depthwise(
-    ndim: int, dim: int, kernel_size: int, bias: bool = True
+    ndim: int,
+    dim: int,
+    size: int,
+    bias: bool = True,
+    per_frame: bool = False,
 ) -> nn.Module:
-    """Depthwise convolution that keeps the size of the map."""
-    padding = kernel_size // 2
+    """Depthwise convolution over ``size`` positions that keeps the map's size.
+
+    With ``per_frame``, the kernel of a video spans space only.
+    """
+    kernel = [size] * ndim
+    if per_frame:
+        kernel[0] = 1
     return CONVS[ndim](
-        dim, dim, kernel_size, padding=padding, groups=dim, bias=bias
+        dim,
+        dim,
+        kernel,
+        padding=[k // 2 for k in kernel],
+        groups=dim,
+        bias=bias,
     )
