@@ -1,4 +1,5 @@
-"""Generate the "shapes" data set: COCO instances, keypoints, semantic maps."""
+"""Generate the "shapes" data set: pictures with COCO instances, keypoints and
+semantic maps, or videos of motions with the lists of mmaction2."""
 
 import argparse
 from pathlib import Path
@@ -6,46 +7,63 @@ from pathlib import Path
 from rich.console import Console
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args() -> dict:
+    # What is not given is left to the generators.
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=__doc__, argument_default=argparse.SUPPRESS
     )
     parser.add_argument(
-        '--out', type=Path, default='data/shapes', help='folder to write'
+        '--video',
+        action='store_true',
+        default=False,
+        help='videos whose class is how something moves',
     )
     parser.add_argument(
-        '--train', type=int, default=600, help='training pictures'
+        '--out',
+        type=Path,
+        help='folder to write (default: data/shapes, data/shapes_video)',
     )
     parser.add_argument(
-        '--val', type=int, default=100, help='validation pictures'
+        '--train', type=int, help='for training (default: 600, videos 640)'
     )
     parser.add_argument(
-        '--size', type=int, default=160, help='width and height in pixels'
+        '--val', type=int, help='for validation (default: 100, videos 160)'
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--size',
+        type=int,
+        help='width and height in pixels (default: 160, videos 64)',
+    )
+    parser.add_argument(
+        '--frames', type=int, help='length of a video (default: 20)'
+    )
+    parser.add_argument('--seed', type=int, help='default: 0')
     parser.add_argument(
         '--force',
         action='store_true',
         help='replace a shapes data set that is there',
     )
-    return parser.parse_args()
+    args = vars(parser.parse_args())
+    if 'frames' in args and not args['video']:
+        parser.error('--frames is for --video')
+    return args
 
 
-def main() -> None:
-    args = parse_args()
-    from mmuniformer.datasets.shapes import generate
+def main(video: bool, **args) -> None:
+    from mmuniformer.datasets.shapes import generate, generate_videos
 
+    args.setdefault(
+        'out', Path('data/shapes_video' if video else 'data/shapes')
+    )
     try:
-        written = generate(**vars(args))
+        written = (generate_videos if video else generate)(**args)
     except (ValueError, OSError) as error:
         raise SystemExit(f'shapes.py: {error}') from None
     except KeyboardInterrupt:
         raise SystemExit('shapes.py: interrupted, nothing written') from None
-    what = f'{args.train} + {args.val} pictures of {args.size} px'
     state = 'written' if written else 'already there'
-    Console().print(f'{args.out}: {what}, seed {args.seed}, {state}')
+    Console().print(f'{args["out"]}: {state}', soft_wrap=True)
 
 
 if __name__ == '__main__':
-    main()
+    main(**parse_args())

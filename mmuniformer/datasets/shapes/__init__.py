@@ -2,12 +2,26 @@
 
 Scenes of geometric shapes and articulated figures on textured backgrounds.
 :func:`generate` writes them as images with COCO instances, COCO keypoints and
-semantic maps; :func:`sample_scene` and :func:`render` give single scenes.
+semantic maps, :func:`generate_videos` sets them in motion, as videos with the
+lists of mmaction2; :func:`sample_scene`, :func:`sample_clip` and
+:func:`render` give single ones.
 """
 
 from mmuniformer.datasets.shapes.build import generate
 from mmuniformer.datasets.shapes.draw import render
+from mmuniformer.datasets.shapes.motion import MOTIONS, sample_clip
 from mmuniformer.datasets.shapes.sample import sample_scene
 from mmuniformer.datasets.shapes.scene import CLASSES, Scene, Thing
+from mmuniformer.datasets.shapes.videos import generate_videos
 
-__all__ = ['CLASSES', 'Scene', 'Thing', 'generate', 'render', 'sample_scene']
+__all__ = [
+    'CLASSES',
+    'MOTIONS',
+    'Scene',
+    'Thing',
+    'generate',
+    'generate_videos',
+    'render',
+    'sample_clip',
+    'sample_scene',
+]

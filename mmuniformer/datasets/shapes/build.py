@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -25,7 +27,7 @@ _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
     """What determines the content, recorded beside it."""
 
     train: int
@@ -34,8 +36,10 @@ class _Request:
     seed: int
     version: int = _VERSION
 
+    least: ClassVar = {'train': 1, 'val': 1, 'size': 64, 'seed': 0}
+
     def __post_init__(self):
-        for name, low in {'train': 1, 'val': 1, 'size': 64, 'seed': 0}.items():
+        for name, low in self.least.items():
             value = getattr(self, name)
             if value < low:
                 raise ValueError(f'{name} must be at least {low}, not {value}')
@@ -49,7 +53,7 @@ def generate(
     seed: int = 0,
     force: bool = False,
 ) -> bool:
-    """Writes the data set unless it is there.
+    """Writes the data set of pictures unless it is there.
 
     The same arguments give the same bytes (with the same OpenCV). Picture
     ``k`` of a split does not depend on how many there are. The folder
@@ -77,7 +81,19 @@ def generate(
         FileExistsError: ``out`` holds something else; with ``force``, only
             if that is not a shapes data set.
     """
-    request = _Request(train, val, size, seed)
+    return write_once(out, Request(train, val, size, seed), _write, force)
+
+
+def write_once(
+    out: str | Path,
+    request: Request,
+    write: Callable[[Path, Request], None],
+    force: bool,
+) -> bool:
+    """Has ``write`` fill a folder, unless it holds what is requested.
+
+    Returns and raises what :func:`generate` does.
+    """
     out = Path(out).resolve()
     if not _must_write(out, request, force):
         return False
@@ -85,7 +101,8 @@ def generate(
     draft = out.with_name(f'.{out.name}.{os.getpid()}')
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        _write(draft, request)
+        write(draft, request)
+        _write_json(draft / _RECORD, asdict(request))
         if out.exists():
             shutil.rmtree(out)
         draft.rename(out)
@@ -94,7 +111,7 @@ def generate(
     return True
 
 
-def _must_write(out: Path, request: _Request, force: bool) -> bool:
+def _must_write(out: Path, request: Request, force: bool) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return True
     try:
@@ -117,7 +134,7 @@ def _describe(record: dict) -> str:
     return ' '.join(f'{key}={value}' for key, value in record.items())
 
 
-def _write(out: Path, request: _Request) -> None:
+def _write(out: Path, request: Request) -> None:
     with Progress(transient=True) as progress:
         total = request.train + request.val
         task = progress.add_task(f'drawing {total} scenes', total=total)
@@ -145,7 +162,6 @@ def _write(out: Path, request: _Request) -> None:
                 out / 'annotations' / f'person_keypoints_{split}.json',
                 keypoints_file(images, annotations),
             )
-    _write_json(out / _RECORD, asdict(request))
 
 
 def _write_scene(

@@ -74,7 +74,8 @@ def _paint(image: np.ndarray, part: Part) -> None:
     image[window] += alpha * (colour - image[window])
 
 
-def _paint_background(background: Background, size: int) -> np.ndarray:
+def paint_background(background: Background, size: int) -> np.ndarray:
+    """Paints what is behind the things, (size, size, 3) float32."""
     x, y = _grid(size)
     ramp = background.ramp[0] * x + background.ramp[1] * y
     clouds = cv2.resize(
@@ -102,18 +103,25 @@ def _cast_shadow(image: np.ndarray, thing, direction, opacity: float) -> None:
     image *= 1 - opacity * outline[..., None]
 
 
-def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+def render(
+    scene: Scene,
+    rng: np.random.Generator,
+    backdrop: np.ndarray | None = None,
+) -> np.ndarray:
     """Paints a scene.
 
     Args:
         scene: What to paint.
         rng: Source of the sensor noise.
+        backdrop: The scene's :func:`paint_background`, if it is there.
 
     Returns:
         (size, size, 3) uint8, RGB.
     """
     size, lighting = scene.size, scene.lighting
-    image = _paint_background(scene.background, size)
+    if backdrop is None:
+        backdrop = paint_background(scene.background, size)
+    image = backdrop.copy()
     for thing in scene.things:
         _cast_shadow(image, thing, lighting.direction, lighting.shadow)
         for part in thing.parts:

@@ -31,7 +31,7 @@ def _colour(rng: np.random.Generator) -> np.ndarray:
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0]
 
 
-def _contrasting(
+def contrasting_colour(
     rng: np.random.Generator, others: np.ndarray, distance: float = 0.5
 ) -> np.ndarray:
     """A colour far from ``others`` (N, 3), or the farthest of several."""
@@ -50,7 +50,7 @@ def _texture(rng: np.random.Generator, depth: float, size: int) -> Texture:
     )
 
 
-def _background(rng: np.random.Generator, size: int) -> Background:
+def sample_background(rng: np.random.Generator, size: int) -> Background:
     first = _colour(rng)
     # Two shades of a related colour: a loud background would hide things.
     second = np.clip(first + rng.normal(0, 0.15, 3), 0, 1)
@@ -71,7 +71,7 @@ def _background(rng: np.random.Generator, size: int) -> Background:
     )
 
 
-def _lighting(rng: np.random.Generator) -> Lighting:
+def sample_lighting(rng: np.random.Generator) -> Lighting:
     angle = rng.uniform(0, 2 * np.pi)
     return Lighting(
         direction=rng.uniform(0.05, 0.5)
@@ -83,7 +83,7 @@ def _lighting(rng: np.random.Generator) -> Lighting:
     )
 
 
-def _outline(name: str, rng: np.random.Generator) -> np.ndarray:
+def shape_outline(name: str, rng: np.random.Generator) -> np.ndarray:
     """Vertices of a shape around the origin, at most 1 away from it."""
     if name == 'circle':
         return disc(np.zeros(2), 1.0, steps=48)
@@ -113,10 +113,10 @@ def _shape(rng: np.random.Generator, size: int, backdrop: np.ndarray) -> Thing:
         [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
     )
     stretch = np.array([1.0, rng.uniform(0.85, 1.0)])
-    polygon = _outline(CLASSES[label - 1], rng) * stretch @ rotation.T
+    polygon = shape_outline(CLASSES[label - 1], rng) * stretch @ rotation.T
     part = Part(
         polygon=rng.uniform(0, size, 2) + radius * polygon,
-        colour=_contrasting(rng, backdrop),
+        colour=contrasting_colour(rng, backdrop),
         texture=_texture(rng, 0.1, size),
     )
     return Thing(label=label, parts=(part,))
@@ -125,13 +125,13 @@ def _shape(rng: np.random.Generator, size: int, backdrop: np.ndarray) -> Thing:
 def _person(
     rng: np.random.Generator, size: int, backdrop: np.ndarray
 ) -> Thing:
-    shirt = _contrasting(rng, backdrop)
+    shirt = contrasting_colour(rng, backdrop)
     parts, keypoints = sample_figure(
         rng,
         centre=rng.uniform(0.1, 0.9, 2) * size,
         height=rng.uniform(0.4, 0.8) * size,
         shirt=shirt,
-        trousers=_contrasting(rng, np.vstack([backdrop, shirt]), 0.3),
+        trousers=contrasting_colour(rng, np.vstack([backdrop, shirt]), 0.3),
     )
     return Thing(label=1, parts=parts, keypoints=keypoints)
 
@@ -195,7 +195,7 @@ def sample_scene(rng: np.random.Generator, size: int) -> Scene:
     Returns:
         A scene with at least one thing.
     """
-    background = _background(rng, size)
+    background = sample_background(rng, size)
     makers = [_person] * rng.choice(3, p=[0.35, 0.5, 0.15])
     makers += [_shape] * rng.integers(2, 6)
     rng.shuffle(makers)
@@ -205,4 +205,4 @@ def sample_scene(rng: np.random.Generator, size: int) -> Scene:
             for _ in range(_ATTEMPTS):
                 if layout.add(make(rng, size, background.colours)):
                     break
-    return Scene(size, background, _lighting(rng), tuple(layout.things))
+    return Scene(size, background, sample_lighting(rng), tuple(layout.things))
