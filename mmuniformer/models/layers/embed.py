@@ -9,6 +9,7 @@ from mmuniformer.models.layers.channels import (
     CONVS,
     ChannelLayerNorm,
 )
+from mmuniformer.models.layers.deploy import fold_sequence
 
 
 class PatchEmbed(nn.Module):
@@ -79,3 +80,7 @@ class ConvEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(x)
+
+    def switch_to_deploy(self) -> None:
+        """Folds the norms into the convolutions; there is no way back."""
+        fold_sequence(self.proj)

@@ -1,0 +1,49 @@
+"""Whether weights are those of training or those of the deployment form."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from mmuniformer.checkpoint.reading import CheckpointError
+from mmuniformer.checkpoint.state_dict import ANCHOR
+
+# A buffer of backbones in deployment form, so that their files tell.
+DEPLOYED = 'deploy_form'
+
+
+def check_form(
+    backbone: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    prefix: str = '',
+    source: str = 'the checkpoint',
+) -> None:
+    """Compares the form of a backbone with that of weights for it.
+
+    Some of the names and shapes are the same in both, and the values are not.
+
+    Args:
+        backbone: A backbone of this package.
+        state_dict: Tensors; without any of the backbone there is nothing to
+            compare.
+        prefix: What the names of the backbone start with.
+        source: Path or URL of the file, for the message.
+
+    Raises:
+        CheckpointError: If one is in deployment form and the other is not.
+    """
+    if not any(key.startswith(prefix + ANCHOR) for key in state_dict):
+        return
+    is_deployed = prefix + DEPLOYED in state_dict
+    if is_deployed == backbone.deploy:
+        return
+    if is_deployed:
+        raise CheckpointError(
+            f'{source} is in deployment form and the model is not: set '
+            'deploy=True for the backbone (model.backbone.deploy=True), or '
+            'take the file of the training that it was made from'
+        )
+    raise CheckpointError(
+        f'the model is in deployment form and {source} is not: make one that '
+        'is with tools/model_converters/reparameterize_model.py, or build '
+        'the backbone without deploy=True, load, and call switch_to_deploy()'
+    )
