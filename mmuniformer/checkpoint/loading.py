@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 
 from mmengine.logging import print_log
 from torch import nn
 
+from mmuniformer.checkpoint.inflation import inflate
 from mmuniformer.checkpoint.reading import CheckpointError, read_checkpoint
 from mmuniformer.checkpoint.state_dict import (
     Layout,
@@ -17,6 +18,9 @@ from mmuniformer.checkpoint.state_dict import (
 
 # Not in an ImageNet file: the norms of the outputs, which a task trains.
 FRESH = re.compile(r'norm[1-4]\.')
+# Not in an image file besides: attention over time, and the norm of the video
+# classifier, which the files of dense tasks lack.
+FRESH_IN_VIDEO = re.compile(r'norm\.|blocks\d\.\d+\.t_(norm|attn)\.')
 # In a published file, but of no use to a backbone: the classifier with its
 # norm and the auxiliary heads of token labeling and of the light models.
 CLASSIFIER = re.compile(r'(norm|head|aux_head|norm_cls|head_cls)\.')
@@ -24,6 +28,8 @@ HEAD_DIM_32 = (
     'head_dim shows in no shape: it is 32 in the files of token labeling and '
     "in uniformer_small_plus, unless their name has 'dim64', and 64 in others"
 )
+# The part of a layout that is an argument named arch.
+ARCH_FIELDS = ('depths', 'embed_dims', 'conv_stem', 'layer_scale_stages')
 STAGE = re.compile(r'(?:patch_embed|blocks|norm)(\d)\.')
 
 
@@ -33,12 +39,14 @@ def load_pretrained(
     prefix: str | None = None,
     map_location: str = 'cpu',
     sha256: str | None = None,
+    inflation: str = 'average',
 ) -> None:
     """Loads the weights of a backbone from a published or own file.
 
-    Takes the official ImageNet and dense-task files, those that OpenMMLab
-    hosts, files trained here, and safetensors. One line of the log says what
-    was loaded, what was left out and what starts fresh.
+    Takes the official ImageNet, video and dense-task files, those that
+    OpenMMLab hosts, files trained here, and safetensors. A video backbone
+    takes the file of an image model too, and inflates its kernels. One line
+    of the log says what was loaded, what was left out and what starts fresh.
 
     Head dimension shows in no name and no shape. The published files with 32
     are those of token labeling (small, small_plus, base, unless their name
@@ -51,10 +59,15 @@ def load_pretrained(
             itself when None.
         map_location: Device to read the file to.
         sha256: Digest that the file must have, or its first digits.
+        inflation: How a kernel of an image becomes one of a video:
+            'average', the published models' way, puts it into each frame
+            divided by their number, 'centre' into the middle one. Of no
+            effect for the file of a video model.
 
     Raises:
         CheckpointError: If the file cannot be read safely or its weights do
-            not fit; the message names the ``arch`` that would.
+            not fit; the message names the arguments that would.
+        ValueError: If ``inflation`` is neither.
     """
     content = read_checkpoint(checkpoint, sha256, map_location)
     state_dict = unwrap(content, checkpoint)
@@ -64,9 +77,15 @@ def load_pretrained(
 
     wanted = model.state_dict()
     num_stages = model.num_stages
+    loaded, inflated = inflate(loaded, wanted, inflation)
     surplus = [k for k in loaded if k not in wanted]
     left_out = [k for k in surplus if _is_left_out(k, num_stages)]
-    fresh = [k for k in wanted if k not in loaded and FRESH.match(k)]
+    fresh = [
+        k
+        for k in wanted
+        if k not in loaded
+        and (FRESH.match(k) or (inflated and FRESH_IN_VIDEO.match(k)))
+    ]
     problems = {
         'missing in the file': [
             k for k in wanted if k not in loaded and k not in fresh
@@ -88,6 +107,8 @@ def load_pretrained(
     model.load_state_dict(taken, strict=False)
 
     report = f'Loaded {len(taken)} of {len(wanted)} tensors from {checkpoint}'
+    if inflated:
+        report += f'; inflated: {inflated} kernels ({inflation})'
     others = len(state_dict) - len(loaded)
     if left_out or others:
         report += f'; left out: {_modules(left_out)}'
@@ -113,31 +134,43 @@ def _is_left_out(key: str, num_stages: int) -> bool:
 
 def _check_layout(model: nn.Module, file: Layout, source: str) -> None:
     own = read_layout(model.state_dict())
+    if (file.ndim, own.ndim) == (2, 3):
+        file = file.as_video(own)
     if own == file.first_stages(model.num_stages):
         return
-    differences = [
-        f'{f.name} is {getattr(file, f.name)} in the file and '
-        f'{getattr(own, f.name)} in the model'
+    different = [
+        f.name
         for f in fields(Layout)
         if getattr(file, f.name) != getattr(own, f.name)
     ]
-    fitting = _fitting_archs(model, file)
-    if file.light or file.ndim != own.ndim:
-        kind = 'light ' * file.light + ('video' if file.ndim == 3 else 'image')
-        advice = f'it is a {kind} model, for another backbone class'
-    elif fitting:
-        names = ' or '.join(f'arch={name!r}' for name in fitting)
-        advice = f'use {names}'
-        if len(fitting) > 1:
-            advice += f' ({HEAD_DIM_32})'
-    else:
-        settings = asdict(file)
-        keep = ('depths', 'embed_dims', 'conv_stem', 'layer_scale_stages')
-        advice = f'use arch={ {k: settings[k] for k in keep} }'
+    differences = [
+        f'{name} is {getattr(file, name)} in the file and '
+        f'{getattr(own, name)} in the model'
+        for name in different
+    ]
     raise CheckpointError(
         f'{source} does not fit {type(model).__name__}: '
-        f'{"; ".join(differences)}: {advice}'
+        f'{"; ".join(differences)}: {_advice(model, file, different)}'
     )
+
+
+def _advice(model: nn.Module, file: Layout, different: list[str]) -> str:
+    if 'ndim' in different or 'light' in different:
+        kind = 'light ' * file.light + ('video' if file.ndim == 3 else 'image')
+        return f'it is a {kind} model, for another backbone class'
+    advice = [
+        f'{name}={getattr(file, name)!r}'
+        for name in different
+        if name not in ARCH_FIELDS
+    ]
+    hint = ''
+    if not set(different).isdisjoint(ARCH_FIELDS):
+        fitting = _fitting_archs(model, file)
+        names = ' or '.join(f'arch={name!r}' for name in fitting)
+        settings = {name: getattr(file, name) for name in ARCH_FIELDS}
+        advice.insert(0, names or f'arch={settings}')
+        hint = f' ({HEAD_DIM_32})' * (len(fitting) > 1)
+    return f'use {", ".join(advice)}{hint}'
 
 
 def _fitting_archs(model: nn.Module, file: Layout) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -78,6 +78,9 @@ class Layout:
         conv_stem: Whether the last embedding is a convolution with BatchNorm.
         layer_scale_stages: Stages with Layer Scale.
         stage_types: 'L' or 'G' for each stage.
+        attention: 'joint' or, of a video, 'divided'.
+        inflate: Whether the convolutions of blocks span frames.
+        temporal_embed: Whether the last embedding spans frames.
     """
 
     ndim: int
@@ -87,17 +90,30 @@ class Layout:
     conv_stem: bool
     layer_scale_stages: tuple[int, ...]
     stage_types: str
+    attention: str
+    inflate: bool
+    temporal_embed: bool
 
     def first_stages(self, num_stages: int) -> 'Layout':
         """The layout of a model that ends after some stages."""
-        return Layout(
-            self.ndim,
-            self.light,
-            self.depths[:num_stages],
-            self.embed_dims[:num_stages],
-            self.conv_stem,
-            tuple(i for i in self.layer_scale_stages if i < num_stages),
-            self.stage_types[:num_stages],
+        return replace(
+            self,
+            depths=self.depths[:num_stages],
+            embed_dims=self.embed_dims[:num_stages],
+            layer_scale_stages=tuple(
+                i for i in self.layer_scale_stages if i < num_stages
+            ),
+            stage_types=self.stage_types[:num_stages],
+        )
+
+    def as_video(self, video: 'Layout') -> 'Layout':
+        """The layout of an image model that became ``video`` by inflation."""
+        return replace(
+            self,
+            ndim=video.ndim,
+            attention=video.attention,
+            inflate=video.inflate,
+            temporal_embed=video.temporal_embed,
         )
 
 
@@ -121,14 +137,25 @@ def read_layout(state_dict: Mapping[str, Tensor]) -> Layout:
         for i in range(1, num_stages + 1)
     ]
     convs = [[v for v in p if v.dim() > 2] for p in projections]
+    ndim = convs[0][0].dim() - 2
+    divided = any('.t_attn.' in k for k in state_dict)
+    # Depthwise: position embeddings and local aggregation.
+    spans = {
+        v.shape[2]
+        for k, v in state_dict.items()
+        if v.dim() == 5 and k.endswith(('.pos_embed.weight', '.attn.weight'))
+    }
     return Layout(
-        ndim=convs[0][0].dim() - 2,
+        ndim=ndim,
         light='cls_token' in state_dict,
         depths=tuple(depths),
         embed_dims=tuple(c[-1].shape[0] for c in convs),
         conv_stem=f'patch_embed{num_stages}.proj.0.weight' in state_dict,
         layer_scale_stages=tuple(sorted(scaled)),
         stage_types=''.join(types),
+        attention='divided' if divided else 'joint',
+        inflate=spans != {1},
+        temporal_embed=ndim == 3 and convs[-1][-1].shape[2] > 1,
     )
 
 

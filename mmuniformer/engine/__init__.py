@@ -1,5 +1,13 @@
 """Training and testing from a config: what ``tools/`` calls."""
 
-from mmuniformer.engine.hooks import CheckpointMatchHook, SafeCheckpointHook
+from mmuniformer.engine.hooks import (
+    CheckpointMatchHook,
+    PublishedCheckpointHook,
+    SafeCheckpointHook,
+)
 
-__all__ = ['CheckpointMatchHook', 'SafeCheckpointHook']
+__all__ = [
+    'CheckpointMatchHook',
+    'PublishedCheckpointHook',
+    'SafeCheckpointHook',
+]

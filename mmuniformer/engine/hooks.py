@@ -2,18 +2,19 @@
 
 from typing import Any
 
-import torch
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
+from mmuniformer.checkpoint.classifier import (
+    is_whole_classifier,
+    name_for_host,
+)
+from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.state_dict import unwrap
 from mmuniformer.engine.errors import UserError
 from mmuniformer.registry import HOOKS
-
-SHOWN_NAMES = 3
-# mmpose renames these itself while it loads a file from before its version 1.
-OLD_NAMES = {'keypoint_head.': 'head.'}
 
 
 class _DeferredRemoval:
@@ -73,12 +74,30 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 @HOOKS.register_module()
+class PublishedCheckpointHook(Hook):
+    """Gives the tensors of published files the names of the host's model.
+
+    mmengine looks for a ``state_dict`` alone and takes its names as they are;
+    an official file has ``model`` or ``model_state`` and a whole classifier
+    without prefixes.
+    """
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Puts a ``state_dict`` into what was read."""
+        source = str(runner._load_from)
+        tensors = unwrap(checkpoint, source)
+        if 'state_dict' not in checkpoint or is_whole_classifier(tensors):
+            checkpoint['state_dict'] = name_for_host(
+                tensors, bare_model(runner).state_dict(), source
+            )
+
+
+@HOOKS.register_module()
 class CheckpointMatchHook(Hook):
     """Refuses to test a model that the checkpoint does not fill.
 
     mmengine logs a warning and tests whatever the missing parameters were
-    initialised to: a number that looks like a result. Buffers may be missing
-    and the checkpoint may hold more than the model.
+    initialised to: a number that looks like a result.
 
     Raises:
         UserError: With counts and some names, if a parameter of the model is
@@ -87,50 +106,18 @@ class CheckpointMatchHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compares names and shapes before they are loaded."""
-        model = runner.model
-        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-            model = model.module
-        source = str(runner._load_from)
-        # mmengine looks for 'state_dict' alone; published files have others.
-        checkpoint.setdefault('state_dict', unwrap(checkpoint, source))
-        parameters = dict(model.named_parameters())
-        state = {
-            _present_name(key.removeprefix('module.'), parameters): value
-            for key, value in checkpoint['state_dict'].items()
-            if isinstance(value, torch.Tensor)
-        }
-        missing = [key for key in parameters if key not in state]
-        reshaped = [
-            f'{key} ({_shape(state[key])} in the file, {_shape(value)} here)'
-            for key, value in parameters.items()
-            if key in state and state[key].shape != value.shape
-        ]
-        if not missing and not reshaped:
-            return
-        unknown = [key for key in state if key not in model.state_dict()]
-        matched = len(parameters) - len(missing) - len(reshaped)
-        parts = [
-            f'{source} does not fit the model of the config: '
-            f'{matched} of {len(parameters)} parameters match'
-        ]
-        for words, names in (
-            ('not in the file', missing),
-            ('of another shape', reshaped),
-            ('only in the file', unknown),
-        ):
-            if names:
-                more = ', ...' if len(names) > SHOWN_NAMES else ''
-                some = ', '.join(names[:SHOWN_NAMES])
-                parts.append(f'{len(names)} {words}: {some}{more}')
-        raise UserError('; '.join(parts))
+        mismatch = describe_mismatch(
+            bare_model(runner),
+            checkpoint['state_dict'],
+            str(runner._load_from),
+        )
+        if mismatch:
+            raise UserError(mismatch)
 
 
-def _present_name(key: str, parameters: dict) -> str:
-    for old, new in OLD_NAMES.items():
-        if key not in parameters and key.startswith(old):
-            return key.replace(old, new, 1)
-    return key
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return 'x'.join(map(str, tensor.shape)) or 'scalar'
+def bare_model(runner: Runner) -> nn.Module:
+    """The model without wrappers for parallel runs or test augmentation."""
+    model = runner.model
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model

@@ -16,7 +16,10 @@ from mmuniformer.engine.checkpoints import (
 from mmuniformer.engine.cli import build_runner
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.errors import UserError, readable_errors
-from mmuniformer.engine.hooks import CheckpointMatchHook
+from mmuniformer.engine.hooks import (
+    CheckpointMatchHook,
+    PublishedCheckpointHook,
+)
 from mmuniformer.engine.hosts import (
     augment_at_test_time,
     draw_predictions,
@@ -93,6 +96,7 @@ def evaluate(
     check_labels(cfg)
     with readable_errors(cfg):
         runner = build_runner(cfg, notes)
+        runner.register_hook(PublishedCheckpointHook())
         runner.register_hook(CheckpointMatchHook())
         metrics = runner.test()
     if is_main_process():

@@ -14,6 +14,7 @@ from mmuniformer.engine.checkpoints import (
 from mmuniformer.engine.cli import build_runner
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.errors import UserError, readable_errors
+from mmuniformer.engine.hooks import PublishedCheckpointHook
 from mmuniformer.engine.hosts import set_host_defaults
 from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.keypoints import check_keypoints
@@ -68,6 +69,7 @@ def train(
     check_labels(cfg)
     with readable_errors(cfg):
         runner = build_runner(cfg, notes)
+        runner.register_hook(PublishedCheckpointHook())
         runner.train()
 
 

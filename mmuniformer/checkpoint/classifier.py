@@ -1,0 +1,87 @@
+"""Whole published classifiers in the model of a host library."""
+
+from collections.abc import Collection, Mapping
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mmuniformer.checkpoint.matching import describe_mismatch
+from mmuniformer.checkpoint.reading import CheckpointError, read_checkpoint
+from mmuniformer.checkpoint.state_dict import ANCHOR, unwrap
+
+BACKBONE = 'backbone.'
+# Of an official file, and of a recognizer of mmaction2.
+HEADS = {'head.': 'cls_head.fc_cls.'}
+KINETICS_400_ORDER = (
+    '; those of Kinetics-400 follow kinetics_400_categroies.txt of the '
+    "official repository, not the alphabet as mmaction2's lists and the files "
+    'it hosts: number the labels of the test list so'
+)
+
+
+def load_classifier(
+    model: nn.Module, checkpoint: str, sha256: str | None = None
+) -> None:
+    """Loads a whole published classifier into a recognizer of mmaction2.
+
+    Takes the official files, which are classifiers without prefixes, and
+    those that mmaction2 hosts. The class orders of the two differ for
+    Kinetics-400; nothing is reordered, and the log says so.
+
+    Args:
+        model: A recognizer; it is not changed on an error.
+        checkpoint: Path or URL.
+        sha256: Digest that the file must have, or its first digits.
+
+    Raises:
+        CheckpointError: If the file cannot be read safely or does not fill
+            the model; other numbers of classes are named.
+    """
+    state_dict = unwrap(read_checkpoint(checkpoint, sha256), str(checkpoint))
+    state_dict = name_for_host(state_dict, model.state_dict(), str(checkpoint))
+    mismatch = describe_mismatch(model, state_dict, str(checkpoint))
+    if mismatch:
+        raise CheckpointError(mismatch)
+    model.load_state_dict(state_dict, strict=False)
+
+
+def is_whole_classifier(state_dict: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors are those of an official file, without prefix."""
+    return any(key.startswith(ANCHOR) for key in state_dict)
+
+
+def name_for_host(
+    state_dict: Mapping[str, Tensor], wanted: Collection[str], source: str
+) -> dict[str, Tensor]:
+    """Renames an official classifier for a model that has it as its parts.
+
+    Args:
+        state_dict: Tensors of any file. Those of a file that is not an
+            official one stay as they are.
+        wanted: Names of the tensors of the model, such as
+            ``backbone.patch_embed1.proj.weight`` and
+            ``cls_head.fc_cls.weight``.
+        source: Path or URL of the file, for the log.
+    """
+    has_backbone = any(key.startswith(BACKBONE + ANCHOR) for key in wanted)
+    if not has_backbone or not is_whole_classifier(state_dict):
+        return dict(state_dict)
+    renamed = {_rename(k, wanted): v for k, v in state_dict.items()}
+    for head in HEADS.values():
+        if f'{head}weight' in renamed:
+            classes = len(renamed[f'{head}weight'])
+            order = KINETICS_400_ORDER if classes == 400 else ''
+            print_log(
+                f'{source} is an official classifier: its {classes} classes '
+                f'stay in the order of its training lists{order}.',
+                logger='current',
+            )
+    return renamed
+
+
+def _rename(key: str, wanted: Collection[str]) -> str:
+    for official, host in HEADS.items():
+        renamed = key.replace(official, host, 1)
+        if key.startswith(official) and renamed in wanted:
+            return renamed
+    return BACKBONE + key
