@@ -16,6 +16,7 @@ from mmuniformer.models.backbones.settings import (
     check_rates,
     check_stages,
     checkpointed_blocks,
+    is_ints,
     require,
     resolve_arch,
 )
@@ -58,6 +59,7 @@ class UniFormerBase(BaseModule):
         self,
         arch: str | dict = 'small',
         stage_types: str = 'LLGG',
+        kv_strides: Sequence[int] = (4, 2, 1, 1),
         in_channels: int = 3,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         drop_path_rate: float = 0.0,
@@ -92,7 +94,14 @@ class UniFormerBase(BaseModule):
         )
         if layer_scale_init_value is None:
             layer_scale_init_value = self.arch.layer_scale_init_value
+        require(
+            is_ints(kv_strides, low=1) and len(kv_strides) == NUM_STAGES,
+            'kv_strides',
+            kv_strides,
+            f'{NUM_STAGES} positive integers',
+        )
         self.stage_types = stage_types
+        self.kv_strides = tuple(kv_strides)
         self.in_channels = in_channels
         self.out_indices = tuple(out_indices)
         self.num_stages = max(out_indices) + 1
@@ -186,8 +195,7 @@ class UniFormerBase(BaseModule):
             aggregator='local' if is_local else self.global_aggregator,
             num_heads=dim // self.arch.head_dim,
             mlp_ratio=self.arch.mlp_ratio,
-            # In stages 1 and 2, as many keys as stage 3 has tokens.
-            kv_stride=(4, 2, 1, 1)[stage],
+            kv_stride=self.kv_strides[stage],
             drop=self.drop_rate,
             attn_drop=self.attn_drop_rate,
             layer_scale_init_value=(

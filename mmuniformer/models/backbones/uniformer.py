@@ -41,8 +41,9 @@ class UniFormer(UniFormerBase):
             training: ``dict(stage3='hybrid', window_size=32)`` for the
             paper's segmentation. The weights are the same.
         stage_types: 'L' (local) or 'G' (global) for each stage (Table 15).
-            With attention in stages 1 and 2, keys and values are averaged
-            over 4 x 4 and 2 x 2 cells.
+        kv_strides: Side of the cells over which a stage of type 'G' averages
+            its keys and values, for each stage. By default 4 and 2 in stages
+            1 and 2, so that they have as many keys as stage 3.
         in_channels: Channels of the input.
         out_indices: Stages to return, 0 to 3. Later stages are not built.
         drop_path_rate: Stochastic depth of the last block; it grows linearly

@@ -40,10 +40,13 @@ class UniFormer3D(UniFormerBase):
         depth, embed_dim, head_dim: Instead of those settings of ``arch``.
             With these names of mmaction2's UniFormer, one of its configs
             needs another ``type`` and nothing else.
-        kwargs: ``stage_types``, ``in_channels``, ``drop_path_rate``,
-            ``drop_rate``, ``attn_drop_rate``, ``layer_scale_init_value``,
-            ``with_cp``, ``frozen_stages``, ``norm_eval``, ``local_size``,
-            ``use_dpe``, ``local_ffn`` and ``init_cfg`` of :class:`UniFormer`.
+        kwargs: ``stage_types``, ``kv_strides`` (in space), ``in_channels``,
+            ``drop_path_rate``, ``drop_rate``, ``attn_drop_rate``,
+            ``layer_scale_init_value``, ``with_cp``, ``frozen_stages``,
+            ``norm_eval``, ``local_size``, ``use_dpe``, ``local_ffn`` and
+            ``init_cfg`` as :class:`UniFormer` takes them. ``init_cfg`` has an
+            ``inflation`` besides, for the file of an image model (see
+            :func:`load_pretrained`).
 
     Raises:
         ValueError: If an argument has a value that is not allowed; the

@@ -5,8 +5,6 @@ from torch.nn import functional as F
 
 from mmuniformer.models.layers.channels import zero_pad
 
-AVG_POOLS = {2: F.avg_pool2d, 3: F.avg_pool3d}
-
 
 class SelfAttention(nn.Module):
     """Global MHRA (paper, equation 7), over all tokens or some of them.
@@ -17,10 +15,10 @@ class SelfAttention(nn.Module):
     Args:
         dim: Number of channels C.
         num_heads: Number of heads; it divides ``dim``.
-        kv_stride: Keys and values are averaged over cells of this size, as
-            the paper's ablations with global stages 1 and 2 need it
-            (Table 15). Average pooling commutes with the projection, so it
-            is done before it.
+        kv_stride: Keys and values are averaged over cells of this side in
+            space, as the paper's ablations with global stages 1 and 2 need
+            it (Table 15). Average pooling commutes with the projection, so
+            it is done before it.
         attn_drop: Dropout rate of the attention weights.
         proj_drop: Dropout rate of the output.
         over: What a token of a video gathers from: 'all' of it, its 'frame',
@@ -75,9 +73,12 @@ class SelfAttention(nn.Module):
             q, k, v = self._heads(self.qkv(tokens), 3)
         else:
             dim = x.shape[1]
-            pool = AVG_POOLS[x.dim() - 2]
             # ceil_mode: a map smaller than a cell still has one key.
-            pooled = pool(x, self.kv_stride, ceil_mode=True)
+            if x.dim() == 4:
+                pooled = F.avg_pool2d(x, self.kv_stride, ceil_mode=True)
+            else:
+                cell = (1, self.kv_stride, self.kv_stride)
+                pooled = F.avg_pool3d(x, cell, ceil_mode=True)
             pooled = pooled.flatten(2).transpose(1, 2)
             weight, bias = self.qkv.weight, self.qkv.bias
             (q,) = self._heads(F.linear(tokens, weight[:dim], bias[:dim]), 1)

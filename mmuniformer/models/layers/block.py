@@ -96,14 +96,18 @@ class UniFormerBlock(nn.Module):
             self.norm2 = BATCH_NORMS[ndim](dim)
         else:
             attention = partial(
-                SelfAttention, dim, num_heads, kv_stride, attn_drop, drop
+                SelfAttention,
+                dim,
+                num_heads,
+                attn_drop=attn_drop,
+                proj_drop=drop,
             )
             if aggregator == 'divided':
                 self.t_norm = ChannelLayerNorm(dim, eps=1e-6)
                 self.t_attn = attention(over='time')
             self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
             over = 'all' if aggregator == 'global' else 'frame'
-            self.attn = attention(over=over)
+            self.attn = attention(kv_stride=kv_stride, over=over)
             self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
         hidden = int(dim * mlp_ratio)
         self.mlp = FeedForward(ndim, dim, hidden, self.is_local, drop)
