@@ -12,7 +12,12 @@ compat.apply()
 
 try:
     from mmuniformer import models
-    from mmuniformer.models import UniFormer, UniFormer3D
+    from mmuniformer.models import (
+        UniFormer,
+        UniFormer3D,
+        UniFormerLight,
+        UniFormerLight3D,
+    )
 except Exception as error:
     # `python -m mmuniformer.doctor` has to start where torch or mmengine is
     # missing or broken; every other use is told what is wrong.
@@ -27,4 +32,11 @@ except Exception as error:
         ) from _cause
 
 
-__all__ = ['UniFormer', 'UniFormer3D', '__version__', 'models']
+__all__ = [
+    'UniFormer',
+    'UniFormer3D',
+    'UniFormerLight',
+    'UniFormerLight3D',
+    '__version__',
+    'models',
+]

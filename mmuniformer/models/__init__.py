@@ -1,4 +1,15 @@
-from mmuniformer.models.backbones import UniFormer, UniFormer3D
+from mmuniformer.models.backbones import (
+    UniFormer,
+    UniFormer3D,
+    UniFormerLight,
+    UniFormerLight3D,
+)
 from mmuniformer.models.blending import MixupCutmix
 
-__all__ = ['MixupCutmix', 'UniFormer', 'UniFormer3D']
+__all__ = [
+    'MixupCutmix',
+    'UniFormer',
+    'UniFormer3D',
+    'UniFormerLight',
+    'UniFormerLight3D',
+]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmuniformer.checkpoint import load_pretrained
+from mmuniformer.checkpoint.form import DEPLOYED, check_form
 from mmuniformer.models.backbones.settings import (
     NUM_STAGES,
     Arch,
@@ -21,11 +22,13 @@ from mmuniformer.models.backbones.settings import (
     resolve_arch,
 )
 from mmuniformer.models.layers import (
+    BATCH_NORMS,
     CHANNELS_LAST,
     ChannelLayerNorm,
     MobileNetBlock,
+    TokenScores,
     UniFormerBlock,
-    recompute_in_backward,
+    run_block,
 )
 
 
@@ -48,7 +51,13 @@ class UniFormerBase(BaseModule):
     # What a stage of type 'G' is made of, and whether the convolutions of
     # blocks see one frame only: a video model may choose others.
     global_aggregator = 'global'
+    global_block = UniFormerBlock
     per_frame = False
+    # Whether the map of the last stage is for a classifier: normalised by the
+    # BatchNorm that published classifiers have.
+    classifier = False
+    # What a file has of later stages besides embeddings, blocks and norms.
+    later_names: tuple[str, ...] = ()
     # What the published models start from, before any pretrained weights.
     default_init = (
         dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
@@ -72,6 +81,8 @@ class UniFormerBase(BaseModule):
         local_size: int = 5,
         use_dpe: bool = True,
         local_ffn: bool = True,
+        deploy: bool = False,
+        compile: bool | dict = False,
         init_cfg: dict | list[dict] | None = None,
     ):
         given = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
@@ -115,15 +126,20 @@ class UniFormerBase(BaseModule):
         self.local_size = local_size
         self.use_dpe = use_dpe
         self.local_ffn = local_ffn
+        self.deploy = False
+        self._build_deployed = deploy
+        require(
+            isinstance(compile, bool | dict),
+            'compile',
+            compile,
+            'a bool, or a dict of arguments of torch.compile',
+        )
+        if compile is not False:
+            self.compile(**({} if compile is True else compile))
 
     def build_stages(self) -> None:
         """Makes the modules, in the order of the published files."""
-        dims = (self.in_channels, *self.arch.embed_dims)
-        for i in range(self.num_stages):
-            embed = self._make_embed(i, dims[i], dims[i + 1])
-            self.add_module(f'patch_embed{i + 1}', embed)
-        self.pos_drop = nn.Dropout(self.drop_rate)
-
+        self._build_embeds()
         depths = self.arch.depths
         rates = np.linspace(0, self.drop_path_rate, sum(depths)).tolist()
         for i in range(self.num_stages):
@@ -136,38 +152,57 @@ class UniFormerBase(BaseModule):
             if i in self.out_indices:
                 self.add_module(self._norm_name(i), self._make_norm(i))
         self._freeze_stages()
+        self._register_load_state_dict_pre_hook(self._check_form)
         self._register_load_state_dict_pre_hook(self._leave_out_levels)
+        if self._build_deployed:
+            self.switch_to_deploy()
+
+    def _build_embeds(self) -> None:
+        dims = (self.in_channels, *self.arch.embed_dims)
+        for i in range(self.num_stages):
+            embed = self._make_embed(i, dims[i], dims[i + 1])
+            self.add_module(f'patch_embed{i + 1}', embed)
+        self.pos_drop = nn.Dropout(self.drop_rate)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Extracts a normalised map from each stage of ``out_indices``."""
+        return self._extract(x)[0]
+
+    def _extract(
+        self, x: Tensor
+    ) -> tuple[tuple[Tensor, ...], TokenScores | None]:
+        """The maps, and the scores of the last block of a light model."""
         self._check_input(x)
         # Every layer keeps this memory format: see layers/channels.py.
         x = x.contiguous(memory_format=CHANNELS_LAST[self.ndim])
-        outs = []
+        outs, scores = [], None
         for i in range(self.num_stages):
             x = getattr(self, f'patch_embed{i + 1}')(x)
             if i == 0:
                 x = self.pos_drop(x)
-            x = self._run_blocks(i, x)
+            x, scores = self._run_blocks(i, x, scores)
             if i in self.out_indices:
                 out = getattr(self, self._norm_name(i))(x)
                 # mmcv's compiled ops (RoIAlign and others) do not look at
                 # strides: they would misread a map in channels-last memory.
                 outs.append(out.contiguous())
-        return tuple(outs)
+        return tuple(outs), scores
 
-    def _run_blocks(self, stage: int, x: Tensor) -> Tensor:
-        blocks = getattr(self, f'blocks{stage + 1}')
+    def _run_blocks(
+        self, stage: int, x: Tensor, scores: TokenScores | None
+    ) -> tuple[Tensor, TokenScores | None]:
         windows = self._windows(stage)
+        for i, (block, recompute) in enumerate(self._blocks(stage)):
+            x = run_block(block, x, windows[i], recompute=recompute)
+        return x, scores
+
+    def _blocks(self, stage: int) -> list[tuple[nn.Module, bool]]:
+        """The blocks of a stage, and whether to checkpoint each."""
         recomputed = 0
         if self.training and torch.is_grad_enabled():
             recomputed = self.with_cp[stage]
-        for i, block in enumerate(blocks):
-            if i < recomputed:
-                x = recompute_in_backward(block, x, windows[i])
-            else:
-                x = block(x, windows[i])
-        return x
+        blocks = getattr(self, f'blocks{stage + 1}')
+        return [(block, i < recomputed) for i, block in enumerate(blocks)]
 
     def _windows(self, stage: int) -> list[int | None]:
         """Side of the attention windows of each block; None for none."""
@@ -191,7 +226,8 @@ class UniFormerBase(BaseModule):
         if is_local and not self.local_ffn:
             return MobileNetBlock(**common)
         scaled = stage in self.arch.layer_scale_stages
-        return UniFormerBlock(
+        make_block = UniFormerBlock if is_local else self.global_block
+        return make_block(
             aggregator='local' if is_local else self.global_aggregator,
             num_heads=dim // self.arch.head_dim,
             mlp_ratio=self.arch.mlp_ratio,
@@ -205,15 +241,22 @@ class UniFormerBase(BaseModule):
         )
 
     def _norm_name(self, stage: int) -> str:
+        if self.classifier and stage == NUM_STAGES - 1:
+            return 'norm'
         return f'norm{stage + 1}'
 
     def _make_norm(self, stage: int) -> nn.Module:
-        return ChannelLayerNorm(self.arch.embed_dims[stage], eps=1e-6)
+        dim = self.arch.embed_dims[stage]
+        if self._norm_name(stage) == 'norm':
+            return BATCH_NORMS[self.ndim](dim)
+        return ChannelLayerNorm(dim, eps=1e-6)
+
+    def _smallest_input(self) -> int:
+        """Height and width that leave a pixel for each stage."""
+        return 1 if self.arch.conv_stem else 2 ** (self.num_stages + 1)
 
     def _check_input(self, x: Tensor) -> None:
-        smallest = 2 ** (self.num_stages + 1)
-        if self.arch.conv_stem:
-            smallest = 1
+        smallest = self._smallest_input()
         if min(x.shape[-2:]) < smallest:
             raise ValueError(
                 f'an image of {x.shape[-2]} x {x.shape[-1]} pixels is too '
@@ -239,6 +282,28 @@ class UniFormerBase(BaseModule):
                     module.eval()
         return self
 
+    def switch_to_deploy(self) -> None:
+        """Turns the backbone into its deployment form, for inference only.
+
+        BatchNorm and Layer Scale become part of the convolutions and linear
+        layers beside them, and the residual of the position embedding part
+        of its kernel: the same function in eval mode, with fewer passes over
+        memory. There is no way back. What is saved afterwards loads into a
+        backbone that is built with ``deploy=True``.
+        """
+        if self.deploy:
+            return
+        for module in list(self.modules()):
+            if module is not self and hasattr(module, 'switch_to_deploy'):
+                module.switch_to_deploy()
+        self.deploy = True
+        self.register_buffer(DEPLOYED, torch.tensor(True))
+
+    def _check_form(
+        self, state_dict: dict[str, Tensor], prefix: str, *_: object
+    ) -> None:
+        check_form(self, state_dict, prefix)
+
     def _leave_out_levels(
         self, state_dict: dict[str, Tensor], prefix: str, *_: object
     ) -> None:
@@ -246,15 +311,12 @@ class UniFormerBase(BaseModule):
 
         Published files have the norms of all four, whatever the task reads.
         """
+        names = [*self.later_names]
+        for i in range(NUM_STAGES):
+            names += [f'patch_embed{i + 1}', f'blocks{i + 1}']
+            names.append(self._norm_name(i))
         unread = {
-            f'{prefix}{name}'
-            for i in range(NUM_STAGES)
-            for name in (
-                f'patch_embed{i + 1}',
-                f'blocks{i + 1}',
-                self._norm_name(i),
-            )
-            if not hasattr(self, name)
+            f'{prefix}{name}' for name in names if not hasattr(self, name)
         }
         depth = prefix.count('.') + 1
         found = set()

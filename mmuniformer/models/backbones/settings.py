@@ -56,6 +56,25 @@ IMAGE_ARCHS = {
     ),
 }
 
+# Paper, section 5.2. The published models' FFNs are three times as wide as
+# their tokens, and only the first embedding is a convolutional stem.
+_xs = Arch(
+    (3, 5, 9, 3),
+    (64, 128, 256, 512),
+    head_dim=32,
+    mlp_ratio=3.0,
+    layer_scale_stages=(0, 1, 2, 3),
+)
+LIGHT_ARCHS = {
+    'xs': _xs,
+    'xxs': replace(
+        _xs,
+        depths=(2, 5, 8, 2),
+        embed_dims=(56, 112, 224, 448),
+        head_dim=28,
+    ),
+}
+
 VIDEO_ARCHS = {'small': _small, 'base': _base}
 
 

@@ -65,6 +65,11 @@ class UniFormer(UniFormerBase):
         use_dpe: Whether blocks have dynamic position embedding (Table 15).
         local_ffn: Whether local blocks are UniFormer blocks, or MobileNet
             blocks without FFN (Table 15).
+        deploy: Whether to build the deployment form, for a checkpoint that
+            is in it (see :meth:`switch_to_deploy`).
+        compile: Whether ``torch.compile`` compiles the backbone, when it
+            first runs: a bool, or a dict of arguments of ``torch.compile``,
+            such as ``dict(dynamic=True)``. Names in checkpoints stay.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` takes a path or
             URL of a published file (see :func:`load_pretrained`).
 

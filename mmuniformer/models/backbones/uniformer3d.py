@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from mmuniformer.models.backbones.base import UniFormerBase
 from mmuniformer.models.backbones.settings import (
     ATTENTIONS,
-    NUM_STAGES,
     VIDEO_ARCHS,
     require,
     resolve_arch,
 )
-from mmuniformer.models.layers import BATCH_NORMS, ConvEmbed, PatchEmbed
+from mmuniformer.models.layers import ConvEmbed, PatchEmbed
 from mmuniformer.registry import MODELS
 
 
@@ -43,10 +42,10 @@ class UniFormer3D(UniFormerBase):
         kwargs: ``stage_types``, ``kv_strides`` (in space), ``in_channels``,
             ``drop_path_rate``, ``drop_rate``, ``attn_drop_rate``,
             ``layer_scale_init_value``, ``with_cp``, ``frozen_stages``,
-            ``norm_eval``, ``local_size``, ``use_dpe``, ``local_ffn`` and
-            ``init_cfg`` as :class:`UniFormer` takes them. ``init_cfg`` has an
-            ``inflation`` besides, for the file of an image model (see
-            :func:`load_pretrained`).
+            ``norm_eval``, ``local_size``, ``use_dpe``, ``local_ffn``,
+            ``deploy``, ``compile`` and ``init_cfg`` as :class:`UniFormer`
+            takes them. ``init_cfg`` has an ``inflation`` besides, for the
+            file of an image model (see :func:`load_pretrained`).
 
     Raises:
         ValueError: If an argument has a value that is not allowed; the
@@ -62,6 +61,7 @@ class UniFormer3D(UniFormerBase):
 
     ndim = 3
     archs = VIDEO_ARCHS
+    classifier = True
 
     def __init__(
         self,
@@ -119,13 +119,3 @@ class UniFormer3D(UniFormerBase):
             stride = (1, 2, 2)
         padding = (kernel[0] // 2, 0, 0)
         return PatchEmbed(in_channels, dim, kernel, stride, padding)
-
-    def _norm_name(self, stage: int) -> str:
-        last = stage == NUM_STAGES - 1
-        return 'norm' if last else super()._norm_name(stage)
-
-    def _make_norm(self, stage: int) -> nn.Module:
-        """The classifier's BatchNorm for the last stage."""
-        if stage == NUM_STAGES - 1:
-            return BATCH_NORMS[self.ndim](self.arch.embed_dims[stage])
-        return super()._make_norm(stage)

@@ -8,7 +8,12 @@ from mmuniformer.models.layers.channels import (
     ChannelLinear,
 )
 from mmuniformer.models.layers.embed import ConvEmbed, PatchEmbed
-from mmuniformer.models.layers.recompute import recompute_in_backward
+from mmuniformer.models.layers.hourglass import (
+    HourglassBlock,
+    TokenScores,
+    pool_importance,
+)
+from mmuniformer.models.layers.recompute import run_block
 
 __all__ = [
     'BATCH_NORMS',
@@ -17,9 +22,12 @@ __all__ = [
     'ChannelLayerNorm',
     'ChannelLinear',
     'ConvEmbed',
+    'HourglassBlock',
     'MobileNetBlock',
     'PatchEmbed',
     'SelfAttention',
+    'TokenScores',
     'UniFormerBlock',
-    'recompute_in_backward',
+    'pool_importance',
+    'run_block',
 ]

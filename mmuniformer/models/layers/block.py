@@ -14,9 +14,46 @@ from mmuniformer.models.layers.channels import (
     drop_path,
     scale_channels,
 )
+from mmuniformer.models.layers.deploy import (
+    fold_into_next,
+    fold_residual,
+    fold_scale,
+    fold_sequence,
+)
 
 
-class UniFormerBlock(nn.Module):
+class PositionedBlock(nn.Module):
+    """What all blocks begin with: dynamic position embedding (equation 1).
+
+    Attributes:
+        pos_embed (nn.Module): Depthwise convolution, or None.
+        deploy (bool): Whether the block is in deployment form.
+    """
+
+    deploy = False
+    pos_embed: nn.Module | None
+
+    def embed_position(self, x: Tensor) -> Tensor:
+        """Adds its position embedding to a map (B, C, *spatial)."""
+        if self.pos_embed is None:
+            return x
+        # In deployment form the kernel adds the map itself.
+        return self.pos_embed(x) if self.deploy else x + self.pos_embed(x)
+
+    def switch_to_deploy(self) -> None:
+        """Folds what can be folded in eval mode; there is no way back."""
+        if self.deploy:
+            return
+        if self.pos_embed is not None:
+            fold_residual(self.pos_embed)
+        self._fold_layers()
+        self.deploy = True
+
+    def _fold_layers(self) -> None:
+        raise NotImplementedError
+
+
+class UniFormerBlock(PositionedBlock):
     """DPE, relation aggregation and FFN (paper, equations 1 to 3).
 
     ::
@@ -58,6 +95,8 @@ class UniFormerBlock(nn.Module):
             residual branches of the equations; None for no Layer Scale.
     """
 
+    attention_type = SelfAttention
+
     def __init__(
         self,
         ndim: int,
@@ -96,7 +135,7 @@ class UniFormerBlock(nn.Module):
             self.norm2 = BATCH_NORMS[ndim](dim)
         else:
             attention = partial(
-                SelfAttention,
+                self.attention_type,
                 dim,
                 num_heads,
                 attn_drop=attn_drop,
@@ -121,8 +160,7 @@ class UniFormerBlock(nn.Module):
                 None for attention over the whole map. A local block has no
                 use for it.
         """
-        if self.pos_embed is not None:
-            x = x + self.pos_embed(x)
+        x = self.embed_position(x)
         x = x + self._branch(self._aggregate(x, window_size), self.gamma_1)
         return x + self._branch(self.mlp(self.norm2(x)), self.gamma_2)
 
@@ -138,6 +176,16 @@ class UniFormerBlock(nn.Module):
         if gamma is not None:
             x = scale_channels(x, gamma)
         return drop_path(x, self.drop_path_rate, self.training)
+
+    def _fold_layers(self) -> None:
+        if self.is_local:
+            self.norm1 = fold_into_next(self.norm1, self.conv1)
+            self.norm2 = fold_into_next(self.norm2, self.mlp.fc1)
+        if self.gamma_1 is not None:
+            last = self.conv2 if self.is_local else self.attn.proj
+            fold_scale(last, self.gamma_1)
+            fold_scale(self.mlp.fc2, self.gamma_2)
+            self.gamma_1 = self.gamma_2 = None
 
 
 class FeedForward(nn.Module):
@@ -165,7 +213,7 @@ class FeedForward(nn.Module):
         return self.drop(self.fc2(x))
 
 
-class MobileNetBlock(nn.Module):
+class MobileNetBlock(PositionedBlock):
     """Inverted residual without FFN: the local block of Table 15, row 2.
 
     The position embedding stays; the expansion of 3 gives about the
@@ -214,11 +262,13 @@ class MobileNetBlock(nn.Module):
 
     def forward(self, x: Tensor, window_size: int | None = None) -> Tensor:
         """Maps (B, C, *spatial) to the same shape; has no windows."""
-        if self.pos_embed is not None:
-            x = x + self.pos_embed(x)
+        x = self.embed_position(x)
         return x + drop_path(
             self.layers(x), self.drop_path_rate, self.training
         )
+
+    def _fold_layers(self) -> None:
+        fold_sequence(self.layers)
 
 
 def depthwise(

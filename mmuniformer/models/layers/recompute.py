@@ -1,9 +1,10 @@
 """Gradient checkpointing of a block."""
 
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
@@ -14,7 +15,18 @@ else:
     from torch._dynamo import is_compiling
 
 
-def recompute_in_backward(block: nn.Module, *args) -> Tensor:
+def run_block(block: nn.Module, *args, recompute: bool) -> Any:
+    """Runs a block, with checkpointing or without.
+
+    Args:
+        block: Module to run.
+        args: What its ``forward`` takes.
+        recompute: Whether to keep none of its activations.
+    """
+    return recompute_in_backward(block, *args) if recompute else block(*args)
+
+
+def recompute_in_backward(block: nn.Module, *args) -> Any:
     """Runs a block and keeps none of its activations.
 
     The backward pass computes them again. BatchNorm does not count that
