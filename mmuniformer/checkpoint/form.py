@@ -11,6 +11,16 @@ from mmuniformer.checkpoint.state_dict import ANCHOR
 DEPLOYED = 'deploy_form'
 
 
+def check_forms(
+    model: nn.Module, state_dict: Mapping[str, Tensor], source: str
+) -> None:
+    """Runs :func:`check_form` for each backbone of this package in a model."""
+    for name, module in model.named_modules():
+        if hasattr(module, 'patch_embed1') and hasattr(module, 'deploy'):
+            prefix = f'{name}.' if name else ''
+            check_form(module, state_dict, prefix, source)
+
+
 def check_form(
     backbone: nn.Module,
     state_dict: Mapping[str, Tensor],

@@ -7,6 +7,7 @@ from dataclasses import fields
 from mmengine.logging import print_log
 from torch import nn
 
+from mmuniformer.checkpoint.form import check_form
 from mmuniformer.checkpoint.inflation import inflate
 from mmuniformer.checkpoint.reading import CheckpointError, read_checkpoint
 from mmuniformer.checkpoint.state_dict import (
@@ -72,6 +73,7 @@ def load_pretrained(
     content = read_checkpoint(checkpoint, sha256, map_location)
     state_dict = unwrap(content, checkpoint)
     loaded = select_backbone(state_dict, checkpoint, prefix)
+    check_form(model, loaded, source=checkpoint)
     layout = read_layout(loaded)
     _check_layout(model, layout, checkpoint)
 

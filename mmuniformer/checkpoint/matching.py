@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from mmuniformer.checkpoint.form import check_forms
+
 SHOWN_NAMES = 3
 # mmpose renames these itself while it loads a file from before its version 1.
 OLD_NAMES = {'keypoint_head.': 'head.'}
@@ -26,6 +28,9 @@ def describe_mismatch(
 
     Returns:
         Counts and some names; None if every parameter is filled.
+
+    Raises:
+        CheckpointError: If one is in deployment form and the other is not.
     """
     parameters = dict(model.named_parameters())
     state = {
@@ -33,6 +38,7 @@ def describe_mismatch(
         for key, value in state_dict.items()
         if isinstance(value, Tensor)
     }
+    check_forms(model, state, source)
     missing = [key for key in parameters if key not in state]
     reshaped = [
         key

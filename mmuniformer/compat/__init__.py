@@ -10,6 +10,7 @@ from types import ModuleType
 from mmuniformer.compat import (
     mmaction_drn,
     mmcv_ext,
+    mmcv_fuse_conv_bn,
     mmcv_version,
     mmengine_checkpoint,
     mmengine_flops,
@@ -25,7 +26,9 @@ __all__ = ['Status', 'apply', 'status']
 
 _WORKAROUNDS = (
     mmcv_ext,
+    mmcv_fuse_conv_bn,
     mmcv_version,
+    mmcv_fuse_conv_bn,
     mmengine_checkpoint,
     mmengine_flops,
     mmaction_drn,

@@ -1,0 +1,20 @@
+#!/usr/bin/env python
+"""Writes a checkpoint in deployment form: the same outputs in less time."""
+
+import sys
+
+from mmuniformer.engine.cli import config_parser
+from mmuniformer.engine.deployment import reparameterize
+from mmuniformer.engine.errors import run_command
+
+
+def parse_args() -> dict:
+    parser = config_parser(__doc__)
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument('out', help='new file, ending in .pth')
+    return vars(parser.parse_args())
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(run_command(lambda: reparameterize(**arguments)))
