@@ -18,6 +18,7 @@ from torch import nn
 
 from mmuniformer.analysis.inference import Inference
 from mmuniformer.engine.errors import UserError
+from mmuniformer.models.backbones.settings import InputError
 
 KINDS = {
     'conv': ('conv', 'convolution'),
@@ -135,7 +136,7 @@ def measure(
             counts = analyzer.by_module_and_operator()
     except (RuntimeError, ValueError) as error:
         # The backbone's own words, or those of a convolution.
-        if 'too small' in str(error) or 'Kernel size' in str(error):
+        if isinstance(error, InputError) or 'Kernel size' in str(error):
             raise UserError(
                 f'--shape {" ".join(map(str, shape[1:]))}: {error}'
             ) from error

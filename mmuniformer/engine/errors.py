@@ -18,6 +18,7 @@ import torch.distributed as torch_dist
 from mmengine.registry import Registry, root
 
 from mmuniformer.checkpoint import CheckpointError
+from mmuniformer.models.backbones.settings import InputError, SettingError
 
 INTERRUPTED = 130
 OTHERS_WAIT = 10
@@ -74,8 +75,9 @@ def readable_errors(cfg: Any) -> Iterator[None]:
 
     Raises:
         UserError: For an unknown type, an argument that a constructor does
-            not take, a missing data file, an unreadable image or a host
-            library that is not installed.
+            not take, a value or an input that a backbone does not take, a
+            missing data file, an unreadable image or a host library that is
+            not installed.
     """
     try:
         yield
@@ -85,6 +87,13 @@ def readable_errors(cfg: Any) -> Iterator[None]:
         if not loader:
             raise
         raise UserError(told.strip()) from e
+    except (SettingError, InputError) as e:
+        places = [
+            f'{path}: '
+            for path, node in walk(cfg._cfg_dict)
+            if 'UniFormer' in str(node.get('type'))
+        ]
+        raise UserError(f'{"".join(places[:1])}{e}') from e
     except (KeyError, TypeError, OSError, ImportError, AssertionError) as e:
         explanation = (
             _unknown_type(e, cfg)

@@ -73,6 +73,13 @@ def test_clip_too_small(model):
         model(torch.rand(1, 3, 4, 31, 40))
 
 
+def test_image_instead_of_a_clip(model):
+    with pytest.raises(
+        ValueError, match='B x C x T x H x W, and this one is 2 x 3 x 64 x 64'
+    ):
+        model(torch.rand(2, 3, 64, 64))
+
+
 @settings(max_examples=10, deadline=None)
 @given(
     frames=st.integers(1, 7),

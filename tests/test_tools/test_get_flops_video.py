@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from mmuniformer.analysis.complexity import measure, measure_config
+from mmuniformer.analysis.report import get_flops
 from mmuniformer.engine.config import load_config
+from mmuniformer.engine.errors import UserError
 from mmuniformer.models import UniFormer, UniFormer3D
 
 VIDEO = Path(__file__).parents[2] / 'configs' / 'video' / 'uniformer'
@@ -151,3 +153,20 @@ class TestWholeClips:
         assert complexity.model.params == 27_847_504
         assert complexity.model.total == 36_797_175_808
         assert complexity.model.total / 1e9 == pytest.approx(36.8, rel=0.01)
+
+    @pytest.mark.parametrize(
+        ('shape', 'options', 'message'),
+        [
+            ([64, 64], {}, r'--shape 64 64: .*B x C x T x H x W.*1 x 3 x 64'),
+            ([8, 16, 64], {}, '--shape 8 16 64: .*16 x 64 pixels is too'),
+            (
+                [8, 64, 64],
+                {'model.backbone.attention': 'separate'},
+                "model.backbone: attention must be one of .*'separate'",
+            ),
+        ],
+    )
+    def test_mistakes(self, shape, options, message):
+        options['model.backbone.depth'] = (1, 1, 1, 1)
+        with pytest.raises(UserError, match=message):
+            get_flops(str(VIDEO / SMALL), shape, cfg_options=options)

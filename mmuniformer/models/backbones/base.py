@@ -14,6 +14,7 @@ from mmuniformer.checkpoint.form import DEPLOYED, check_form
 from mmuniformer.models.backbones.settings import (
     NUM_STAGES,
     Arch,
+    InputError,
     check_rates,
     check_stages,
     checkpointed_blocks,
@@ -256,9 +257,16 @@ class UniFormerBase(BaseModule):
         return 1 if self.arch.conv_stem else 2 ** (self.num_stages + 1)
 
     def _check_input(self, x: Tensor) -> None:
+        if x.dim() != self.ndim + 2:
+            wanted = {2: 'B x C x H x W', 3: 'B x C x T x H x W'}[self.ndim]
+            shape = ' x '.join(str(int(size)) for size in x.shape)
+            raise InputError(
+                f'{type(self).__name__} takes an input of {wanted}, and this '
+                f'one is {shape}'
+            )
         smallest = self._smallest_input()
         if min(x.shape[-2:]) < smallest:
-            raise ValueError(
+            raise InputError(
                 f'an image of {x.shape[-2]} x {x.shape[-1]} pixels is too '
                 f'small for {self.num_stages} stages: height and width must '
                 f'be {smallest} or more'

@@ -78,10 +78,20 @@ LIGHT_ARCHS = {
 VIDEO_ARCHS = {'small': _small, 'base': _base}
 
 
+class SettingError(ValueError):
+    """An argument of a backbone that has a value which is not allowed."""
+
+
+class InputError(ValueError):
+    """An input whose shape a backbone cannot take."""
+
+
 def require(condition: bool, argument: str, value: object, allowed: str):
-    """Raises a ValueError that names the argument and what is allowed."""
+    """Raises a SettingError that names the argument and what is allowed."""
     if not condition:
-        raise ValueError(f'{argument} must be {allowed}, but it is {value!r}')
+        raise SettingError(
+            f'{argument} must be {allowed}, but it is {value!r}'
+        )
 
 
 def resolve_arch(arch: str | dict, archs: dict[str, Arch]) -> Arch:
