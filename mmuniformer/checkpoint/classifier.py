@@ -10,8 +10,13 @@ from mmuniformer.checkpoint.reading import CheckpointError, read_checkpoint
 from mmuniformer.checkpoint.state_dict import ANCHOR, unwrap
 
 BACKBONE = 'backbone.'
-# Of an official file, and of a recognizer of mmaction2.
-HEADS = {'head.': 'cls_head.fc_cls.'}
+# Of an official file, and of a recognizer of mmaction2 with its own head, or
+# with that of the light models.
+HEADS = (
+    ('head.', 'cls_head.fc_cls.'),
+    ('head.', 'cls_head.head.fc_cls.'),
+    ('head_cls.', 'cls_head.token_head.fc_cls.'),
+)
 KINETICS_400_ORDER = (
     '; those of Kinetics-400 follow kinetics_400_categroies.txt of the '
     "official repository, not the alphabet as mmaction2's lists and the files "
@@ -67,8 +72,8 @@ def name_for_host(
     if not has_backbone or not is_whole_classifier(state_dict):
         return dict(state_dict)
     renamed = {_rename(k, wanted): v for k, v in state_dict.items()}
-    for head in HEADS.values():
-        if f'{head}weight' in renamed:
+    for official, head in HEADS:
+        if official == 'head.' and f'{head}weight' in renamed:
             classes = len(renamed[f'{head}weight'])
             order = KINETICS_400_ORDER if classes == 400 else ''
             print_log(
@@ -80,7 +85,7 @@ def name_for_host(
 
 
 def _rename(key: str, wanted: Collection[str]) -> str:
-    for official, host in HEADS.items():
+    for official, host in HEADS:
         renamed = key.replace(official, host, 1)
         if key.startswith(official) and renamed in wanted:
             return renamed

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from mmuniformer.checkpoint.form import check_form
 from mmuniformer.checkpoint.inflation import inflate
@@ -19,9 +19,11 @@ from mmuniformer.checkpoint.state_dict import (
 
 # Not in an ImageNet file: the norms of the outputs, which a task trains.
 FRESH = re.compile(r'norm[1-4]\.')
-# Not in an image file besides: attention over time, and the norm of the video
-# classifier, which the files of dense tasks lack.
-FRESH_IN_VIDEO = re.compile(r'norm\.|blocks\d\.\d+\.t_(norm|attn)\.')
+# Not in an image file besides: attention over time, Layer Scale, and the norms
+# of the video classifier, which the files of dense tasks lack.
+FRESH_IN_VIDEO = re.compile(
+    r'(norm|norm_cls)\.|blocks\d\.\d+\.(t_norm\.|t_attn\.|gamma_[12]$)'
+)
 # In a published file, but of no use to a backbone: the classifier with its
 # norm and the auxiliary heads of token labeling and of the light models.
 CLASSIFIER = re.compile(r'(norm|head|aux_head|norm_cls|head_cls)\.')
@@ -32,6 +34,15 @@ HEAD_DIM_32 = (
 # The part of a layout that is an argument named arch.
 ARCH_FIELDS = ('depths', 'embed_dims', 'conv_stem', 'layer_scale_stages')
 STAGE = re.compile(r'(?:patch_embed|blocks|norm)(\d)\.')
+# Stages that the score token of a light model enters.
+STAGE_OF_TOKEN = {'cls_token': 3, 'cls_upsample': 4}
+# Backbones by dimensions and lightness.
+CLASSES = {
+    (2, False): ('an image', 'UniFormer'),
+    (3, False): ('a video', 'UniFormer3D'),
+    (2, True): ('a light image', 'UniFormerLight'),
+    (3, True): ('a light video', 'UniFormerLight3D'),
+}
 
 
 def load_pretrained(
@@ -74,8 +85,7 @@ def load_pretrained(
     state_dict = unwrap(content, checkpoint)
     loaded = select_backbone(state_dict, checkpoint, prefix)
     check_form(model, loaded, source=checkpoint)
-    layout = read_layout(loaded)
-    _check_layout(model, layout, checkpoint)
+    layout = _check_layout(model, loaded, checkpoint)
 
     wanted = model.state_dict()
     num_stages = model.num_stages
@@ -125,21 +135,27 @@ def load_pretrained(
 
 
 def _is_left_out(key: str, num_stages: int) -> bool:
-    stage = STAGE.match(key)
+    match = STAGE.match(key)
+    stage = STAGE_OF_TOKEN.get(key.split('.')[0], 0)
     if FRESH.match(key):
         # The norm of a level that out_indices does not ask for.
         return True
-    if stage and int(stage.group(1)) > num_stages:
+    if (int(match.group(1)) if match else stage) > num_stages:
         return True
     return CLASSIFIER.match(key) is not None
 
 
-def _check_layout(model: nn.Module, file: Layout, source: str) -> None:
+def _check_layout(
+    model: nn.Module, loaded: dict[str, Tensor], source: str
+) -> Layout:
+    """The layout of the whole file, if that of the model is part of it."""
     own = read_layout(model.state_dict())
+    whole = read_layout(loaded)
+    file = read_layout(loaded, model.num_stages)
     if (file.ndim, own.ndim) == (2, 3):
-        file = file.as_video(own)
-    if own == file.first_stages(model.num_stages):
-        return
+        file, whole = file.as_video(own), whole.as_video(own)
+    if own == file:
+        return whole
     different = [
         f.name
         for f in fields(Layout)
@@ -152,14 +168,14 @@ def _check_layout(model: nn.Module, file: Layout, source: str) -> None:
     ]
     raise CheckpointError(
         f'{source} does not fit {type(model).__name__}: '
-        f'{"; ".join(differences)}: {_advice(model, file, different)}'
+        f'{"; ".join(differences)}: {_advice(model, whole, different)}'
     )
 
 
 def _advice(model: nn.Module, file: Layout, different: list[str]) -> str:
     if 'ndim' in different or 'light' in different:
-        kind = 'light ' * file.light + ('video' if file.ndim == 3 else 'image')
-        return f'it is a {kind} model, for another backbone class'
+        kind, name = CLASSES[file.ndim, file.light]
+        return f"it is {kind} model: use type='mmuniformer.{name}'"
     advice = [
         f'{name}={getattr(file, name)!r}'
         for name in different
@@ -170,6 +186,11 @@ def _advice(model: nn.Module, file: Layout, different: list[str]) -> str:
         fitting = _fitting_archs(model, file)
         names = ' or '.join(f'arch={name!r}' for name in fitting)
         settings = {name: getattr(file, name) for name in ARCH_FIELDS}
+        scaled = file.layer_scale_stages
+        if different == ['layer_scale_stages'] and not fitting and scaled:
+            names = 'layer_scale_init_value=0.1'
+            if scaled != model.arch.layer_scale_stages:
+                names += f" and arch['layer_scale_stages']={scaled}"
         advice.insert(0, names or f'arch={settings}')
         hint = f' ({HEAD_DIM_32})' * (len(fitting) > 1)
     return f'use {", ".join(advice)}{hint}'

@@ -10,7 +10,7 @@ SHOWN_NAMES = 3
 # mmpose renames these itself while it loads a file from before its version 1.
 OLD_NAMES = {'keypoint_head.': 'head.'}
 # The classifier of a recognizer: one row for each class.
-CLASSIFIER = 'cls_head.fc_cls.weight'
+CLASSIFIERS = ('cls_head.fc_cls.weight', 'cls_head.head.fc_cls.weight')
 
 
 def describe_mismatch(
@@ -67,10 +67,10 @@ def describe_mismatch(
             more = ', ...' if len(names) > SHOWN_NAMES else ''
             some = ', '.join(names[:SHOWN_NAMES])
             parts.append(f'{len(names)} {words}: {some}{more}')
-    if CLASSIFIER in reshaped:
+    for name in set(CLASSIFIERS).intersection(reshaped):
         parts.append(
-            f'the file was trained on {len(state[CLASSIFIER])} classes and '
-            f'the config has {len(parameters[CLASSIFIER])} '
+            f'the file was trained on {len(state[name])} classes and '
+            f'the config has {len(parameters[name])} '
             '(model.cls_head.num_classes): take the config of its data set'
         )
     return '; '.join(parts)

@@ -72,7 +72,9 @@ class Layout:
 
     Attributes:
         ndim: 2 for images, 3 for video.
-        light: Whether there is a score token (the hourglass models).
+        light: Whether it is a light model: with a score token, or with a
+            convolutional stem in front of stage 1 only.
+        score_token: Whether a light model has a score token.
         depths: Number of blocks of each stage.
         embed_dims: Number of channels of each stage.
         conv_stem: Whether the last embedding is a convolution with BatchNorm.
@@ -85,6 +87,7 @@ class Layout:
 
     ndim: int
     light: bool
+    score_token: bool
     depths: tuple[int, ...]
     embed_dims: tuple[int, ...]
     conv_stem: bool
@@ -94,32 +97,33 @@ class Layout:
     inflate: bool
     temporal_embed: bool
 
-    def first_stages(self, num_stages: int) -> 'Layout':
-        """The layout of a model that ends after some stages."""
-        return replace(
-            self,
-            depths=self.depths[:num_stages],
-            embed_dims=self.embed_dims[:num_stages],
-            layer_scale_stages=tuple(
-                i for i in self.layer_scale_stages if i < num_stages
-            ),
-            stage_types=self.stage_types[:num_stages],
-        )
-
     def as_video(self, video: 'Layout') -> 'Layout':
-        """The layout of an image model that became ``video`` by inflation."""
+        """The layout of an image model that became ``video`` by inflation.
+
+        Layer Scale may be new in video, as in three published light models.
+        """
         return replace(
             self,
             ndim=video.ndim,
+            layer_scale_stages=(
+                self.layer_scale_stages or video.layer_scale_stages
+            ),
             attention=video.attention,
             inflate=video.inflate,
             temporal_embed=video.temporal_embed,
         )
 
 
-def read_layout(state_dict: Mapping[str, Tensor]) -> Layout:
-    """Reads the settings of a UniFormer off its tensors."""
-    blocks = re.compile(r'blocks(\d)\.(\d+)\.(.+)')
+def read_layout(
+    state_dict: Mapping[str, Tensor], first_stages: int = 4
+) -> Layout:
+    """Reads the settings of a UniFormer off its tensors.
+
+    Args:
+        state_dict: Tensors of a backbone.
+        first_stages: How many stages to look at.
+    """
+    blocks = re.compile(rf'blocks([1-{first_stages}])\.(\d+)\.(.+)')
     found = [m for m in map(blocks.fullmatch, state_dict) if m]
     num_stages = max((int(m.group(1)) for m in found), default=0)
     depths = [0] * num_stages
@@ -138,6 +142,11 @@ def read_layout(state_dict: Mapping[str, Tensor]) -> Layout:
     ]
     convs = [[v for v in p if v.dim() > 2] for p in projections]
     ndim = convs[0][0].dim() - 2
+    score_token = num_stages > 2 and 'cls_token' in state_dict
+    conv_stems = [
+        f'patch_embed{i}.proj.0.weight' in state_dict
+        for i in range(1, num_stages + 1)
+    ]
     divided = any('.t_attn.' in k for k in state_dict)
     # Depthwise: position embeddings and local aggregation.
     spans = {
@@ -147,10 +156,11 @@ def read_layout(state_dict: Mapping[str, Tensor]) -> Layout:
     }
     return Layout(
         ndim=ndim,
-        light='cls_token' in state_dict,
+        light=score_token or (conv_stems[0] and not conv_stems[-1]),
+        score_token=score_token,
         depths=tuple(depths),
         embed_dims=tuple(c[-1].shape[0] for c in convs),
-        conv_stem=f'patch_embed{num_stages}.proj.0.weight' in state_dict,
+        conv_stem=conv_stems[-1],
         layer_scale_stages=tuple(sorted(scaled)),
         stage_types=''.join(types),
         attention='divided' if divided else 'joint',

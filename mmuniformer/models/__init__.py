@@ -5,9 +5,11 @@ from mmuniformer.models.backbones import (
     UniFormerLight3D,
 )
 from mmuniformer.models.blending import MixupCutmix
+from mmuniformer.models.heads import ScoreTokenHead
 
 __all__ = [
     'MixupCutmix',
+    'ScoreTokenHead',
     'UniFormer',
     'UniFormer3D',
     'UniFormerLight',

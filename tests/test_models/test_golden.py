@@ -11,10 +11,16 @@ from golden_data import (
     recorded,
     relative_l2,
     samples,
+    scale_qkv,
 )
 from torch import nn
 
-from mmuniformer.models import UniFormer, UniFormer3D
+from mmuniformer.models import (
+    UniFormer,
+    UniFormer3D,
+    UniFormerLight,
+    UniFormerLight3D,
+)
 
 EXACT = 1e-10
 NOISE = 10
@@ -37,6 +43,29 @@ VIDEO = {
     'vid_small_odd_5x100x120': dict(arch='small'),
     'vid_small_split_8x112': dict(arch='small', attention='divided'),
 }
+
+
+LIGHT = {
+    'det_xs_224': dict(arch='xs'),
+    'det_xs_192x256_qkvx2': dict(arch='xs'),
+    'det_xxs_192x256': dict(arch='xxs'),
+    'det_xxs_odd_200x264': dict(arch='xxs'),
+    'det_xxs_tiny_32x32': dict(arch='xxs'),
+    'det_xxs_train_normeval_224': dict(arch='xxs', norm_eval=True),
+}
+LIGHT_IMAGE = [
+    'img_xxs_128',
+    'img_xxs_b3_128',
+    'img_xxs_train_b2_160',
+    'img_xxs_train_b2_160_qkvx2',
+]
+LIGHT_VIDEO = {
+    'vid_light_xxs_4x128': dict(),
+    'vid_light_xxs_train_b2_4x96': dict(),
+    'vid_light_ls_fp32_xxs_4x128': dict(layer_scale_init_value=0.1),
+    'vid_light_ls_fp32_xxs_4x128_qkvx2': dict(layer_scale_init_value=0.1),
+}
+ALL = [*DENSE, *IMAGE, *VIDEO, *LIGHT, *LIGHT_IMAGE, *LIGHT_VIDEO]
 
 
 class Classifier(nn.Module):
@@ -78,17 +107,44 @@ class VideoClassifier(Classifier):
         return (self.head(x.flatten(2).mean(2)),)
 
 
+class LightClassifier(Classifier):
+    """The official light classifier: in training, a head for the token."""
+
+    def __init__(self, backbone, num_classes):
+        nn.Module.__init__(self)
+        self.cls_token = backbone.cls_token
+        self._take_over(backbone)
+        self.head = nn.Linear(448, num_classes)
+        self.head_cls = nn.Linear(448, num_classes)
+
+    def forward(self, x):
+        x, token = self.backbone.train(self.training)(x)
+        logits = self.head(x.flatten(2).mean(2))
+        if not self.training:
+            return (logits,)
+        return logits, self.head_cls(token.flatten(1))
+
+
 def build(case_id):
     if case_id in DENSE:
         model = UniFormer(**DENSE[case_id])
     elif case_id in IMAGE:
         model = Classifier(**IMAGE[case_id])
-    else:
+    elif case_id in VIDEO:
         model = VideoClassifier(**VIDEO[case_id])
-    return fill(model).train(CASES[case_id]['mode'] == 'train')
+    elif case_id in LIGHT:
+        model = UniFormerLight(**LIGHT[case_id])
+    elif case_id in LIGHT_IMAGE:
+        settings = dict(classifier=True, with_token=True, out_indices=(3,))
+        model = LightClassifier(UniFormerLight('xxs', **settings), 1000)
+    else:
+        settings = dict(with_token=True, **LIGHT_VIDEO[case_id])
+        model = LightClassifier(UniFormerLight3D('xxs', **settings), 400)
+    scale_qkv(fill(model), CASES[case_id].get('qkv_gain', 1))
+    return model.train(CASES[case_id]['mode'] == 'train')
 
 
-@pytest.mark.parametrize('case_id', [*DENSE, *IMAGE, *VIDEO])
+@pytest.mark.parametrize('case_id', ALL)
 def test_outputs(case_id):
     case, expected = CASES[case_id], recorded(case_id)
     x = make_input(case)
@@ -111,9 +167,7 @@ def test_outputs(case_id):
             assert error <= limit, (name, double, error)
 
 
-@pytest.mark.parametrize(
-    'case_id', [k for k in (*DENSE, *IMAGE, *VIDEO) if 'grad' in CASES[k]]
-)
+@pytest.mark.parametrize('case_id', [k for k in ALL if 'grad' in CASES[k]])
 def test_gradients(case_id):
     case, expected = CASES[case_id]['grad'], recorded(case_id)
     for double in (False, True):
@@ -149,8 +203,11 @@ def test_gradients(case_id):
             assert abs(total - case['params_sum_f64'][name]) <= limit * scale
 
 
-def test_running_statistics():
-    case_id = 'det_small_h14_train_b2_128x160'
+@pytest.mark.parametrize(
+    'case_id',
+    ['det_small_h14_train_b2_128x160', 'vid_light_xxs_train_b2_4x96'],
+)
+def test_running_statistics(case_id):
     model = build(case_id).double()
     model(make_input(CASES[case_id]).double())
     buffers = dict(model.named_buffers())
