@@ -8,7 +8,9 @@ import no other part of this package.
 from types import ModuleType
 
 from mmuniformer.compat import (
+    mmaction_decord,
     mmaction_drn,
+    mmaction_opencv,
     mmcv_ext,
     mmcv_fuse_conv_bn,
     mmcv_version,
@@ -32,6 +34,8 @@ _WORKAROUNDS = (
     mmengine_checkpoint,
     mmengine_flops,
     mmaction_drn,
+    mmaction_decord,
+    mmaction_opencv,
     torchvision_pair,
     xtcocotools_numpy,
     mmpose_chumpy,

@@ -22,11 +22,12 @@ class HookFinder:
     """Wraps the loading of chosen modules that other finders find."""
 
     def __init__(self) -> None:
-        self.hooks: dict[str, Around] = {}
+        # Those of a module by what they are made from, the last outermost.
+        self.hooks: dict[str, dict[Callable, Around]] = {}
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
-        hook = self.hooks.get(fullname)
-        if hook is None:
+        hooks = self.hooks.get(fullname)
+        if hooks is None:
             return None
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, 'find_spec'):
@@ -37,9 +38,10 @@ class HookFinder:
             # A loader without attributes of its own cannot be wrapped: the
             # module is then loaded without the workaround.
             with contextlib.suppress(AttributeError):
-                spec.loader.exec_module = partial(
-                    hook, spec.loader.exec_module
-                )
+                for hook in hooks.values():
+                    spec.loader.exec_module = partial(
+                        hook, spec.loader.exec_module
+                    )
             return spec
         return None
 
@@ -47,9 +49,15 @@ class HookFinder:
 _FINDER = HookFinder()
 
 
-def around_import(name: str, hook: Around) -> None:
-    """Has ``hook(exec_module, module)`` load the module ``name``."""
-    _FINDER.hooks[name] = hook
+def around_import(
+    name: str, hook: Around, made_from: Callable | None = None
+) -> None:
+    """Has ``hook(exec_module, module)`` load the module ``name``.
+
+    A module may have several. Of one that is made anew in each call, say
+    what it is ``made_from``: it then takes the place of the one before.
+    """
+    _FINDER.hooks.setdefault(name, {})[made_from or hook] = hook
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
 
@@ -68,7 +76,7 @@ def after_import(name: str, patch: Callable[[ModuleType], None]) -> None:
     if name in sys.modules:
         _guarded(patch, sys.modules[name])
     else:
-        around_import(name, hook)
+        around_import(name, hook, made_from=patch)
 
 
 def _guarded(patch: Callable[[ModuleType], None], module: ModuleType) -> None:

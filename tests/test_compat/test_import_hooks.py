@@ -15,6 +15,22 @@ def test_patch_waits_for_the_import(fake_package):
     assert seen == [1]
 
 
+def test_a_module_may_have_several_each_once(fake_package):
+    fake_package('hooked_twice', __init__='value = 5')
+    seen = []
+
+    def first(module):
+        seen.append(('first', module.value))
+
+    def second(module):
+        seen.append(('second', module.value))
+
+    for patch in (first, second, first):
+        after_import('hooked_twice', patch)
+    importlib.import_module('hooked_twice')
+    assert seen == [('first', 5), ('second', 5)]
+
+
 def test_patch_of_what_is_imported_is_made_now(fake_package):
     fake_package('hooked_before', __init__='value = 2')
     module = importlib.import_module('hooked_before')
