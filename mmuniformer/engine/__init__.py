@@ -5,9 +5,11 @@ from mmuniformer.engine.hooks import (
     PublishedCheckpointHook,
     SafeCheckpointHook,
 )
+from mmuniformer.engine.video_pictures import VideoPictureHook
 
 __all__ = [
     'CheckpointMatchHook',
     'PublishedCheckpointHook',
     'SafeCheckpointHook',
+    'VideoPictureHook',
 ]

@@ -83,10 +83,15 @@ def readable_errors(cfg: Any) -> Iterator[None]:
         yield
     except UserError as e:
         # Of a loader process the message is a traceback that ends with ours.
-        _, loader, told = str(e).rpartition('UserError: ')
+        _, loader, told = str(e).rpartition(f'{type(e).__name__}: ')
         if not loader:
             raise
         raise UserError(told.strip()) from e
+    except CheckpointError as e:
+        place = _place_of_checkpoint(e, cfg)
+        if place is None:
+            raise
+        raise UserError(f'{e} (set by {place})') from e
     except (SettingError, InputError) as e:
         places = [
             f'{path}: '
@@ -237,6 +242,15 @@ def _unreadable_image(error: Exception) -> str | None:
         f'cannot read the image {found[-1].strip()}: it is damaged or not an '
         'image; replace it or remove it from the annotations'
     )
+
+
+def _place_of_checkpoint(error: CheckpointError, cfg: Any) -> str | None:
+    """The key of the weights to start from that the error is about."""
+    for path, node in walk(cfg._cfg_dict):
+        checkpoint = node.get('checkpoint')
+        if isinstance(checkpoint, str) and checkpoint in str(error):
+            return f'{path}.checkpoint'
+    return None
 
 
 def _missing_data(error: Exception, cfg: Any) -> str | None:

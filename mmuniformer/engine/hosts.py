@@ -18,7 +18,7 @@ class Host:
     """One library's habits.
 
     Attributes:
-        hook (str): Its visualization hook.
+        hook (str): Its visualization hook, or ours if it has none that works.
         switch (str): The hook's argument that turns it on.
         folder (str or None): The hook's argument for a folder of pictures;
             None if the hook draws through the visualizer's backends only.
@@ -40,7 +40,7 @@ HOSTS = {
     ),
     'mmseg': Host('mmseg.SegVisualizationHook', 'draw', None),
     'mmpose': Host('mmpose.PoseVisualizationHook', 'enable', 'out_dir'),
-    'mmaction': Host('mmaction.VisualizationHook', 'enable', 'out_dir'),
+    'mmaction': Host('mmuniformer.VideoPictureHook', 'enable', 'out_dir'),
     'mmpretrain': Host('mmpretrain.VisualizationHook', 'enable', 'out_dir'),
 }
 
@@ -88,7 +88,9 @@ def draw_predictions(
     if not cfg.get('default_hooks'):
         cfg.default_hooks = {}
     hook = cfg.default_hooks.get('visualization')
-    hook = ConfigDict(hook or dict(type=host.hook))
+    if not hook or host.hook.startswith('mmuniformer.'):
+        hook = dict(type=host.hook)
+    hook = ConfigDict(hook)
     cfg.default_hooks.visualization = hook
     hook[host.switch] = True
     hook['interval'] = 1
