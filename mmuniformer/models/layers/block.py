@@ -9,6 +9,7 @@ from mmuniformer.models.layers.attention import SelfAttention
 from mmuniformer.models.layers.channels import (
     BATCH_NORMS,
     CONVS,
+    POINTWISE_CONVS,
     ChannelLayerNorm,
     ChannelLinear,
     drop_path,
@@ -123,7 +124,7 @@ class UniFormerBlock(PositionedBlock):
             self.gamma_1 = nn.Parameter(gamma)
             self.gamma_2 = nn.Parameter(gamma.clone())
 
-        conv = CONVS[ndim]
+        conv = POINTWISE_CONVS[ndim]
         shape = dict(ndim=ndim, dim=dim, per_frame=per_frame)
         self.pos_embed = depthwise(size=3, **shape) if use_dpe else None
         self.t_attn = None
@@ -200,8 +201,8 @@ class FeedForward(nn.Module):
     ):
         super().__init__()
         if is_local:
-            self.fc1 = CONVS[ndim](dim, hidden, 1)
-            self.fc2 = CONVS[ndim](hidden, dim, 1)
+            self.fc1 = POINTWISE_CONVS[ndim](dim, hidden, 1)
+            self.fc2 = POINTWISE_CONVS[ndim](hidden, dim, 1)
         else:
             self.fc1 = ChannelLinear(dim, hidden)
             self.fc2 = ChannelLinear(hidden, dim)
@@ -244,7 +245,7 @@ class MobileNetBlock(PositionedBlock):
         super().__init__()
         self.drop_path_rate = drop_path_rate
         hidden = dim * expand_ratio
-        conv, norm = CONVS[ndim], BATCH_NORMS[ndim]
+        conv, norm = POINTWISE_CONVS[ndim], BATCH_NORMS[ndim]
         shape = dict(ndim=ndim, per_frame=per_frame)
         self.pos_embed = (
             depthwise(dim=dim, size=3, **shape) if use_dpe else None

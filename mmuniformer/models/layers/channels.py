@@ -26,6 +26,22 @@ class ChannelLinear(nn.Linear):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
+class PointwiseConv3d(nn.Conv3d):
+    """``nn.Conv3d`` with a kernel of one position, as a matrix product.
+
+    In channels-last memory it is one, and libraries have faster products than
+    three-dimensional convolutions.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.flatten(1)
+        return F.linear(x.movedim(1, -1), weight, self.bias).movedim(-1, 1)
+
+
+# Convolutions whose kernels have one position.
+POINTWISE_CONVS = {2: nn.Conv2d, 3: PointwiseConv3d}
+
+
 class ChannelLayerNorm(nn.LayerNorm):
     """``nn.LayerNorm`` over the channels of a map, at each position."""
 
