@@ -2,5 +2,6 @@
 
 from mmuniformer.datasets.labels import CheckLabels
 from mmuniformer.datasets.repeat_augment import RepeatAugment
+from mmuniformer.datasets.shuffle import ShuffleFrames
 
-__all__ = ['CheckLabels', 'RepeatAugment']
+__all__ = ['CheckLabels', 'RepeatAugment', 'ShuffleFrames']

@@ -34,6 +34,8 @@ from mmuniformer.engine.launch import (
     prepare_device,
     prepare_work_dir,
 )
+from mmuniformer.engine.video_lists import check_video_lists
+from mmuniformer.engine.videos import check_videos
 
 METRICS_FILE = 'metrics.json'
 
@@ -94,6 +96,8 @@ def evaluate(
     name_unreadable_images()
     check_keypoints(cfg)
     check_labels(cfg)
+    check_video_lists(cfg, ('test',))
+    check_videos(cfg)
     with readable_errors(cfg):
         runner = build_runner(cfg, notes)
         runner.register_hook(PublishedCheckpointHook())

@@ -20,6 +20,8 @@ from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.keypoints import check_keypoints
 from mmuniformer.engine.labels import check_labels
 from mmuniformer.engine.launch import prepare_device, prepare_work_dir
+from mmuniformer.engine.video_lists import check_video_lists
+from mmuniformer.engine.videos import check_videos
 
 
 def train(
@@ -67,6 +69,8 @@ def train(
     name_unreadable_images()
     check_keypoints(cfg)
     check_labels(cfg)
+    check_video_lists(cfg, ('train', 'val'))
+    check_videos(cfg)
     with readable_errors(cfg):
         runner = build_runner(cfg, notes)
         runner.register_hook(PublishedCheckpointHook())

@@ -1,0 +1,98 @@
+"""A list of videos, of which some may be unreadable.
+
+Imported with mmaction2 only: :func:`mmuniformer.engine.videos.check_videos`
+does it for a config.
+"""
+
+import logging
+from typing import Any
+
+import torch
+from mmaction.datasets import VideoDataset as MMActionVideoDataset
+from mmengine.logging import print_log
+
+from mmuniformer.engine.errors import UserError
+from mmuniformer.engine.videos import UnreadableVideo, name_unreadable_videos
+from mmuniformer.registry import DATASETS
+
+# Here, because a loader process that is spawned imports only this module.
+name_unreadable_videos()
+
+
+@DATASETS.register_module()
+class VideoDataset(MMActionVideoDataset):
+    """mmaction2's VideoDataset, which names a video that cannot be read.
+
+    Args:
+        args: Those of mmaction2's.
+        unreadable (str): What to do about such a video. 'stop' ends the run,
+            'skip' goes on in training: another video, chosen at random, takes
+            its place, and one line of the log names it. A test always stops:
+            its metrics would be of other videos than those of the list.
+        test_mode (bool): Whether it is for validation or test.
+        kwargs: Those of mmaction2's.
+
+    Raises:
+        UserError: If ``unreadable`` is neither, or 'skip' in a test; later,
+            if no video of the list can be read.
+        UnreadableVideo: Later, naming the file and what to do.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        unreadable: str = 'stop',
+        test_mode: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if unreadable not in ('stop', 'skip'):
+            raise UserError(
+                f"unreadable must be 'stop' or 'skip', not {unreadable!r}"
+            )
+        if unreadable == 'skip' and test_mode:
+            raise UserError(
+                "unreadable='skip' is for training: a test on fewer videos "
+                'cannot be compared with others; mend the list instead'
+            )
+        self.unreadable = unreadable
+        super().__init__(*args, test_mode=test_mode, **kwargs)
+
+    def full_init(self) -> None:
+        """Reads the list, see :class:`BaseDataset`."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        # Shared: the processes that load come and go with the epochs.
+        self._skipped = torch.zeros(len(self), dtype=torch.bool)
+        self._skipped.share_memory_()
+
+    def prepare_data(self, idx: int) -> Any:
+        """Gives the packed sample; None if its video is skipped."""
+        if self._skipped[idx]:
+            return None
+        try:
+            return super().prepare_data(idx)
+        except UnreadableVideo as error:
+            if self.test_mode:
+                raise UnreadableVideo(
+                    f'{error}; replace it or take it off {self.ann_file}'
+                ) from error
+            if self.unreadable == 'stop':
+                raise UnreadableVideo(
+                    f'{error}; replace it, take it off {self.ann_file}, or '
+                    'train without such videos: --cfg-options '
+                    'train_dataloader.dataset.unreadable=skip'
+                ) from error
+            self._skip(idx, error)
+            return None
+
+    def _skip(self, idx: int, error: UnreadableVideo) -> None:
+        self._skipped[idx] = True
+        # An error, because processes other than the first log nothing less.
+        print_log(
+            f'{error}; training goes on without it',
+            logger='current',
+            level=logging.ERROR,
+        )
+        if self._skipped.all():
+            raise UserError(f'no video of {self.ann_file} can be read')
