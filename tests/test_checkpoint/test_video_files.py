@@ -2,6 +2,7 @@
 
 import json
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,12 +18,14 @@ from golden_data import (
 )
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
 
 from mmuniformer.checkpoint import (
     CheckpointError,
     load_classifier,
     load_pretrained,
 )
+from mmuniformer.engine.hooks import PublishedCheckpointHook
 from mmuniformer.models import UniFormer, UniFormer3D
 
 STATE_DICTS = json.loads((FOLDER / 'state_dicts.json').read_text())
@@ -273,3 +276,24 @@ class TestRecognizer:
         arch = dict(TINY, depths=(1, 1, 2, 1))
         with pytest.raises(CheckpointError, match=r'blocks3.1.pos_embed'):
             load_classifier(build_recognizer(arch), tiny_file)
+
+    def test_load_from_starts_another_data_set(self, tiny_file):
+        """All but the classifier, which has other classes."""
+        model = build_recognizer(num_classes=174)
+        head = model.cls_head.fc_cls.weight.clone()
+        checkpoint = torch.load(tiny_file)
+        tensors = dict(checkpoint['model_state'])
+        runner = SimpleNamespace(model=model, _load_from=str(tiny_file))
+        PublishedCheckpointHook().after_load_checkpoint(runner, checkpoint)
+        _load_checkpoint_to_model(model, checkpoint)
+        for name, tensor in model.backbone.state_dict().items():
+            assert torch.equal(tensor, tensors[name]), name
+        assert torch.equal(model.cls_head.fc_cls.weight, head)
+
+    def test_own_checkpoint_stays_as_it_is(self):
+        model = build_recognizer()
+        own = {'state_dict': model.state_dict(), 'meta': {}}
+        runner = SimpleNamespace(model=model, _load_from='own.pth')
+        checkpoint = dict(own)
+        PublishedCheckpointHook().after_load_checkpoint(runner, checkpoint)
+        assert checkpoint['state_dict'] is own['state_dict']
