@@ -13,11 +13,15 @@ from mmengine.registry import DATASETS, VISUALIZERS
 from mmengine.visualization import Visualizer
 from rich.progress import track
 
+from mmuniformer.datasets.repeat_augment import RepeatAugment
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.errors import UserError, readable_errors
 from mmuniformer.engine.hosts import host_of
 from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.launch import check_display
+from mmuniformer.engine.video_lists import check_video_lists
+from mmuniformer.engine.videos import check_videos
+from mmuniformer.visualization.clips import class_name, draw_clip
 
 MODES = ('transformed', 'original', 'pipeline')
 PHASES = ('train', 'val', 'test')
@@ -25,7 +29,6 @@ PHASES = ('train', 'val', 'test')
 READING = ('Load', 'Decord', 'OpenCV', 'PyAV', 'RawFrame', 'SampleFrames')
 READING += ('UniformSample', 'DenseSample')
 CAPTION_HEIGHT = 24
-FRAMES_SHOWN = 8
 
 
 def browse_dataset(
@@ -61,6 +64,8 @@ def browse_dataset(
     if out_dir is None and not show:
         out_dir = str(Path('work_dirs', Path(config).stem, 'browse'))
     name_unreadable_images()
+    check_video_lists(cfg, (phase,))
+    check_videos(cfg)
     with readable_errors(cfg):
         dataset = _dataset(cfg, phase)
         visualizer = _visualizer(cfg, dataset)
@@ -105,6 +110,10 @@ def _steps(
 ) -> Iterator[tuple[str, dict, Any]]:
     """Caption, results and packed sample of the steps that ``mode`` shows."""
     *transforms, pack = dataset.pipeline.transforms
+    if isinstance(pack, RepeatAugment):
+        # One of the copies.
+        transforms += pack.transforms.transforms
+        pack = transforms.pop()
     pack = deepcopy(pack)
     if hasattr(pack, 'pack_transformed'):
         pack.pack_transformed = True
@@ -167,11 +176,10 @@ def _draw(
     draw = DRAWERS[cfg.default_scope]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, 'picture.png')
-        pictures = draw(visualizer, _frames(results), sample, out)
-        if pictures is None:
-            return cv2.imread(str(out))[..., ::-1]
-    step = -(-len(pictures) // FRAMES_SHOWN)
-    return np.concatenate(pictures[::step], axis=1)
+        picture = draw(visualizer, _frames(results), sample, out)
+        if picture is None:
+            picture = cv2.imread(str(out))[..., ::-1]
+    return picture
 
 
 def _rgb(frames: list[np.ndarray]) -> np.ndarray:
@@ -197,11 +205,11 @@ def _draw_detection(
 
 def _draw_segmentation(
     visualizer: Any, frames: list, sample: Any, out: Path
-) -> list[np.ndarray] | None:
+) -> np.ndarray | None:
     image = _rgb(frames)
     if 'gt_sem_seg' not in sample:
         # Not loaded yet, or a test pipeline: nothing to draw.
-        return [image]
+        return image
     visualizer.add_datasample(
         '', image, sample, draw_pred=False, out_file=str(out)
     )
@@ -224,9 +232,10 @@ def _draw_pose(visualizer: Any, frames: list, sample: Any, out: Path) -> None:
 def _draw_action(
     visualizer: Any, frames: list, sample: Any, _: Path
 ) -> np.ndarray:
-    # mmaction2 decodes to RGB.
-    video = [np.clip(frame, 0, 255).astype(np.uint8) for frame in frames]
-    return visualizer.add_datasample('', video, sample, draw_pred=False)
+    # mmaction2 decodes to RGB. Its own visualizer writes no class.
+    classes = visualizer.dataset_meta.get('classes')
+    names = [class_name(label, classes) for label in sample.gt_label.tolist()]
+    return draw_clip(frames, [(', '.join(names), (255, 255, 255))])
 
 
 def _draw_class(visualizer: Any, frames: list, sample: Any, out: Path) -> None:
@@ -235,7 +244,7 @@ def _draw_class(visualizer: Any, frames: list, sample: Any, out: Path) -> None:
     )
 
 
-# Each writes its picture into the file or gives the frames of a clip.
+# Each writes its picture into the file or gives it.
 DRAWERS: dict[str, Callable[[Any, list, Any, Path], Any]] = {
     'mmdet': _draw_detection,
     'mmseg': _draw_segmentation,
