@@ -7,15 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import mmengine
 import pytest
 from mmengine import Config, ConfigDict
 from mmengine.runner import Runner
 
-from mmuniformer.datasets.shapes import CLASSES, generate
+from mmuniformer.datasets.shapes import CLASSES, generate, generate_videos
 
 # The published images are about this many times as long and as wide as the
 # ones that the suite can afford.
 SHRINK = 8
+# The side of the crops and the number of frames of a reduced video config.
+CROP, FRAMES = 64, 4
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,60 @@ def keypoint_data(tmp_path_factory) -> KeypointData:
     return data
 
 
+@dataclass(frozen=True)
+class VideoData:
+    """Videos and folders with their frames, each with a label of its own."""
+
+    root: Path
+    names: tuple[str, ...]
+    video_list: str = 'videos.txt'
+    frame_list: str = 'frames.txt'
+    frame_name: str = 'img_{:05}.jpg'
+
+
+@pytest.fixture(scope='session')
+def video_data(tmp_path_factory) -> VideoData:
+    """Real videos, else generated ones."""
+    root = tmp_path_factory.mktemp('data')
+    real = os.environ.get('MMUNIFORMER_TEST_DATA')
+    if real:
+        sources = [
+            Path(real) / 'video-mini' / f'{name}.mp4'
+            for name in ('demo', 'test', 'demo_spatiotemporal_det')
+        ]
+    else:
+        generate_videos(root / 'shapes', train=3, val=1)
+        sources = sorted((root / 'shapes/videos_train').iterdir())
+    data = VideoData(root, tuple(path.stem for path in sources))
+    videos, folders = [], []
+    for label, path in enumerate(sources):
+        videos.append(f'{path} {label}')
+        count = split_video(path, root / path.stem, data.frame_name)
+        folders.append(f'{path.stem} {count} {label}')
+    (root / data.video_list).write_text('\n'.join(videos))
+    (root / data.frame_list).write_text('\n'.join(folders))
+    return data
+
+
+def split_video(path: Path, folder: Path, name: str) -> int:
+    """Writes the first frames of a video, and gives their number."""
+    folder.mkdir()
+    video, count = cv2.VideoCapture(str(path)), 8
+    for index in range(count):
+        read, frame = video.read()
+        assert read
+        cv2.imwrite(str(folder / name.format(index + 1)), frame)
+    return count
+
+
+@pytest.fixture(autouse=True)
+def plain_config_text(monkeypatch):
+    """Leaves the text of a config as it is: a run formats it five times."""
+    monkeypatch.setattr(
+        mmengine.config.config, 'FormatCode', lambda text, **_: (text, True)
+    )
+
+
 def nodes(config: object) -> Iterator[ConfigDict]:
     """Every dict within a config."""
     if isinstance(config, dict):
@@ -203,6 +261,23 @@ def reduce_crops(cfg: Config) -> None:
             node.heatmap_size = tuple(side // 4 for side in size)
         if 'in_featuremap_size' in node:
             node.in_featuremap_size = tuple(side // 32 for side in size)
+
+
+def reduce_recognizer(model: ConfigDict) -> None:
+    model.backbone.arch = dict(
+        depths=(1, 1, 2, 1), embed_dims=(32, 64, 128, 512), head_dim=64
+    )
+    model.backbone.init_cfg = None
+
+
+def reduce_clips(pipeline: list) -> None:
+    for transform in nodes(pipeline):
+        if 'clip_len' in transform:
+            transform.clip_len = FRAMES
+        if 'crop_size' in transform:
+            transform.crop_size = CROP
+        if 'scale' in transform:
+            transform.scale = tuple(min(s, CROP) for s in transform.scale)
 
 
 def reduce_runtime(cfg: Config, work_dir: Path) -> None:
@@ -305,6 +380,39 @@ def reduced_estimator(keypoint_data, tmp_path) -> Callable[[Config], Config]:
                 evaluator = cfg[f'{split}_evaluator']
                 evaluator.ann_file = str(data.root / data.ann_file)
         cfg.train_dataloader.batch_size = 4
+        cfg.train_cfg.max_epochs = 1
+        # Mixed precision of the recipes needs an accelerator.
+        cfg.optim_wrapper.type = 'OptimWrapper'
+        cfg.optim_wrapper.pop('loss_scale', None)
+        cfg.default_hooks.checkpoint.save_best = None
+        reduce_runtime(cfg, tmp_path)
+        return cfg
+
+    return reduce
+
+
+@pytest.fixture
+def reduced_recognizer(video_data, tmp_path) -> Callable[[Config], Config]:
+    """Does to a video config what `reduced` does to a detector's."""
+
+    def reduce(cfg: Config) -> Config:
+        data = video_data
+        reduce_recognizer(cfg.model)
+        for split in ('train', 'val', 'test'):
+            loader = cfg[f'{split}_dataloader']
+            dataset = loader.dataset
+            reads_frames = dataset.type == 'RawframeDataset'
+            dataset.data_root = str(data.root)
+            dataset.ann_file = (
+                data.frame_list if reads_frames else data.video_list
+            )
+            dataset.data_prefix = {'img' if reads_frames else 'video': ''}
+            if reads_frames:
+                dataset.filename_tmpl = data.frame_name
+            # Serialising collects all garbage of the process.
+            dataset.update(indices=2, serialize_data=False)
+            loader.batch_size = 2
+            reduce_clips(dataset.pipeline)
         cfg.train_cfg.max_epochs = 1
         # Mixed precision of the recipes needs an accelerator.
         cfg.optim_wrapper.type = 'OptimWrapper'

@@ -63,7 +63,7 @@ def test_entry_follows_a_recipe(model):
 def test_every_leaf_has_an_entry():
     leaves = {
         str(path.relative_to(ROOT))
-        for task in ('detection', 'pose', 'segmentation')
+        for task in ('detection', 'pose', 'segmentation', 'video')
         for path in (ROOT / 'configs' / task).rglob('*.py')
     }
     assert leaves == {model.config for model in MODELS}

@@ -22,7 +22,7 @@ val_pipeline = [
     dict(type='Resize', scale=(-1, 224)),
     dict(type='CenterCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
+    dict(type='PackActionInputs', meta_keys=('img_shape', 'frame_dir')),
 ]
 test_pipeline = [
     dict(type='UniformSample', clip_len=16, test_mode=True),
@@ -30,7 +30,7 @@ test_pipeline = [
     dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
+    dict(type='PackActionInputs', meta_keys=('img_shape', 'frame_dir')),
 ]
 
 dataset_type = 'RawframeDataset'
