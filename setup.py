@@ -52,7 +52,8 @@ EXTRAS = {
     # mmpose itself requires chumpy, which cannot be built: it comes with
     # `pip install --no-deps mmpose`.
     'pose': ['json-tricks', 'munkres', 'scipy', 'xtcocotools'],
-    'video': ['mmaction2>=1.2'],
+    # mmpretrain has the RandAugment of the recipes.
+    'video': ['mmaction2>=1.2', 'mmpretrain>=1.2'],
     'cls': ['mmpretrain>=1.2'],
 }
 EXTRAS['all'] = sorted({item for extra in EXTRAS.values() for item in extra})

@@ -266,14 +266,18 @@ def _elsewhere(cfg: Config, key: str) -> str:
 
 def _check_variable(cfg: Config, key: str, old: Any, new: Any) -> None:
     """A variable of the config text has been copied to where it is used."""
-    if old == new or not isinstance(old, (str, list, dict)) or not old:
+    if old == new or not isinstance(old, (str, list, dict, int, float)):
         return
+    if not old or isinstance(old, bool):
+        return
+    # Numbers are equal by chance: they stand where they have the same name.
+    number = isinstance(old, (int, float))
     places = [
         f'{path}.{name}'
         for path, node in walk(cfg._cfg_dict)
         if path and path.split('.')[0] in READ_KEYS
         for name, value in node.items()
-        if value == old
+        if value == old and (name == key or not number)
     ]
     if places:
         raise UserError(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 import torch.distributed as torch_dist
@@ -132,11 +133,16 @@ def _unknown_type(error: Exception, cfg: Any) -> str | None:
     if match is None or not isinstance(error, KeyError):
         return None
     name, scope, kind = match.groups()
-    places = [
-        path
-        for path, node in walk(cfg._cfg_dict)
-        if node.get('type') == name and path
-    ]
+    places = []
+    for path, node in walk(cfg._cfg_dict):
+        if node.get('type') == name and path:
+            places.append(path)
+            owner = node.get('_scope_')
+            if owner in HOST_PACKAGES and find_spec(owner) is None:
+                return (
+                    f"{path}: '{name}' is a {kind} of {owner}, which is not "
+                    f'installed; pip install {HOST_PACKAGES[owner]}'
+                )
     place = f'{places[0]}.type: ' if places else ''
     return (
         f"{place}there is no {kind} '{name}' in {scope}"

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 
 from mmuniformer.checkpoint import CheckpointError
+from mmuniformer.engine import errors
 from mmuniformer.engine.config import check_option, load_config
 from mmuniformer.engine.errors import (
     INTERRUPTED,
@@ -107,6 +108,7 @@ CONFIG = Config(
         default_hooks=dict(logger=dict(type='LoggerHook')),
         param_scheduler=[dict(type='LinearLR')],
         data_root='data/',
+        depth=50,
         load_from=None,
     )
 )
@@ -152,6 +154,7 @@ class TestOptions:
             ('model.backbone.depth.x', 'is 50'),
             ('load_from.x', 'is None'),
             ('data_root', r'set train_dataloader\.dataset\.data_root'),
+            ('depth', r'changes nothing; set model\.backbone\.depth$'),
         ],
     )
     def test_refused(self, option, message):
@@ -173,6 +176,19 @@ class TestOptions:
             UserError, match=r"model\.type: .*'ToyModell'.*did you mean Toy"
         ):
             train(toy_config, work_dir=str(tmp_path), cfg_options=options)
+
+    def test_type_of_a_library_that_is_not_installed(self, monkeypatch):
+        cfg = Config(dict(pipeline=[dict(type='Rand', _scope_='mmpretrain')]))
+        monkeypatch.setattr(errors, 'find_spec', lambda name: None)
+        with (
+            pytest.raises(
+                UserError,
+                match=r"pipeline\.0: 'Rand' is a transform of mmpretrain, "
+                'which is not installed; pip install mmpretrain',
+            ),
+            readable_errors(cfg),
+        ):
+            raise KeyError('Rand is not in the mmengine::transform registry.')
 
     def test_batch_size_to_scale_from(self, toy_config, tmp_path):
         with pytest.raises(UserError, match=r'auto_scale_lr.base_batch_size'):
