@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmuniformer.models.layers import hourglass
+
 FOLDER = Path(__file__).parent / 'golden'
 CASES = {
     **json.loads((FOLDER / 'index.json').read_text()),
@@ -30,6 +32,34 @@ def scale_qkv(model: nn.Module, gain: float) -> nn.Module:
         if name.endswith('attn.qkv.weight'):
             tensor.mul_(gain)
     return model
+
+
+class KeptSets:
+    """Listens to which tokens hourglass blocks keep.
+
+    Attributes:
+        sets: Positions (B, K) for each block that shrinks, in order.
+        replayed: Those that blocks are to keep instead of their own choice.
+    """
+
+    def __init__(self, monkeypatch):
+        self.sets = []
+        self.replayed = None
+        self.select = hourglass.select
+        monkeypatch.setattr(hourglass, 'select', self)
+
+    def __call__(self, importance, keep_ratio):
+        kept = self.select(importance, keep_ratio)
+        if kept is None:
+            return None
+        if self.replayed is not None:
+            return self.replayed.pop(0)
+        self.sets.append(kept)
+        return kept
+
+    def take(self):
+        sets, self.sets = self.sets, []
+        return sets
 
 
 def fill_values(name: str, shape: tuple[int, ...]) -> np.ndarray:

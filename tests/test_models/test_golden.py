@@ -5,6 +5,7 @@ import pytest
 import torch
 from golden_data import (
     CASES,
+    KeptSets,
     fill,
     make_input,
     make_loss,
@@ -145,8 +146,9 @@ def build(case_id):
 
 
 @pytest.mark.parametrize('case_id', ALL)
-def test_outputs(case_id):
+def test_outputs(case_id, monkeypatch):
     case, expected = CASES[case_id], recorded(case_id)
+    kept_sets = KeptSets(monkeypatch)
     x = make_input(case)
     for double in (False, True):
         # A fresh model: BatchNorm in training mode changes its statistics.
@@ -165,6 +167,19 @@ def test_outputs(case_id):
                 limit = NOISE * case['noise_floor_rel_l2'][name]
             error = relative_l2(samples(out), expected[f'{name}__f64'])
             assert error <= limit, (name, double, error)
+        check_kept_sets(case, expected, kept_sets.take())
+
+
+def check_kept_sets(case, expected, sets):
+    """Each hourglass block keeps what that of the official code keeps."""
+    wanted = [v for k, v in expected.items() if k.startswith('kept_set')]
+    # The only token of a stage is not shrunk: it would be its own mean.
+    wanted = [v for v in wanted if v.shape[1] > 0]
+    assert len(sets) == len(wanted)
+    for kept, known in zip(sets, wanted, strict=True):
+        assert kept.sort(1).values.tolist() == known.tolist()
+    if case.get('qkv_gain') == 2:
+        assert len({v.tobytes() for v in wanted[:7]}) > 1
 
 
 @pytest.mark.parametrize('case_id', [k for k in ALL if 'grad' in CASES[k]])

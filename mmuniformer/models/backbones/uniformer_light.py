@@ -160,11 +160,14 @@ class UniFormerLight(UniFormerBase):
     def _make_embed(self, stage: int, in_channels: int, dim: int) -> nn.Module:
         if stage == 0:
             return ConvEmbed(in_channels, dim, self.stem)
+        if self.arch.conv_stem:
+            return ConvEmbed(in_channels, dim, [self.patch])
         return PatchEmbed(in_channels, dim, self.patch)
 
     def _smallest_input(self) -> int:
         # The stem rounds up: 29 pixels leave 8, which the others halve.
-        return 2 ** (self.num_stages + 1) - 3
+        smallest = super()._smallest_input()
+        return max(smallest - 3, 1)
 
     def _frozen_modules(self) -> list[nn.Module]:
         modules = super()._frozen_modules()

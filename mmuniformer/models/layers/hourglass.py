@@ -10,6 +10,10 @@ from mmuniformer.models.layers.attention import SelfAttention
 from mmuniformer.models.layers.block import UniFormerBlock
 from mmuniformer.models.layers.channels import drop_path, scale_channels
 
+# Attention that is all on some tokens leaves no importance for the others to
+# divide by. A float32 can hold the inverse of this, and its gradient.
+SMALLEST = 1e-30
+
 
 class TokenScores(NamedTuple):
     """What an hourglass block hands on to the next one besides the map.
@@ -209,9 +213,7 @@ def shrink(tokens: Tensor, importance: Tensor, kept: Tensor) -> list[Tensor]:
     """
     crucial = tokens.flatten(0, 1).index_select(0, rows(kept, tokens))
     weights = importance.scatter(1, kept, 0.0)
-    # Attention that is all on kept tokens leaves no weight for the others.
-    smallest = torch.finfo(weights.dtype).tiny
-    weights = weights / weights.sum(1, keepdim=True).clamp_min(smallest)
+    weights = weights / weights.sum(1, keepdim=True).clamp_min(SMALLEST)
     mean = torch.bmm(weights.unsqueeze(1).to(tokens.dtype), tokens)
     return [crucial.unflatten(0, kept.shape), mean]
 
@@ -259,9 +261,8 @@ def pool_importance(importance: Tensor) -> Tensor:
     # Frames are to it what channels are.
     pooled = F.avg_pool2d(importance, 2)
     dims = tuple(range(1, importance.dim()))
-    smallest = torch.finfo(pooled.dtype).tiny
     before = importance.sum(dims, keepdim=True)
-    after = pooled.sum(dims, keepdim=True).clamp_min(smallest)
+    after = pooled.sum(dims, keepdim=True).clamp_min(SMALLEST)
     return pooled * (before / after)
 
 
