@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,7 @@ from mmengine import Config, ConfigDict
 from mmengine.runner import Runner
 
 from mmuniformer.datasets.shapes import CLASSES, generate, generate_videos
+from mmuniformer.models.backbones.settings import LIGHT_ARCHS
 
 # The published images are about this many times as long and as wide as the
 # ones that the suite can afford.
@@ -194,10 +195,14 @@ def reduce_pipeline(pipeline: list) -> None:
 
 
 def reduce_backbone(backbone: ConfigDict) -> None:
-    # Four blocks in stage 3: with 'hybrid', the last of them is global.
-    backbone.arch = dict(
-        depths=(1, 1, 4, 1), embed_dims=(64, 128, 320, 512), head_dim=64
-    )
+    if backbone.type.endswith('Light'):
+        arch = asdict(LIGHT_ARCHS[backbone.arch])
+        backbone.arch = dict(arch, depths=(1, 1, 2, 1))
+    else:
+        # Four blocks in stage 3: with 'hybrid', the last of them is global.
+        backbone.arch = dict(
+            depths=(1, 1, 4, 1), embed_dims=(64, 128, 320, 512), head_dim=64
+        )
     if isinstance(backbone.get('with_cp'), list):
         backbone.with_cp = [
             min(blocks, depth)

@@ -7,7 +7,8 @@ from pathlib import Path
 import modelindex
 from mmengine import Config
 
-from mmuniformer import UniFormer
+from mmuniformer.models import UniFormerLight
+from mmuniformer.registry import MODELS as REGISTRY
 
 ROOT = Path(__file__).parents[2]
 RECIPES = {
@@ -33,20 +34,29 @@ def recipe_of(entry) -> tuple[dict, list[str]]:
 
 def backbone_values(cfg: Config) -> dict:
     backbone = cfg.model.backbone
-    arch = asdict(UniFormer.archs[backbone.arch])
-    return {
+    cls = REGISTRY.get(backbone.type)
+    arch = asdict(cls.archs[backbone.arch])
+    values = {
         'depth': list(arch['depths']),
         'dims': list(arch['embed_dims']),
         'head_dim': arch['head_dim'],
         'mlp_ratio': arch['mlp_ratio'],
-        'stage3': backbone.get('stage3', 'global'),
-        'window_size': backbone.get('window_size'),
         'drop_path': backbone.drop_path_rate,
         'drop_rate': backbone.get('drop_rate', 0.0),
         'attn_drop_rate': backbone.get('attn_drop_rate', 0.0),
         'checkpoint_num': backbone.get('with_cp') or [0, 0, 0, 0],
         'norm_eval': backbone.get('norm_eval', False),
         'pretrained': backbone.init_cfg.checkpoint,
+    }
+    if issubclass(cls, UniFormerLight):
+        running_mean = backbone.get('running_mean', True)
+        return values | {
+            'keep_ratio': backbone.get('keep_ratio', 0.5),
+            'score_trade_off': 0.5 if running_mean else 1,
+        }
+    return values | {
+        'stage3': backbone.get('stage3', 'global'),
+        'window_size': backbone.get('window_size'),
     }
 
 

@@ -199,6 +199,15 @@ def test_parameters_are_the_published_ones(entry, cfg):
     assert abs(counted - published) < max(0.01 * published, 0.5e6)
 
 
+@pytest.mark.parametrize('arch', ['xxs', 'xs'])
+def test_flops_of_the_light_models_are_the_published_ones(arch):
+    name = f'fpn_uniformer-{arch}_8xb4-80k_ade20k-512x512'
+    (entry,) = (entry for entry in ENTRIES if entry.name == name)
+    counted = measure_config(Config.fromfile(ROOT / entry.config), (512, 512))
+    published = entry.metadata.data['FLOPs']
+    assert counted.model.total == pytest.approx(published, rel=0.03)
+
+
 # The others differ from these in the backbone, whose counts have tests of
 # their own, or take a minute each; they are in the READMEs.
 @pytest.mark.parametrize(
