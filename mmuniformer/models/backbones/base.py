@@ -32,6 +32,8 @@ from mmuniformer.models.layers import (
     run_block,
 )
 
+NO_LAYOUT_PASS = dict(layout_optimization=False)
+
 
 class UniFormerBase(BaseModule):
     """Four stages of blocks, each after an embedding (paper, figure 3).
@@ -136,7 +138,15 @@ class UniFormerBase(BaseModule):
             'a bool, or a dict of arguments of torch.compile',
         )
         if compile is not False:
-            self.compile(**({} if compile is True else compile))
+            self._compile({} if compile is True else compile)
+
+    def _compile(self, arguments: dict) -> None:
+        chosen = {'backend', 'mode', 'options'} & set(arguments)
+        if not chosen:
+            # All maps are in channels-last already. The pass that would put
+            # them there fails on a size that it does not know (torch 2.14).
+            arguments = dict(arguments, options=NO_LAYOUT_PASS)
+        self.compile(**arguments)
 
     def build_stages(self) -> None:
         """Makes the modules, in the order of the published files."""

@@ -1,9 +1,11 @@
 """Relation aggregators of the deep stages: self-attention over tokens."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmuniformer.models.layers.channels import zero_pad
+from mmuniformer.models.layers.recompute import is_compiling
 
 
 class SelfAttention(nn.Module):
@@ -150,4 +152,9 @@ def merge(
     x = windows.movedim(1, -1)
     x = x.reshape(b, rows, columns, window_size, window_size, c)
     x = x.transpose(2, 3).reshape(b, h, w, c)
-    return x[:, : spatial[0], : spatial[1]].movedim(-1, 1)
+    x = x[:, : spatial[0], : spatial[1]]
+    if is_compiling():
+        # A compiler would ask for each size whether something was cut off.
+        # It makes this copy a part of the next operation.
+        x = x.clone(memory_format=torch.contiguous_format)
+    return x.movedim(-1, 1)

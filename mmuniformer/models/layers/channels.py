@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmuniformer.models.layers.recompute import is_compiling
+
 CONVS = {2: nn.Conv2d, 3: nn.Conv3d}
 BATCH_NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
@@ -80,7 +82,9 @@ def zero_pad(x: Tensor, multiple: int) -> Tensor:
     Returns ``x`` itself where nothing is to be padded.
     """
     pads = [-size % multiple for size in x.shape[2:]]
-    if not any(pads):
+    # A program for every size pads by whatever it is, and zero costs nothing:
+    # a branch here would be a compilation for each outcome.
+    if not is_compiling() and not any(pads):
         return x
     # F.pad wants the last dimension first.
     return F.pad(x, [p for size in reversed(pads) for p in (0, size)])
