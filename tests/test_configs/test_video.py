@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import shutil
 from pathlib import Path
 
 import cv2
@@ -124,3 +125,18 @@ def test_label_out_of_range(reduced_file, video_data, tmp_path):
             str(tmp_path / 'work'),
             cfg_options={key: str(wrong)},
         )
+
+
+@pytest.mark.parametrize('content', [b'', b'no image'])
+@pytest.mark.parametrize('reduced_file', [UNIFORM], indirect=True)
+def test_unreadable_frame(reduced_file, video_data, tmp_path, content):
+    data = tmp_path / 'data'
+    shutil.copytree(video_data.root, data)
+    for frame in (data / video_data.names[0]).iterdir():
+        frame.write_bytes(content)
+    options = {'train_dataloader.dataset.data_root': str(data)}
+    with pytest.raises(
+        UserError,
+        match=rf'{video_data.names[0]}/img_0000\d\.jpg: it is damaged',
+    ):
+        train(str(reduced_file), str(tmp_path / 'w'), cfg_options=options)
