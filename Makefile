@@ -1,5 +1,7 @@
 # make setup   a virtual environment with everything, in minutes
-# make demo    learns to detect and segment shapes, and shows it (TASK=det)
+# make demo    learns from generated data, and shows what it has learned:
+#              TASK=det instances, TASK=seg segmentation, TASK=pose keypoints,
+#              TASK=video motions; det by default
 # make test    the test suite
 # make lint    ruff
 #
@@ -17,7 +19,7 @@ export GOMP_SPINCOUNT ?= 1000
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 setup:
 	@PYTHON="$(PYTHON)" bash tools/setup_venv.sh "$(abspath $(VENV))"

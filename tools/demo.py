@@ -17,16 +17,17 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from mmuniformer.datasets.shapes import generate
+from mmuniformer.datasets.shapes import generate, generate_videos
 from mmuniformer.engine.errors import UserError, run_command
+from mmuniformer.visualization.actions import action_sheet
 from mmuniformer.visualization.instances import detection_sheet
 from mmuniformer.visualization.semantic import semantic_sheet
 from mmuniformer.visualization.skeletons import pose_sheet
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = Path('data/shapes')
-# A metric below this means that nothing has been learned.
-LEAST = 0.5
+# A control above this: that something else has been learned.
+MOST = 0.6
+CONTROL = 'control/'
 CONSOLE = Console(highlight=False)
 
 
@@ -38,11 +39,17 @@ class Task:
         config: The quickstart config.
         draw: Writes the picture, given its file, config and predictions.
         table: Metrics by row and column. Those of `judged_by` must reach
-            `LEAST` in every row.
+            `least` in every row.
         judged_by: A column.
+        least: Below this share of the best value, nothing has been learned.
         recipe: A published recipe to go on with.
         data: What it needs, and where.
         perfect: The best value of a metric; mmseg counts in percent.
+        folder: Where the generated data are.
+        generate: Writes them there.
+        control: A config that tests the model on what it should not
+            understand; its metrics have `CONTROL` before their names, and the
+            one judged must not exceed `MOST`.
     """
 
     config: str
@@ -50,8 +57,12 @@ class Task:
     table: dict[str, dict[str, str]]
     judged_by: str
     recipe: str
+    least: float = 0.5
     data: str = 'COCO in data/coco'
     perfect: float = 1.0
+    folder: Path = Path('data/shapes')
+    generate: Callable[[Path], bool] = generate
+    control: str | None = None
 
 
 TASKS = {
@@ -77,6 +88,7 @@ TASKS = {
             'mean of classes': {'IoU': 'mIoU', 'accuracy': 'mAcc'},
         },
         judged_by='IoU',
+        least=0.6,
         recipe='configs/segmentation/semantic_fpn/'
         'fpn_uniformer-s_8xb4-80k_ade20k-512x512.py',
         data='ADE20K in data/ade',
@@ -95,6 +107,26 @@ TASKS = {
         judged_by='AP',
         recipe='configs/pose/topdown_heatmap/'
         'td-hm_uniformer-small_8xb128-210e_coco-256x192.py',
+    ),
+    'video': Task(
+        config='configs/quickstart/uniformer-tiny_8x2x1_shapes.py',
+        draw=action_sheet,
+        table={
+            row: {'top-1': f'{kind}acc/top1', 'classes': f'{kind}acc/mean1'}
+            for row, kind in {
+                'frames in order': '',
+                'frames shuffled': CONTROL,
+            }.items()
+        },
+        judged_by='top-1',
+        least=0.8,
+        recipe='configs/video/uniformer/'
+        'uniformer-small_imagenet1k-pre_8xb4-16x4x1-110e_kinetics400-rgb.py',
+        data='Kinetics-400 in data/kinetics400',
+        folder=Path('data/shapes_video'),
+        generate=generate_videos,
+        control='configs/quickstart/'
+        'uniformer-tiny_8x2x1_shapes_test-shuffled.py',
     ),
 }
 
@@ -132,13 +164,14 @@ def main(name: str, work_dir: Path | None, cfg_options: list[str]) -> None:
     log = work_dir / 'demo.log'
     log.write_text('')
     config = os.path.relpath(ROOT / task.config)
-    options = ['--work-dir', str(work_dir)]
-    if cfg_options:
-        options += ['--cfg-options', *cfg_options]
+    changes = ['--cfg-options', *cfg_options] if cfg_options else []
+    options = ['--work-dir', str(work_dir), *changes]
 
-    if not DATA.exists():
-        say('Data', ['tools/dataset_tools/shapes.py', '--out', str(DATA)])
-        generate(DATA)
+    if not task.folder.exists():
+        kind = ['--video'] if task.generate is generate_videos else []
+        tool = ['tools/dataset_tools/shapes.py', *kind]
+        say('Data', [*tool, '--out', str(task.folder)])
+        task.generate(task.folder)
     # The test that follows is the validation.
     train = ['tools/train.py', config, '--no-validate', *options]
     run('Training', log, train)
@@ -149,7 +182,13 @@ def main(name: str, work_dir: Path | None, cfg_options: list[str]) -> None:
     sheet = work_dir / 'demo.png'
     tested = Config.fromfile(work_dir / Path(config).name)
     task.draw(sheet, tested, predictions)
-    metrics = json.loads((work_dir / 'metrics.json').read_text())['metrics']
+    metrics = read_metrics(work_dir)
+    if task.control:
+        control = os.path.relpath(ROOT / task.control)
+        options = ['--work-dir', str(work_dir / 'control'), *changes]
+        run('Control', log, ['tools/test.py', control, checkpoint, *options])
+        found = read_metrics(work_dir / 'control')
+        metrics |= {CONTROL + name: value for name, value in found.items()}
     report(task, metrics, sheet, pictures, time.monotonic() - start)
     judge(task, metrics, log)
 
@@ -195,6 +234,11 @@ def run(title: str, log: Path, command: list[str]) -> None:
         raise UserError(f'{title.lower()} failed: {reason}')
 
 
+def read_metrics(work_dir: Path) -> dict:
+    """What ``tools/test.py`` has measured."""
+    return json.loads((work_dir / 'metrics.json').read_text())['metrics']
+
+
 def progress_of(line: str) -> str | None:
     """Where training stands, if a line of mmengine's log says so."""
     match = re.search(
@@ -211,7 +255,7 @@ def report(
 ) -> None:
     """Prints the metrics, where the pictures are and what to type next."""
     columns = next(iter(task.table.values()))
-    table = Table('', *columns, title='On pictures it has not seen')
+    table = Table('', *columns, title='On what it has not seen')
     for row, names in task.table.items():
         table.add_row(
             row,
@@ -223,7 +267,7 @@ def report(
     lines = [
         f'in {minutes} min {seconds} s',
         f'Look at    {sheet}',
-        f'           {pictures}/ (every test picture)',
+        f'           {pictures}/ (everything that was tested)',
         f'Next       the published recipe, on {task.data}:',
         f'           bash tools/dist_train.sh {task.recipe} 8',
         '           the backbone in your own config: README.md',
@@ -237,13 +281,21 @@ def percent(value: float | None, task: Task) -> str:
 
 
 def judge(task: Task, metrics: dict, log: Path) -> None:
-    """Raises a UserError if the model has not learned."""
+    """Raises a UserError if the model has not learned what it should."""
     for row, names in task.table.items():
-        value = metrics[names[task.judged_by]]
-        if value is None or value < LEAST * task.perfect:
+        name = names[task.judged_by]
+        value = metrics[name]
+        told = f'{row} {task.judged_by} is {percent(value, task)}'
+        if name.startswith(CONTROL):
+            if value > MOST * task.perfect:
+                raise UserError(
+                    f'{told}, above {100 * MOST:g}: the model has learned '
+                    f'something else; see {log}'
+                )
+        elif value is None or value < task.least * task.perfect:
             raise UserError(
-                f'{row} {task.judged_by} is {percent(value, task)}, below '
-                f'{100 * LEAST}: the model has not learned; see {log}'
+                f'{told}, below {100 * task.least:g}: the model has not '
+                f'learned; see {log}'
             )
 
 

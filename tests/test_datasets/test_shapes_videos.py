@@ -94,27 +94,10 @@ def test_things_move_as_their_class_says(motion, seed):
         assert np.abs(step).max() < 0.8
     growth = np.median(np.diff(np.log([mask.sum() for mask in clip])))
     expected = {'grow': 1, 'shrink': -1}.get(motion, 0)
-    assert np.round(growth / 0.06) == pytest.approx(expected, abs=0.5)
+    assert np.round(growth / 0.09) == pytest.approx(expected, abs=0.5)
 
 
-@pytest.mark.parametrize(
-    ('motion', 'sign'), [('clockwise', 1), ('counterclockwise', -1)]
-)
-def test_things_turn_as_their_class_says(motion, sign):
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        before, after = (
-            np.diff(scene.things[0].parts[0].polygon, axis=0)
-            for scene in sample_clip(rng, motion, 64, 2)
-        )
-        # y points down, so the sine is positive if the edge turns clockwise.
-        sine = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
-        sine /= np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-        assert (sign * sine > np.sin(0.09)).all()
-        assert (sign * sine < np.sin(0.19)).all()
-
-
-@pytest.mark.parametrize('motion', ['right', 'up', 'grow', 'clockwise'])
+@pytest.mark.parametrize('motion', ['right', 'up', 'grow'])
 def test_no_frame_tells_how_it_was_reached(motion):
     def features(shown):
         shown = list(shown)

@@ -129,6 +129,15 @@ def test_the_files_that_the_tasks_name_exist(demo):
 
 def test_percentages_are_judged_as_shares_are(demo, tmp_path):
     task = demo.TASKS['seg']
-    demo.judge(task, {'mIoU': 50.5}, tmp_path / 'log')
-    with pytest.raises(UserError, match=r'IoU is 49\.5, below 50\.0'):
-        demo.judge(task, {'mIoU': 49.5}, tmp_path / 'log')
+    demo.judge(task, {'mIoU': 60.5}, tmp_path / 'log')
+    with pytest.raises(UserError, match=r'IoU is 59\.5, below 60:'):
+        demo.judge(task, {'mIoU': 59.5}, tmp_path / 'log')
+
+
+def test_what_shuffled_frames_tell_is_judged_the_other_way(demo, tmp_path):
+    task = demo.TASKS['video']
+    good = {'acc/top1': 0.81, 'control/acc/top1': 0.5}
+    demo.judge(task, good, tmp_path / 'log')
+    for name, bad in (('acc/top1', 0.79), ('control/acc/top1', 0.61)):
+        with pytest.raises(UserError, match=r'frames .* the model has'):
+            demo.judge(task, good | {name: bad}, tmp_path / 'log')

@@ -24,10 +24,10 @@ def parse_args() -> dict:
         help='folder to write (default: data/shapes, data/shapes_video)',
     )
     parser.add_argument(
-        '--train', type=int, help='for training (default: 600, videos 640)'
+        '--train', type=int, help='for training (default: 600, videos 660)'
     )
     parser.add_argument(
-        '--val', type=int, help='for validation (default: 100, videos 160)'
+        '--val', type=int, help='for validation (default: 100, videos 150)'
     )
     parser.add_argument(
         '--size',

@@ -27,17 +27,14 @@ MOTIONS = (
     'down',
     'grow',
     'shrink',
-    'clockwise',
-    'counterclockwise',
 )
 
-_SMALLEST, _LARGEST = 0.16, 0.34  # radius, in widths of the picture
+_SMALLEST, _LARGEST = 0.14, 0.45  # radius, in widths of the picture
 # Per frame: widths of the picture, shares of the way from the smallest to the
-# largest, radians. Twice as much is still seen as what it is.
-_SPEED = {'move': (0.025, 0.045), 'scale': (0.035, 0.05), 'turn': (0.1, 0.18)}
+# largest. Twice as much is still seen as what it is.
+_SPEED = {'move': (0.025, 0.045), 'scale': (0.03, 0.045)}
 _MOVES = {'left': (-1, 0), 'right': (1, 0), 'up': (0, -1), 'down': (0, 1)}
 _SCALES = {'grow': 1, 'shrink': -1}
-_TURNS = {'clockwise': 1, 'counterclockwise': -1}  # y points down
 
 
 def sample_clip(
@@ -58,7 +55,6 @@ def sample_clip(
     speed = {kind: rng.uniform(*limits) for kind, limits in _SPEED.items()}
     move = speed['move'] * np.array(_MOVES.get(motion, (0, 0)))
     scale = speed['scale'] * _SCALES.get(motion, 0)
-    turn = speed['turn'] * _TURNS.get(motion, 0)
     scenes = []
     for time in range(frames):
         share = (level + scale * time) % 1
@@ -67,7 +63,7 @@ def sample_clip(
             parts,
             centre=(place + move * time) % 1 * size,
             radius=radius * size,
-            angle=angle + turn * time,
+            angle=angle,
             size=size,
         )
         thing = Thing(label=1, parts=shown)
@@ -89,8 +85,7 @@ def _sample_parts(
             replace(part, polygon=part.polygon / reach) for part in parts
         )
     outline = shape_outline(name, rng)
-    # A spot off the centre: a turning circle would stand still.
-    spot = disc(np.array([0.42, 0.0]), 0.24)
+    spot = disc(np.array([0.5, 0.0]), 0.26)
     return Part(outline, colour), Part(spot, other)
 
 

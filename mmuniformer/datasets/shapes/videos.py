@@ -25,8 +25,8 @@ class _Request(Request):
 
 def generate_videos(
     out: str | Path,
-    train: int = 640,
-    val: int = 160,
+    train: int = 660,
+    val: int = 150,
     size: int = 64,
     frames: int = 20,
     seed: int = 0,
