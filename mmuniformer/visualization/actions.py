@@ -34,13 +34,13 @@ def action_sheet(
     classes = config.test_dataloader.dataset.metainfo.classes
     first: dict[int, dict] = {}
     for result in load(str(predictions)):
-        first.setdefault(int(result['gt_label']), result)
+        first.setdefault(result['gt_label'].item(), result)
     stacks = []
     for label, result in sorted(first.items())[:count]:
         frames = VideoReader(result['filename'])[:]
         moments = np.linspace(0, len(frames) - 1, len(_TIMES)).round()
         top, *rest = (frames[int(m)][..., ::-1] for m in moments)
-        found = int(result['pred_label'])
+        found = result['pred_label'].item()
         kind = 'right' if found == label else 'wrong'
         lines = [
             (classes[label], (40, 40, 40)),

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from scipy.stats import ks_2samp
 
 from mmuniformer.datasets.shapes import (
@@ -167,3 +168,21 @@ def test_bad_arguments_are_named(tmp_path, name, value, message):
     with pytest.raises(ValueError, match=message):
         generate_videos(tmp_path / 'new', **{name: value})
     assert not (tmp_path / 'new').exists()
+
+
+def test_the_config_names_the_motions_and_their_mirror_images():
+    config = Config.fromfile(
+        ROOT / 'configs/quickstart/uniformer-tiny_8x2x1_shapes.py'
+    )
+    dataset = config.train_dataloader.dataset
+    assert dataset.metainfo.classes == MOTIONS
+    assert config.model.cls_head.num_classes == len(MOTIONS)
+    mirrored = [
+        {MOTIONS[a]: MOTIONS[b] for a, b in step.flip_label_map.items()}
+        for step in dataset.pipeline
+        if step.type == 'Flip'
+    ]
+    assert mirrored == [
+        {'left': 'right', 'right': 'left'},
+        {'up': 'down', 'down': 'up'},
+    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mmuniformer.datasets.shapes import generate
+from mmuniformer.datasets.shapes import generate, generate_videos
 from mmuniformer.engine.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,13 +36,17 @@ def demo():
     [
         ('det', 'mmdet', 'train_cfg.max_epochs=1', 'error: box AP50 is'),
         ('seg', 'mmseg', 'train_cfg.max_iters=2', 'of classes IoU is'),
+        ('video', 'mmaction', 'train_cfg.max_epochs=1', 'order top-1 is'),
     ],
 )
 def test_every_step_runs_and_an_unlearned_model_fails_the_demo(
     tmp_path, name, host, length, expected
 ):
     pytest.importorskip(host)
-    generate(tmp_path / 'data/shapes', train=4, val=3, size=96)
+    if name == 'video':
+        generate_videos(tmp_path / 'data/shapes_video', train=4, val=3)
+    else:
+        generate(tmp_path / 'data/shapes', train=4, val=3, size=96)
     result = subprocess.run(
         [
             sys.executable,
@@ -125,6 +129,7 @@ def test_the_files_that_the_tasks_name_exist(demo):
     for task in demo.TASKS.values():
         assert (ROOT / task.config).is_file()
         assert (ROOT / task.recipe).is_file()
+        assert task.control is None or (ROOT / task.control).is_file()
 
 
 def test_percentages_are_judged_as_shares_are(demo, tmp_path):
