@@ -2,11 +2,13 @@
 
 import importlib.util
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from PIL import Image
 
 from mmuniformer.datasets.shapes import generate, generate_videos
@@ -18,6 +20,18 @@ METRICS = {
     for kind in ('bbox', 'segm')
     for name in ('mAP', 'mAP_50', 'mAP_75')
 }
+REDUCED = [
+    'train_cfg.val_interval=1',
+    'default_hooks.checkpoint.interval=1',
+    'default_hooks.logger.interval=1',
+    'train_dataloader.batch_size=2',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'val_dataloader.num_workers=0',
+    'val_dataloader.persistent_workers=False',
+    'test_dataloader.num_workers=0',
+    'test_dataloader.persistent_workers=False',
+]
 
 
 @pytest.fixture(scope='module')
@@ -36,17 +50,13 @@ def demo():
     [
         ('det', 'mmdet', 'train_cfg.max_epochs=1', 'error: box AP50 is'),
         ('seg', 'mmseg', 'train_cfg.max_iters=2', 'of classes IoU is'),
-        ('video', 'mmaction', 'train_cfg.max_epochs=1', 'order top-1 is'),
     ],
 )
 def test_every_step_runs_and_an_unlearned_model_fails_the_demo(
     tmp_path, name, host, length, expected
 ):
     pytest.importorskip(host)
-    if name == 'video':
-        generate_videos(tmp_path / 'data/shapes_video', train=4, val=3)
-    else:
-        generate(tmp_path / 'data/shapes', train=4, val=3, size=96)
+    generate(tmp_path / 'data/shapes', train=4, val=3, size=96)
     result = subprocess.run(
         [
             sys.executable,
@@ -55,16 +65,7 @@ def test_every_step_runs_and_an_unlearned_model_fails_the_demo(
             name,
             '--cfg-options',
             length,
-            'train_cfg.val_interval=1',
-            'default_hooks.checkpoint.interval=1',
-            'default_hooks.logger.interval=1',
-            'train_dataloader.batch_size=2',
-            'train_dataloader.num_workers=0',
-            'train_dataloader.persistent_workers=False',
-            'val_dataloader.num_workers=0',
-            'val_dataloader.persistent_workers=False',
-            'test_dataloader.num_workers=0',
-            'test_dataloader.persistent_workers=False',
+            *REDUCED,
         ],
         cwd=tmp_path,
         env=os.environ | {'COLUMNS': '200', 'PYTHONPATH': str(ROOT)},
@@ -80,6 +81,39 @@ def test_every_step_runs_and_an_unlearned_model_fails_the_demo(
     assert Image.open(work_dir / 'demo.png').size[0] > 400
     pictures = [*(work_dir / 'pictures').rglob('*.*g')]
     assert len(pictures) == 3
+
+
+def test_the_video_demo_compares_with_shuffled_frames(
+    demo, tmp_path, monkeypatch, capfd
+):
+    pytest.importorskip('mmaction')
+
+    def run_here(title: str, log: Path, command: list[str]) -> None:
+        # Importing mmaction2 in a process for each step takes long.
+        monkeypatch.setattr(sys, 'argv', command)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / command[0]), run_name='__main__')
+        assert ended.value.code == 0
+        titles.append(title)
+
+    titles = []
+    monkeypatch.setattr(demo, 'run', run_here)
+    monkeypatch.chdir(tmp_path)
+    generate_videos(tmp_path / 'data/shapes_video', train=4, val=3)
+    with pytest.raises(UserError, match='frames in order top-1 is'):
+        demo.main('video', None, ['train_cfg.max_epochs=1', *REDUCED])
+    assert titles == ['Training', 'Testing', 'Control']
+    work_dir = tmp_path / 'work_dirs/quickstart-video'
+    control = Config.fromfile(
+        next((work_dir / 'control').glob('*_test-shuffled.py'))
+    )
+    steps = [step.type for step in control.test_dataloader.dataset.pipeline]
+    assert steps[2:4] == ['OpenCVDecode', 'mmuniformer.ShuffleFrames']
+    assert Image.open(work_dir / 'demo.png').size[0] > 400
+    assert len([*(work_dir / 'pictures').rglob('*.*g')]) == 3
+    shown = capfd.readouterr().out
+    assert 'frames in order' in shown
+    assert 'frames shuffled' in shown
 
 
 def test_a_failed_step_ends_the_demo_with_one_line(
