@@ -7,7 +7,8 @@ _base_ = [
 
 # Small enough to learn from scratch in minutes on two CPU cores.
 model = dict(
-    data_preprocessor=dict(size=(160, 160)),
+    # Padding is background: mmseg's weights of classes know no 255.
+    data_preprocessor=dict(size=(160, 160), seg_pad_val=0),
     pretrained=None,
     backbone=dict(
         _delete_=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmuniformer.compat import mmcv_ops, versions
+from mmuniformer.engine.videos import READERS
 
 OP_MODULES = (
     'bbox',
@@ -84,3 +85,18 @@ def run_python():
         )
 
     return run
+
+
+@pytest.fixture
+def plain_readers(monkeypatch):
+    """mmaction2's readers without the engine's words about a file.
+
+    The engine adds them for the whole process.
+    """
+    loading = pytest.importorskip('mmaction.datasets.transforms.loading')
+    for reader in READERS:
+        for step in ('Init', 'Decode'):
+            cls = getattr(loading, f'{reader}{step}')
+            if hasattr(cls.transform, 'names_file'):
+                plain = cls.transform.__wrapped__
+                monkeypatch.setattr(cls, 'transform', plain)

@@ -4,6 +4,8 @@ from damaged_videos import textured, write_damaged
 from mmuniformer.compat import mmaction_decord
 from mmuniformer.datasets.shapes.videos import write_video
 
+pytestmark = pytest.mark.usefixtures('plain_readers')
+
 READ = """
 import sys
 import mmuniformer

@@ -76,7 +76,7 @@ class ScoreTokenHead(BaseModule):
         Raises:
             ValueError: If there is no score token.
         """
-        if len(feats) != 2:
+        if isinstance(feats, Tensor) or len(feats) != 2:
             raise ValueError(
                 'ScoreTokenHead trains on the map and the score token: set '
                 'with_token=True in the backbone'
