@@ -37,6 +37,8 @@ def check_video_lists(cfg: Config, phases: tuple[str, ...]) -> None:
             if kind not in LISTS:
                 continue
             lines = _read(path, dataset)
+            if path == f'{place}.dataset':
+                _check_batch(place, cfg[place], len(lines))
             for place_of_line, line in lines:
                 labels = _labels(place_of_line, line, dataset, kind)
                 if phase != 'test' and not labels:
@@ -86,6 +88,16 @@ def _check_exists(place: Path, path: str, key: str) -> None:
         raise UserError(
             f'{place} does not exist; put the data set there, link it, or '
             f'say where it is in the config ({path}.data_root, {path}.{key})'
+        )
+
+
+def _check_batch(place: str, loader: dict, number: int) -> None:
+    """Raises if there is no whole batch, and only whole ones are trained."""
+    size = loader.get('batch_size', 1)
+    if loader.get('drop_last') and 0 < number < size:
+        raise UserError(
+            f'{place}.batch_size is {size}, and the list has {number} videos: '
+            'an epoch would have no step; take a smaller batch'
         )
 
 

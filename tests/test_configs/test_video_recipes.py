@@ -88,7 +88,8 @@ def randaug_name(broadcaster: Config) -> str:
     """A policy in the words of the official configs."""
     assert broadcaster.share_random_params
     (policy,) = broadcaster.transforms
-    assert policy.hparams == dict(pad_val=128, interpolation='bicubic')
+    grey = [128, 128, 128]
+    assert policy.hparams == dict(pad_val=grey, interpolation='bicubic')
     name = (
         f'rand-m{policy.magnitude_level}-n{policy.num_policies}'
         f'-mstd{policy.magnitude_std}'
@@ -109,6 +110,9 @@ def sampling_values(dataset: Config, transform: Config) -> dict:
             'image_template': None,
         }
     assert transform.type == 'UniformSample'
+    if dataset.type == 'VideoDataset':
+        values = dict.fromkeys(('stride', 'target_fps', 'image_template'))
+        return {'sampler': 'sparse', 'frames': transform.clip_len, **values}
     assert dataset.type == 'RawframeDataset'
     return {
         'sampler': 'uniform',
@@ -392,6 +396,25 @@ def test_operations_are_as_strong_as_the_official_ones(
             tolerance = 1 if kind.startswith('Solarize') else 1e-9
             expected = strengths[kind](level)
             assert value == pytest.approx(expected, abs=tolerance), level
+
+
+@pytest.mark.parametrize('name', ['s16x4_k400', 's16x4_ucf101_prek400'])
+def test_what_comes_in_from_outside_is_grey(name):
+    _, cfg = published(name)
+    broadcaster = cfg.train_dataloader.dataset.pipeline[-1].transforms[0]
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        augment = TRANSFORMS.build(broadcaster.transforms[0])
+    moved = 0
+    for operation in augment:
+        if type(operation).__name__ in ('Rotate', 'Shear', 'Translate'):
+            operation.prob, operation.magnitude_level = 1.0, 10
+            white = np.full((64, 80, 3), 255, np.uint8)
+            frame = operation(dict(img=white))['img']
+            assert (frame == 128).all(axis=2).sum() > 100
+            # Red, green and blue alike, edges included.
+            assert (frame == frame[..., :1]).all()
+            moved += 1
+    assert moved == 5
 
 
 @pytest.mark.parametrize(('total', 'fps'), [

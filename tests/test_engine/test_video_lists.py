@@ -118,3 +118,17 @@ def test_classes_of_the_blending_are_those_of_the_head(root):
         r'blending\.augments\.1\.num_classes is 400',
     ):
         check_video_lists(cfg, ('train',))
+
+
+def test_a_list_shorter_than_a_batch(root):
+    cfg = config(root, 'a.mp4 0\nb.mp4 1\n')
+    loader = cfg.train_dataloader
+    loader.dataset = loader.dataset.dataset
+    loader.update(batch_size=3, drop_last=True)
+    with pytest.raises(
+        UserError,
+        match=r'train_dataloader\.batch_size is 3, and the list has 2 videos',
+    ):
+        check_video_lists(cfg, ('train',))
+    loader.drop_last = False
+    check_video_lists(cfg, ('train',))

@@ -10,6 +10,8 @@ frames = dict(
     target_fps=30,
     out_of_bound_opt='repeat_last',
 )
+# For each channel: of a single number, a rotation fills the first alone.
+grey = [128, 128, 128]
 # Each clip twice in a step: rand-m7-n4-mstd0.5-inc1, random crop, flip and
 # random erasing with noise of the mean and deviation of the data.
 augment = dict(
@@ -29,7 +31,7 @@ augment = dict(
                     num_policies=4,
                     magnitude_level=7,
                     magnitude_std=0.5,
-                    hparams=dict(pad_val=128, interpolation='bicubic'),
+                    hparams=dict(pad_val=grey, interpolation='bicubic'),
                 )
             ],
         ),

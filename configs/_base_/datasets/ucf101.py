@@ -34,7 +34,7 @@ augment = dict(
                     num_policies=2,
                     magnitude_level=5,
                     magnitude_std=0.25,
-                    hparams=dict(pad_val=128, interpolation='bicubic'),
+                    hparams=dict(pad_val=_base_.grey, interpolation='bicubic'),
                 )
             ],
         ),
