@@ -194,10 +194,14 @@ def reduce_pipeline(pipeline: list) -> None:
             transform.crop_size = shrink(transform.crop_size)
 
 
+def reduce_light(backbone: ConfigDict) -> None:
+    arch = asdict(LIGHT_ARCHS[backbone.arch])
+    backbone.arch = dict(arch, depths=(1, 1, 2, 1))
+
+
 def reduce_backbone(backbone: ConfigDict) -> None:
-    if backbone.type.endswith('Light'):
-        arch = asdict(LIGHT_ARCHS[backbone.arch])
-        backbone.arch = dict(arch, depths=(1, 1, 2, 1))
+    if 'Light' in backbone.type:
+        reduce_light(backbone)
     else:
         # Four blocks in stage 3: with 'hybrid', the last of them is global.
         backbone.arch = dict(
@@ -269,9 +273,12 @@ def reduce_crops(cfg: Config) -> None:
 
 
 def reduce_recognizer(model: ConfigDict) -> None:
-    model.backbone.arch = dict(
-        depths=(1, 1, 2, 1), embed_dims=(32, 64, 128, 512), head_dim=64
-    )
+    if 'Light' in model.backbone.type:
+        reduce_light(model.backbone)
+    else:
+        model.backbone.arch = dict(
+            depths=(1, 1, 2, 1), embed_dims=(32, 64, 128, 512), head_dim=64
+        )
     model.backbone.init_cfg = None
 
 
