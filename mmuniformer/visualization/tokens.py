@@ -1,0 +1,161 @@
+"""Which tokens the blocks of a light model keep, drawn over the pixels."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from mmuniformer.models.layers import HourglassBlock
+from mmuniformer.models.layers.hourglass import select
+
+_CELL = 1.6  # inches
+_MARGIN = 0.3
+_DPI = 120
+# What pixels fade to where their token is averaged with others, and how much.
+_GREY, _FADED = 160, 0.85
+
+
+@dataclass(frozen=True)
+class KeptTokens:
+    """What one block keeps.
+
+    Attributes:
+        name: The block in words, both numbers from 1.
+        mask: Of shape (*spatial), True for the tokens that it keeps.
+    """
+
+    name: str
+    mask: np.ndarray
+
+
+@torch.no_grad()
+def kept_tokens(backbone: nn.Module, x: Tensor) -> list[KeptTokens]:
+    """Runs a light backbone and notes which tokens each block keeps.
+
+    Args:
+        backbone: A ``UniFormerLight`` or ``UniFormerLight3D``.
+        x: One normalised sample (1, 3, H, W) or (1, 3, T, H, W).
+
+    Returns:
+        One entry for each hourglass block, in order.
+    """
+    noted = []
+    with _noting(backbone, noted):
+        backbone(x)
+    return noted
+
+
+@contextmanager
+def _noting(backbone: nn.Module, noted: list[KeptTokens]) -> Iterator[None]:
+    hooks = []
+    for stage in range(1, 5):
+        blocks = getattr(backbone, f'blocks{stage}', ())
+        for number, block in enumerate(blocks, 1):
+            if isinstance(block, HourglassBlock):
+                name = f'stage {stage}, block {number}'
+                note = partial(_note, name=name, noted=noted)
+                hooks.append(block.register_forward_pre_hook(note))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _note(
+    block: HourglassBlock, inputs: tuple, name: str, noted: list[KeptTokens]
+) -> None:
+    x, scores = inputs
+    spatial = x.shape[2:]
+    mask = torch.ones(spatial, dtype=torch.bool)
+    if scores.importance is not None:
+        kept = select(scores.importance[:1].flatten(1), block.keep_ratio)
+        if kept is not None:
+            mask = torch.zeros_like(mask).flatten()
+            mask[kept[0].cpu()] = True
+            mask = mask.unflatten(0, spatial)
+    noted.append(KeptTokens(name, mask.numpy()))
+
+
+def fade(pictures: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Fades pixels whose tokens are not kept.
+
+    Args:
+        pictures: RGB frames (T, H, W, 3), 0 to 255.
+        mask: Of shape (t, h, w), t dividing T or one frame more.
+
+    Returns:
+        Frames like ``pictures``.
+    """
+    shape = pictures.shape[:3]
+    index = [
+        np.arange(size) * tokens // size
+        for size, tokens in zip(shape, mask.shape, strict=True)
+    ]
+    kept = mask[np.ix_(*index)][..., None]
+    faded = _FADED * _GREY + (1 - _FADED) * pictures
+    return np.where(kept, pictures, faded.round()).astype(np.uint8)
+
+
+def token_sheet(
+    out: str | Path, pictures: np.ndarray, blocks: Sequence[KeptTokens]
+) -> None:
+    """Writes a PNG: the pictures, and what blocks keep of them.
+
+    An image has its blocks side by side; a video has its frames side by
+    side, and a row for each block.
+
+    Args:
+        out: File to write; its folder is made.
+        pictures: One RGB image (1, H, W, 3), or frames (T, H, W, 3).
+        blocks: Those to show.
+    """
+    rows = [('input', pictures)]
+    for block in blocks:
+        mask = block.mask if block.mask.ndim == 3 else block.mask[None]
+        rows.append((block.name, fade(pictures, mask)))
+    down, across = len(rows), len(pictures)
+    is_image = across == 1
+    if is_image:
+        down, across = 1, len(rows)
+    height, width = pictures.shape[1:3]
+    cell = (_CELL, _CELL * height / width)
+    size = (_MARGIN + across * cell[0], _MARGIN + down * cell[1])
+    figure = Figure(figsize=size, dpi=_DPI)
+    for row, (name, frames) in enumerate(rows):
+        for column, frame in enumerate(frames):
+            i, j = (column, row) if is_image else (row, column)
+            left = _MARGIN + j * cell[0]
+            top = _MARGIN + i * cell[1]
+            axes = figure.add_axes(
+                (
+                    left / size[0],
+                    1 - (top + cell[1]) / size[1],
+                    0.97 * cell[0] / size[0],
+                    0.97 * cell[1] / size[1],
+                )
+            )
+            axes.imshow(frame)
+            axes.set_axis_off()
+            if is_image:
+                axes.set_title(name, fontsize=8, pad=3)
+            elif column == 0:
+                axes.text(
+                    -0.04,
+                    0.5,
+                    name,
+                    fontsize=8,
+                    rotation=90,
+                    ha='right',
+                    va='center',
+                    transform=axes.transAxes,
+                )
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure).print_png(str(out))
