@@ -49,7 +49,9 @@ if [ ! -x "$venv/bin/python" ]; then
     step "virtual environment in $venv" "$python" -m venv "$venv"
 fi
 step "installer" "$venv/bin/python" -m pip install -q --disable-pip-version-check -c requirements/constraints.txt uv
-pip_install() { "$venv/bin/uv" pip install --python "$venv/bin/python" -c requirements/constraints.txt "$@"; }
+# Bytecode is made once, here: each process that starts would otherwise, where
+# the environment forbids to write it (PYTHONDONTWRITEBYTECODE).
+pip_install() { "$venv/bin/uv" pip install --compile-bytecode --python "$venv/bin/python" -c requirements/constraints.txt "$@"; }
 step "PyTorch and other packages" pip_install -r requirements/runtime.txt -r requirements/tests.txt
 step "OpenMMLab libraries" pip_install --no-deps -r requirements/openmmlab.txt
 # Its wheel is built for numpy 1; building it takes seconds.
