@@ -11,9 +11,6 @@ VENV ?= .venv
 PYTHON ?= python3
 TASK ?= det
 PYTEST_ARGS ?=
-# Threads that wait for others soon sleep. By default they spin, and on a
-# machine that does anything else training is many times slower.
-export GOMP_SPINCOUNT ?= 1000
 
 .PHONY: help setup demo test lint
 .DEFAULT_GOAL := help
@@ -27,6 +24,9 @@ setup:
 demo: setup
 	@"$(abspath $(VENV))/bin/python" tools/demo.py --task $(TASK)
 
+# Threads that wait for others soon sleep. By default they spin, and on a
+# machine that does anything else training is many times slower.
+test: export GOMP_SPINCOUNT ?= 1000
 test: setup
 	@"$(abspath $(VENV))/bin/python" -m pytest $(PYTEST_ARGS)
 

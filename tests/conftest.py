@@ -20,3 +20,13 @@ def no_visualizer_of_another_test():
     for cls in classes:
         cls._instance_dict.clear()
         classes += cls.__subclasses__()
+
+
+@pytest.fixture(autouse=True)
+def exact_convolutions(request):
+    """On a GPU float32 convolutions are in TF32, unless told otherwise."""
+    if request.node.get_closest_marker('cuda') is None:
+        yield
+        return
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        yield

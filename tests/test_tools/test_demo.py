@@ -150,6 +150,28 @@ def test_progress_is_read_from_the_log_of_either_loop(demo):
     assert demo.progress_of('Epoch(val) [2][50/75]  eta: 0:00:01') is None
 
 
+def test_threads_spin_only_where_cores_are_free(demo, monkeypatch):
+    name = 'GOMP_SPINCOUNT'
+    monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(demo, 'cores_are_busy', lambda: False)
+    assert name not in demo.environment()
+    monkeypatch.setattr(demo, 'cores_are_busy', lambda: True)
+    assert demo.environment()[name] == '1000'
+    monkeypatch.setenv(name, '7')
+    assert demo.environment()[name] == '7'
+
+
+def test_a_process_that_runs_makes_the_cores_busy(demo):
+    burn = [sys.executable, '-c', 'while True: pass']
+    others = [subprocess.Popen(burn) for _ in range(2)]
+    try:
+        assert demo.cores_are_busy()
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 @pytest.mark.parametrize('missed', ['coco/bbox_mAP_50', 'coco/segm_mAP_50'])
 def test_boxes_and_masks_are_both_judged(demo, tmp_path, missed):
     task = demo.TASKS['det']
