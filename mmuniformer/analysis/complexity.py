@@ -125,7 +125,9 @@ def measure(
         shape (tuple[int, ...]): (C, H, W) or (C, T, H, W).
         depth (int): How deep the parts go.
     """
-    model = model.eval().cpu()
+    model = model.cpu()
+    # Not chained: mmdet's Swin returns nothing.
+    model.eval()
     inputs = torch.zeros(1, *shape)
     analyzer = FlopAnalyzer(Inference(model), (inputs,))
     analyzer.unsupported_ops_warnings(False)

@@ -1,0 +1,1 @@
+"""Time and memory of the backbones beside others, measured in pairs."""

@@ -1,0 +1,103 @@
+#!/usr/bin/env python
+"""Times our backbones beside others, in turn, and measures their memory.
+
+Without options: the works of the project's goals, on the GPU if there is one.
+"""
+
+import argparse
+import sys
+
+from mmuniformer.analysis.benchmark.command import benchmark
+from mmuniformer.analysis.benchmark.works import (
+    CONTENDERS,
+    DTYPES,
+    MODELS,
+    MODES,
+    PRESETS,
+)
+from mmuniformer.engine.errors import run_command
+
+
+def parse_args() -> dict:
+    parser = argparse.ArgumentParser(description=__doc__)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        '--quick',
+        dest='preset',
+        action='store_const',
+        const='quick',
+        help='the works of the goals on a CPU: five minutes on two cores',
+    )
+    what.add_argument(
+        '--preset',
+        choices=PRESETS,
+        help='quick; gpu: the works of the goals on a GPU; memory: training '
+        'with checkpointing and without; light: light models with half of '
+        'the tokens and with all; sweep: over sizes and frames',
+    )
+    grid = parser.add_argument_group(
+        'instead of a preset', 'every combination of these'
+    )
+    grid.add_argument('--models', nargs='+', help=', '.join(MODELS))
+    grid.add_argument(
+        '--sizes',
+        nargs='+',
+        metavar='SIZE',
+        help='224, 800x1280, or 16x224x224 for video',
+    )
+    grid.add_argument('--batch-sizes', nargs='+', type=int, metavar='N')
+    grid.add_argument('--modes', nargs='+', choices=MODES)
+    grid.add_argument('--dtypes', nargs='+', choices=DTYPES)
+    grid.add_argument(
+        '--contenders',
+        nargs='+',
+        metavar='WHO',
+        help=f'the first is what others are compared with; '
+        f'{", ".join(CONTENDERS)}',
+    )
+    grid.add_argument(
+        '--compile',
+        dest='compiled',
+        nargs='+',
+        choices=['no', 'yes'],
+        help='without torch.compile, with it, or both',
+    )
+    how = parser.add_argument_group('how')
+    how.add_argument('--device', help='cpu, cuda or cuda:1')
+    how.add_argument('--threads', type=int, metavar='N', help='of the CPU')
+    how.add_argument(
+        '--rounds', type=int, default=7, metavar='N', help='default: 7'
+    )
+    how.add_argument(
+        '--seconds',
+        type=float,
+        default=60,
+        metavar='S',
+        help='after this long, three rounds are enough (default: 60)',
+    )
+    how.add_argument(
+        '--minutes',
+        type=float,
+        metavar='M',
+        help='after this long, nothing new is begun',
+    )
+    how.add_argument(
+        '--profile',
+        action='store_true',
+        help='show in which kinds of operators the time goes, too',
+    )
+    how.add_argument(
+        '--out-dir',
+        default='work_dirs/benchmark',
+        metavar='DIR',
+        help='for JSON, Markdown and figure (default: work_dirs/benchmark)',
+    )
+    arguments = vars(parser.parse_args())
+    if arguments['compiled'] is not None:
+        arguments['compiled'] = [c == 'yes' for c in arguments['compiled']]
+    return arguments
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(run_command(lambda: benchmark(**arguments)))
