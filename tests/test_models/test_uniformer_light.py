@@ -95,6 +95,7 @@ def test_published_sizes(cls, arch, classes, published):
         (dict(CLASSIFIER, score_token=False), ['with_token', 'score_token']),
         (dict(arch={**TINY, 'head_dim': 48}), ['head_dim', '64']),
         (dict(frozen_stages=5), ['frozen_stages']),
+        (dict(kv_strides=(4, 2, 2, 1)), ['kv_strides', 'keep_ratio']),
     ],
 )
 def test_wrong_arguments_are_named(kwargs, words):

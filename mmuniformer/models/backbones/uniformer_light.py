@@ -45,7 +45,8 @@ class UniFormerLight(UniFormerBase):
         kwargs: ``in_channels``, ``out_indices``, ``drop_path_rate``,
             ``drop_rate``, ``attn_drop_rate``, ``layer_scale_init_value``,
             ``with_cp``, ``frozen_stages``, ``norm_eval``, ``local_size``,
-            ``use_dpe``, ``local_ffn`` and ``init_cfg`` of :class:`UniFormer`.
+            ``use_dpe``, ``local_ffn``, ``deploy``, ``compile`` and
+            ``init_cfg`` of :class:`UniFormer`.
 
     Raises:
         ValueError: If an argument has a value that is not allowed; the
@@ -81,6 +82,12 @@ class UniFormerLight(UniFormerBase):
             'stage_types',
             self.stage_types,
             "'LLGG' in a light model",
+        )
+        require(
+            'kv_strides' not in kwargs,
+            'kv_strides',
+            self.kv_strides,
+            'left out: a light model has fewer keys by its keep_ratio',
         )
         require(
             isinstance(keep_ratio, int | float) and 0 < keep_ratio <= 1,

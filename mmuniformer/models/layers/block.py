@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from mmuniformer.models.layers.attention import SelfAttention
 from mmuniformer.models.layers.channels import (
     BATCH_NORMS,
-    CONVS,
+    GELU,
     POINTWISE_CONVS,
     ChannelLayerNorm,
     ChannelLinear,
+    conv_of,
     drop_path,
     scale_channels,
 )
@@ -206,7 +207,7 @@ class FeedForward(nn.Module):
         else:
             self.fc1 = ChannelLinear(dim, hidden)
             self.fc2 = ChannelLinear(hidden, dim)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.drop = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -253,10 +254,10 @@ class MobileNetBlock(PositionedBlock):
         self.layers = nn.Sequential(
             conv(dim, hidden, 1, bias=False),
             norm(hidden),
-            nn.GELU(),
+            GELU(),
             depthwise(dim=hidden, size=local_size, bias=False, **shape),
             norm(hidden),
-            nn.GELU(),
+            GELU(),
             conv(hidden, dim, 1, bias=False),
             norm(dim),
         )
@@ -286,7 +287,7 @@ def depthwise(
     kernel = [size] * ndim
     if per_frame:
         kernel[0] = 1
-    return CONVS[ndim](
+    return conv_of(kernel)(
         dim,
         dim,
         kernel,

@@ -6,6 +6,8 @@ channels-last memory format such a map and its tokens ``(B, *spatial, C)`` are
 the same memory, so the moves of dimension 1 below are views, not copies.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,6 +42,36 @@ class PointwiseConv3d(nn.Conv3d):
         return F.linear(x.movedim(1, -1), weight, self.bias).movedim(-1, 1)
 
 
+class FrameConv3d(nn.Conv3d):
+    """``nn.Conv3d`` with a kernel of one frame, as ``nn.Conv2d`` of each.
+
+    In channels-last memory frames are images of a larger batch, and libraries
+    have faster convolutions of images.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, frames = x.shape[0], x.shape[2]
+        images = F.conv2d(
+            x.transpose(1, 2).flatten(0, 1),
+            self.weight.squeeze(2),
+            self.bias,
+            self.stride[1:],
+            self.padding[1:],
+            groups=self.groups,
+        )
+        return images.unflatten(0, (batch, frames)).transpose(1, 2)
+
+
+def conv_of(kernel_size: Sequence[int]) -> type[nn.Module]:
+    """The class of convolution for a kernel that steps by one frame.
+
+    Its dimensions are those of the map.
+    """
+    if len(kernel_size) == 3 and kernel_size[0] == 1:
+        return FrameConv3d
+    return CONVS[len(kernel_size)]
+
+
 # Convolutions whose kernels have one position.
 POINTWISE_CONVS = {2: nn.Conv2d, 3: PointwiseConv3d}
 
@@ -49,6 +81,19 @@ class ChannelLayerNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class GELU(nn.GELU):
+    """``nn.GELU`` that writes over its input where no gradient needs it.
+
+    The hidden map of an FFN is the largest there is: without a second one
+    of its size inference takes less memory, and less time to get it.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return super().forward(x)
+        return torch.ops.aten.gelu_(x)
 
 
 def scale_channels(x: Tensor, gamma: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from mmuniformer.models.layers.channels import (
     BATCH_NORMS,
     CONVS,
+    GELU,
     ChannelLayerNorm,
+    conv_of,
 )
 from mmuniformer.models.layers.deploy import fold_sequence
 
@@ -35,7 +37,7 @@ class PatchEmbed(nn.Module):
         super().__init__()
         # Published files list the norm first, although it runs last.
         self.norm = ChannelLayerNorm(embed_dims)
-        self.proj = CONVS[len(kernel_size)](
+        self.proj = conv_of(kernel_size)(
             in_channels,
             embed_dims,
             kernel_size,
@@ -74,7 +76,7 @@ class ConvEmbed(nn.Module):
                 BATCH_NORMS[ndim](width),
             ]
             if not last:
-                layers.append(nn.GELU())
+                layers.append(GELU())
             in_channels = width
         self.proj = nn.Sequential(*layers)
 
