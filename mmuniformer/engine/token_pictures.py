@@ -126,8 +126,8 @@ def _read_frames(source: str, frames: int) -> list[np.ndarray]:
     pictures = [video.get_frame(int(place)) for place in places if total]
     if not pictures or any(picture is None for picture in pictures):
         raise UserError(
-            f'{source} is no video that can be read; an image needs the '
-            'config of an image model'
+            f'{source} is no video whose frames can be read; an image needs '
+            'the config of an image model'
         )
     return [mmcv.bgr2rgb(picture) for picture in pictures]
 
@@ -136,11 +136,14 @@ def _normalise(
     pictures: np.ndarray, cfg: Config, backbone: UniFormerLight
 ) -> torch.Tensor:
     """The batch of one that the model's preprocessor would make."""
-    settings = cfg.model.get('data_preprocessor') or {}
+    # mmpretrain's configs have it beside the model.
+    settings = cfg.model.get('data_preprocessor') or cfg.get(
+        'data_preprocessor', {}
+    )
     mean, std = settings.get('mean'), settings.get('std')
     if mean is None or std is None:
         raise UserError(
-            f'config {cfg.filename}: model.data_preprocessor has no mean and '
+            f'config {cfg.filename}: the data_preprocessor has no mean and '
             'std to normalise the input by'
         )
     x = (pictures - np.array(mean)) / np.array(std)
@@ -151,20 +154,20 @@ def _normalise(
 def _choose(
     noted: list[KeptTokens], names: Sequence[str] | None
 ) -> list[KeptTokens]:
-    by_name = {
-        '.'.join(part.split()[1] for part in block.name.split(', ')): block
-        for block in noted
-    }
+    by_name = {f'{block.stage}.{block.block}': block for block in noted}
     if names is None:
         shrinking = [block for block in noted if not block.mask.all()]
         if not shrinking:
-            raise UserError('the model keeps all tokens (keep_ratio=1)')
+            raise UserError(
+                'the model keeps all tokens: its keep_ratio is 1, or this '
+                'input too small'
+            )
         places = np.linspace(0, len(shrinking) - 1, 4).round().astype(int)
         return [shrinking[i] for i in sorted(set(places.tolist()))]
     for name in names:
         if name not in by_name:
             raise UserError(
-                f'--blocks: there is no block {name}; blocks that may shrink '
-                f'are {", ".join(by_name)}'
+                f'--blocks: there is no block {name} that chooses tokens; '
+                f'those that do are {", ".join(by_name)}'
             )
     return [by_name[name] for name in names]

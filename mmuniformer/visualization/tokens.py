@@ -27,12 +27,19 @@ class KeptTokens:
     """What one block keeps.
 
     Attributes:
-        name: The block in words, both numbers from 1.
+        stage: Its stage, from 1.
+        block: Its place in the stage, from 1.
         mask: Of shape (*spatial), True for the tokens that it keeps.
     """
 
-    name: str
+    stage: int
+    block: int
     mask: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The block in words."""
+        return f'stage {self.stage}, block {self.block}'
 
 
 @torch.no_grad()
@@ -59,8 +66,7 @@ def _noting(backbone: nn.Module, noted: list[KeptTokens]) -> Iterator[None]:
         blocks = getattr(backbone, f'blocks{stage}', ())
         for number, block in enumerate(blocks, 1):
             if isinstance(block, HourglassBlock):
-                name = f'stage {stage}, block {number}'
-                note = partial(_note, name=name, noted=noted)
+                note = partial(_note, place=(stage, number), noted=noted)
                 hooks.append(block.register_forward_pre_hook(note))
     try:
         yield
@@ -70,7 +76,10 @@ def _noting(backbone: nn.Module, noted: list[KeptTokens]) -> Iterator[None]:
 
 
 def _note(
-    block: HourglassBlock, inputs: tuple, name: str, noted: list[KeptTokens]
+    block: HourglassBlock,
+    inputs: tuple,
+    place: tuple[int, int],
+    noted: list[KeptTokens],
 ) -> None:
     x, scores = inputs
     spatial = x.shape[2:]
@@ -81,7 +90,7 @@ def _note(
             mask = torch.zeros_like(mask).flatten()
             mask[kept[0].cpu()] = True
             mask = mask.unflatten(0, spatial)
-    noted.append(KeptTokens(name, mask.numpy()))
+    noted.append(KeptTokens(*place, mask.numpy()))
 
 
 def fade(pictures: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def test_sheet_of_an_image_and_of_a_video(tmp_path):
     white = np.full((4, 32, 64, 3), 255, np.uint8)
     for frames, down, across in ((1, 1, 3), (4, 3, 4)):
         mask = np.zeros((frames, 2, 2), bool)
-        blocks = [KeptTokens('stage 3, block 2', mask)] * 2
+        blocks = [KeptTokens(3, 2, mask)] * 2
         out = tmp_path / 'new' / f'{frames}.png'
         token_sheet(out, white[:frames], blocks)
         picture = np.asarray(Image.open(out).convert('L'))
@@ -165,10 +165,12 @@ def test_mistakes_are_named(image, video, tmp_path):
             draw_tokens(*arguments, out=out, **options)
 
     expect('no image that can be read', config, checkpoint, video)
-    expect('no video that can be read', clips, clip_checkpoint, image)
+    expect('no video whose frames', clips, clip_checkpoint, image)
     expect('no file nowhere.jpg', config, checkpoint, 'nowhere.jpg')
     expect('--size must be', config, checkpoint, image, size=8)
-    expect('no block 3.9.*3.1, 3.2', config, checkpoint, image, blocks=['3.9'])
+    expect(
+        'no block 3.9 .*3.1, 3.2', config, checkpoint, image, blocks=['3.9']
+    )
     expect(
         'light video model', config, clip_checkpoint, image,
         error=CheckpointError,
