@@ -37,7 +37,7 @@ model = dict(
 
 # A larger batch takes less time for each image.
 train_dataloader = dict(batch_size=8)
-max_iters = 1200
+max_iters = 1400
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=20),
