@@ -1,0 +1,85 @@
+"""Pages: what they show works, and their links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+from mmengine.registry import MODELS, DefaultScope
+
+import mmuniformer.models
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'CHANGELOG.md',
+    *sorted((ROOT / 'docs').glob('*.md')),
+    *sorted((ROOT / 'configs').rglob('README.md')),
+]
+
+
+def snippet(page: str, words: str) -> str:
+    """The one example in Python that has these words."""
+    text = (ROOT / 'docs' / page).read_text()
+    found = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    (code,) = (code for code in found if words in code)
+    return code
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    text = re.sub(r'```.*?```', '', page.read_text(), flags=re.DOTALL)
+    titles = re.findall(r'^#+ (.+)$', text, re.MULTILINE)
+    plain = (re.sub(r'[^\w\- ]', '', title).lower() for title in titles)
+    return {title.replace(' ', '-') for title in plain}
+
+
+@pytest.mark.parametrize(
+    'page', PAGES, ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r'\]\(([^)\s]+)\)', page.read_text()):
+        if '://' in link:
+            continue
+        path, _, anchor = link.partition('#')
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_a_light_detector():
+    pytest.importorskip('mmdet')
+    cfg = Config.fromstring(snippet('light.md', "'mmdet::mask"), '.py')
+    cfg.model.backbone.init_cfg = None
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model).eval()
+    with torch.no_grad():
+        maps = model.extract_feat(torch.rand(1, 3, 64, 96))
+    assert [tuple(m.shape[-2:]) for m in maps] == [
+        (16, 24), (8, 12), (4, 6), (2, 3), (1, 2)
+    ]  # fmt: skip
+
+
+def test_a_light_classifier():
+    structures = pytest.importorskip('mmpretrain.structures')
+    cfg = Config.fromstring(snippet('light.md', 'ImageClassifier'), '.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model)
+    samples = [structures.DataSample().set_gt_label(i) for i in (3, 5)]
+    losses = model(torch.rand(2, 3, 64, 64), samples, mode='loss')
+    assert set(losses) == {'loss', 'token_loss'}
+    assert all(0 < loss < 10 for loss in losses.values())
+
+
+def test_half_precision_of_a_backbone():
+    backbone = mmuniformer.models.UniFormerLight('xxs').eval()
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = backbone(images)
+        names = dict(backbone=backbone, images=images)
+        exec(snippet('speed.md', 'backbone.bfloat16()'), names)
+    for found, want in zip(names['maps'], expected, strict=True):
+        assert found.dtype == torch.float32
+        assert (found - want).norm() < 0.1 * want.norm()
