@@ -1,4 +1,6 @@
-_base_ = './uniformer-xxs-128px_imagenet1k-pre_4xb64-u8-110e_kinetics400-rgb.py'
+_base_ = [
+    './uniformer-xxs-128px_imagenet1k-pre_4xb64-u8-110e_kinetics400-rgb.py'
+]
 
 frames = dict(type='UniformSample', clip_len=4)
 train_pipeline = [
