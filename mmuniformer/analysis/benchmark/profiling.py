@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.profiler import ProfilerActivity, profile
+
+from mmuniformer.analysis.benchmark.measuring import on_gpu
 
 DEPTHWISE, CONVOLUTION = 'depthwise convolution', 'other convolution'
 # The first that is found in the name of an operator.
@@ -37,7 +38,7 @@ def where_time_goes(
     Returns:
         A number for each of ``COLUMNS``.
     """
-    gpu = torch.device(device).type == 'cuda'
+    gpu = on_gpu(device)
     activities = [ProfilerActivity.CPU]
     if gpu:
         activities.append(ProfilerActivity.CUDA)
@@ -49,9 +50,9 @@ def where_time_goes(
         # Their kernels count for the operators that start them.
         if gpu and not event.key.startswith('aten::'):
             continue
-        time = event.self_cpu_time_total
-        if gpu:
-            time = event.self_device_time_total
+        time = (
+            event.self_device_time_total if gpu else event.self_cpu_time_total
+        )
         spent[_kind(event.key, event.input_shapes)] += time / 1e6 / steps
     return {column: spent[column] for column in COLUMNS}
 

@@ -57,7 +57,8 @@ class FrameConv3d(nn.Conv3d):
             self.bias,
             self.stride[1:],
             self.padding[1:],
-            groups=self.groups,
+            self.dilation[1:],
+            self.groups,
         )
         return images.unflatten(0, (batch, frames)).transpose(1, 2)
 
