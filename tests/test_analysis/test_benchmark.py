@@ -5,6 +5,7 @@ import multiprocessing
 import time
 from dataclasses import replace
 
+import cv2
 import pytest
 import torch
 from golden_data import fill, relative_l2
@@ -236,6 +237,15 @@ class TestReport:
         ]
         plot(lines, tmp_path / 'figure.png')
         assert (tmp_path / 'figure.png').read_bytes()[:4] == b'\x89PNG'
+
+    def test_there_is_no_empty_panel(self, tmp_path):
+        shapes = []
+        for memory in (None, 2e9):
+            points = [(0.1, 1.0, memory), (0.2, 2.0, memory)]
+            plot({False: {'S': points}}, tmp_path / 'figure.png')
+            shapes.append(cv2.imread(str(tmp_path / 'figure.png')).shape)
+        without, both = shapes
+        assert both[0] == 2 * without[0]
 
 
 def test_a_run_from_end_to_end(tmp_path, monkeypatch):

@@ -210,9 +210,19 @@ def _megapixels(size: tuple[int, ...]) -> float:
 
 
 def plot(lines: dict[bool, dict[str, Line]], path: Path) -> None:
-    """Draws time and memory over size, a column for images and for video."""
-    figure = Figure(figsize=(5.5 * len(lines), 7), layout='constrained')
-    axes = figure.subplots(2, len(lines), squeeze=False)
+    """Draws time over size, a column for images and for video.
+
+    Below it memory, where it was measured at every size.
+    """
+    measured = any(
+        None not in [memory for _, _, memory in points]
+        for of_kind in lines.values()
+        for points in of_kind.values()
+    )
+    rows = ['time (s)', 'memory (GB)'] if measured else ['time (s)']
+    size = (5.5 * len(lines), 3.5 * len(rows))
+    figure = Figure(figsize=size, layout='constrained')
+    axes = figure.subplots(len(rows), len(lines), squeeze=False)
     for column, (is_video, of_kind) in enumerate(sorted(lines.items())):
         for name, points in of_kind.items():
             sizes, times, memories = zip(*points, strict=True)
@@ -221,7 +231,7 @@ def plot(lines: dict[bool, dict[str, Line]], path: Path) -> None:
                 axes[1, column].plot(
                     sizes, [m / 1e9 for m in memories], marker='o', label=name
                 )
-        for row, what in enumerate(('time (s)', 'memory (GB)')):
+        for row, what in enumerate(rows):
             axes[row, column].set_ylabel(what)
             axes[row, column].set_ylim(bottom=0)
             axes[row, column].set_xlabel(
