@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mmuniformer.datasets.shapes import generate, generate_videos
-from mmuniformer.engine.errors import UserError, run_command
+from mmuniformer.engine.errors import run_command
+from mmuniformer.errors import UserError
 from mmuniformer.visualization.actions import action_sheet
 from mmuniformer.visualization.instances import detection_sheet
 from mmuniformer.visualization.semantic import semantic_sheet

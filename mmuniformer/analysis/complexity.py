@@ -17,8 +17,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from mmuniformer.analysis.inference import Inference
-from mmuniformer.engine.errors import UserError
-from mmuniformer.models.backbones.settings import InputError
+from mmuniformer.errors import InputError, UserError
 
 KINDS = {
     'conv': ('conv', 'convolution'),

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 
 # What mmdet's counter has used since its first version.
 BOXES = 1000

@@ -14,7 +14,8 @@ from mmuniformer.analysis.complexity import (
 )
 from mmuniformer.engine.checkpoints import AtomicLocalBackend
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError, readable_errors
+from mmuniformer.engine.errors import readable_errors
+from mmuniformer.errors import UserError
 
 SIZES = {
     1: 'H = W',

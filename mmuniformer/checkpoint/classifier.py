@@ -6,8 +6,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmuniformer.checkpoint.matching import describe_mismatch
-from mmuniformer.checkpoint.reading import CheckpointError, read_checkpoint
+from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import ANCHOR, unwrap
+from mmuniformer.errors import CheckpointError
 
 BACKBONE = 'backbone.'
 # Of an official file, and of a recognizer of mmaction2 with its own head, or

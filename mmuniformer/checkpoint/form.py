@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from mmuniformer.checkpoint.reading import CheckpointError
 from mmuniformer.checkpoint.state_dict import ANCHOR
+from mmuniformer.errors import CheckpointError
 
 # A buffer of backbones in deployment form, so that their files tell.
 DEPLOYED = 'deploy_form'

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from mmuniformer.checkpoint.form import check_form
 from mmuniformer.checkpoint.inflation import inflate
-from mmuniformer.checkpoint.reading import CheckpointError, read_checkpoint
+from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import (
     Layout,
     read_layout,
     select_backbone,
     unwrap,
 )
+from mmuniformer.errors import CheckpointError
 
 # Not in an ImageNet file: the norms of the outputs, which a task trains.
 FRESH = re.compile(r'norm[1-4]\.')

@@ -11,6 +11,7 @@ import torch
 from mmengine.dist import barrier, is_main_process
 
 from mmuniformer.compat.mmengine_checkpoint import allow_checkpoint_types
+from mmuniformer.errors import CheckpointError
 
 # Full digests of published files, by name, as far as they are known.
 KNOWN_SHA256 = {
@@ -28,10 +29,6 @@ DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8})[_.]')
 # torch 2.4 on, harmless types can be allowed.
 if hasattr(torch.serialization, 'add_safe_globals'):
     torch.serialization.add_safe_globals([argparse.Namespace])
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be read, or does not fit the model."""
 
 
 def read_checkpoint(

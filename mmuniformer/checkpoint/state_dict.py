@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from mmuniformer.checkpoint.reading import CheckpointError
+from mmuniformer.errors import CheckpointError
 
 # Where training code puts the state dict: OpenMMLab, DeiT, SlowFast.
 WRAPPERS = ('state_dict', 'model', 'model_state')

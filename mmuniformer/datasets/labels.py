@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 from mmuniformer.registry import TRANSFORMS
 
 SHOWN_LABELS = 5

@@ -11,8 +11,8 @@ import torch
 from mmaction.datasets import VideoDataset as MMActionVideoDataset
 from mmengine.logging import print_log
 
-from mmuniformer.engine.errors import UserError
 from mmuniformer.engine.videos import UnreadableVideo, name_unreadable_videos
+from mmuniformer.errors import UserError
 from mmuniformer.registry import DATASETS
 
 # Here, because a loader process that is spawned imports only this module.

@@ -15,12 +15,13 @@ from rich.progress import track
 
 from mmuniformer.datasets.repeat_augment import RepeatAugment
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError, readable_errors
+from mmuniformer.engine.errors import readable_errors
 from mmuniformer.engine.hosts import host_of
 from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.launch import check_display
 from mmuniformer.engine.video_lists import check_video_lists
 from mmuniformer.engine.videos import check_videos
+from mmuniformer.errors import UserError
 from mmuniformer.visualization.clips import class_name, draw_clip
 
 MODES = ('transformed', 'original', 'pipeline')

@@ -7,7 +7,8 @@ from pathlib import Path
 from mmengine.fileio import LocalBackend, register_backend
 
 from mmuniformer.checkpoint import CheckpointError, read_checkpoint
-from mmuniformer.engine.errors import UserError, suggest
+from mmuniformer.engine.errors import suggest
+from mmuniformer.errors import UserError
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -16,13 +16,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmuniformer.engine.errors import (
-    HOST_PACKAGES,
-    UserError,
-    readable_errors,
-    suggest,
-    walk,
-)
+from mmuniformer.engine.errors import HOST_PACKAGES, readable_errors, suggest
+from mmuniformer.errors import UserError
+from mmuniformer.nodes import walk
 
 # Read by mmengine or a host library's command line from the config itself.
 READ_KEYS = {

@@ -20,8 +20,10 @@ from mmuniformer.engine.checkpoints import (
     is_url,
 )
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError, readable_errors, walk
+from mmuniformer.engine.errors import readable_errors
+from mmuniformer.errors import UserError
 from mmuniformer.models.backbones.base import UniFormerBase
+from mmuniformer.nodes import walk
 
 
 def reparameterize(

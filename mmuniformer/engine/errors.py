@@ -18,15 +18,16 @@ from typing import Any
 import torch.distributed as torch_dist
 from mmengine.registry import Registry, root
 
-from mmuniformer.checkpoint import CheckpointError
-from mmuniformer.models.backbones.settings import InputError, SettingError
+from mmuniformer.errors import (
+    CheckpointError,
+    InputError,
+    SettingError,
+    UserError,
+)
+from mmuniformer.nodes import walk
 
 INTERRUPTED = 130
 OTHERS_WAIT = 10
-
-
-class UserError(Exception):
-    """A mistake that the message explains: no traceback is shown."""
 
 
 def suggest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -111,19 +112,6 @@ def readable_errors(cfg: Any) -> Iterator[None]:
         if explanation is None:
             raise
         raise UserError(explanation) from e
-
-
-def walk(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
-    """Every dict of a config with its dotted path, outermost first."""
-    if isinstance(node, dict):
-        yield path, node
-        items: Iterable = node.items()
-    elif isinstance(node, (list, tuple)):
-        items = enumerate(node)
-    else:
-        return
-    for key, value in items:
-        yield from walk(value, f'{path}.{key}' if path else str(key))
 
 
 def _unknown_type(error: Exception, cfg: Any) -> str | None:

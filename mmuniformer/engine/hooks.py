@@ -13,7 +13,7 @@ from mmuniformer.checkpoint.classifier import (
 )
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.state_dict import unwrap
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 from mmuniformer.registry import HOOKS
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
-from mmuniformer.engine.errors import UserError
 from mmuniformer.engine.pictures import PictureBackend
+from mmuniformer.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 
 
 def check_keypoints(cfg: Config) -> None:

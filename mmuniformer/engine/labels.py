@@ -4,7 +4,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmuniformer.engine.errors import walk
+from mmuniformer.nodes import walk
 
 CHECK = 'mmuniformer.CheckLabels'
 

@@ -10,7 +10,8 @@ import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmuniformer.engine.errors import UserError, walk
+from mmuniformer.errors import UserError
+from mmuniformer.nodes import walk
 
 LAUNCHER_ENV = {
     'pytorch': 'RANK',

@@ -15,7 +15,7 @@ from mmuniformer.engine.checkpoints import (
 )
 from mmuniformer.engine.cli import build_runner
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError, readable_errors
+from mmuniformer.engine.errors import readable_errors
 from mmuniformer.engine.hooks import (
     CheckpointMatchHook,
     PublishedCheckpointHook,
@@ -36,6 +36,7 @@ from mmuniformer.engine.launch import (
 )
 from mmuniformer.engine.video_lists import check_video_lists
 from mmuniformer.engine.videos import check_videos
+from mmuniformer.errors import UserError
 
 METRICS_FILE = 'metrics.json'
 

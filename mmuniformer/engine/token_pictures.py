@@ -14,7 +14,8 @@ from mmengine.registry import MODELS
 
 from mmuniformer.checkpoint import load_pretrained
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError, readable_errors
+from mmuniformer.engine.errors import readable_errors
+from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormerLight
 from mmuniformer.visualization.tokens import (
     KeptTokens,

@@ -13,7 +13,7 @@ from mmuniformer.engine.checkpoints import (
 )
 from mmuniformer.engine.cli import build_runner
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError, readable_errors
+from mmuniformer.engine.errors import readable_errors
 from mmuniformer.engine.hooks import PublishedCheckpointHook
 from mmuniformer.engine.hosts import set_host_defaults
 from mmuniformer.engine.images import name_unreadable_images
@@ -22,6 +22,7 @@ from mmuniformer.engine.labels import check_labels
 from mmuniformer.engine.launch import prepare_device, prepare_work_dir
 from mmuniformer.engine.video_lists import check_video_lists
 from mmuniformer.engine.videos import check_videos
+from mmuniformer.errors import UserError
 
 
 def train(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuniformer.engine.errors import UserError, walk
+from mmuniformer.errors import UserError
+from mmuniformer.nodes import walk
 
 # Data sets of mmaction2 whose annotations are lines of text.
 LISTS = ('VideoDataset', 'RawframeDataset', 'RepeatAugDataset')

@@ -7,15 +7,12 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmuniformer.engine.errors import UserError, walk
+from mmuniformer.errors import UnreadableVideo, UserError
+from mmuniformer.nodes import walk
 
 READERS = ('Decord', 'OpenCV', 'PyAV')
 # Mistakes of a config or a program: no video raises them.
 OTHER_ERRORS = (AttributeError, KeyError, MemoryError, TypeError)
-
-
-class UnreadableVideo(UserError):
-    """A video that is missing, empty, damaged or cut off."""
 
 
 def check_videos(cfg: Config) -> None:

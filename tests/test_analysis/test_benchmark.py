@@ -50,7 +50,7 @@ from mmuniformer.analysis.benchmark.works import (
     Work,
     grid,
 )
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormer, UniFormer3D
 from mmuniformer.models.layers import UniFormerBlock
 

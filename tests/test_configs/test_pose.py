@@ -22,9 +22,9 @@ from mmpose.registry import DATASETS, MODELS
 from torch import nn
 
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError
 from mmuniformer.engine.testing import evaluate
 from mmuniformer.engine.training import train
+from mmuniformer.errors import UserError
 
 FOLDER_OF_LEAVES = Path(__file__).parents[2] / 'configs/pose/topdown_heatmap'
 LEAVES = sorted(FOLDER_OF_LEAVES.glob('*.py'))

@@ -9,9 +9,9 @@ from mmengine.config import Config
 
 from mmuniformer.datasets import CheckLabels
 from mmuniformer.datasets.shapes import generate
-from mmuniformer.engine.errors import UserError
 from mmuniformer.engine.labels import check_labels
 from mmuniformer.engine.training import train
+from mmuniformer.errors import UserError
 
 LOAD = dict(type='LoadAnnotations')
 CHECK = dict(type='mmuniformer.CheckLabels', num_classes=7, ignore_index=255)

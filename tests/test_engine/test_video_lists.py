@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmuniformer.engine.errors import UserError
 from mmuniformer.engine.video_lists import check_video_lists
+from mmuniformer.errors import UserError
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from mmengine.registry import DefaultScope, init_default_scope
 
 from mmuniformer.datasets.shapes.videos import write_video
 from mmuniformer.datasets.videos import VideoDataset
-from mmuniformer.engine.errors import UserError
 from mmuniformer.engine.training import train
 from mmuniformer.engine.videos import UnreadableVideo, check_videos
+from mmuniformer.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 REASONS = {'missing': 'there is no such file', 'empty': 'it is empty'}

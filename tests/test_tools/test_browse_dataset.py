@@ -9,7 +9,7 @@ import pytest
 
 from mmuniformer.datasets.shapes import generate
 from mmuniformer.engine.browsing import browse_dataset
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 
 SIZE = 96
 LOADER = 'num_workers=0, batch_size=1, sampler=dict(type="DefaultSampler")'

@@ -13,13 +13,13 @@ from mmuniformer.engine import errors
 from mmuniformer.engine.config import check_option, load_config
 from mmuniformer.engine.errors import (
     INTERRUPTED,
-    UserError,
     readable_errors,
     run_command,
 )
 from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.testing import evaluate
 from mmuniformer.engine.training import train
+from mmuniformer.errors import UserError
 
 
 @pytest.fixture(autouse=True)

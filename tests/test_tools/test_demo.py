@@ -12,7 +12,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmuniformer.datasets.shapes import generate, generate_videos
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {

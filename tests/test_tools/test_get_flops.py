@@ -13,7 +13,7 @@ from mmuniformer.analysis import inference
 from mmuniformer.analysis.complexity import measure, measure_config
 from mmuniformer.analysis.report import get_flops
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormer
 
 DETECTION = Path(__file__).parents[2] / 'configs' / 'detection'

@@ -9,7 +9,7 @@ import torch
 from mmuniformer.analysis.complexity import measure, measure_config
 from mmuniformer.analysis.report import get_flops
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormer, UniFormer3D
 
 VIDEO = Path(__file__).parents[2] / 'configs' / 'video' / 'uniformer'

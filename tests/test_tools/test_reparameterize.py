@@ -13,7 +13,7 @@ from mmengine.runner.checkpoint import load_checkpoint
 from mmuniformer.checkpoint import CheckpointError
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.deployment import reparameterize
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 
 CONFIG = """
 default_scope = 'mmseg'

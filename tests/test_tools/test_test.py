@@ -14,7 +14,6 @@ from mmengine.registry import HOOKS, METRICS, MODELS, init_default_scope
 
 from mmuniformer.datasets.shapes import generate
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.errors import UserError
 from mmuniformer.engine.hosts import (
     HOSTS,
     augment_at_test_time,
@@ -25,6 +24,7 @@ from mmuniformer.engine.hosts import (
 from mmuniformer.engine.pictures import PictureBackend
 from mmuniformer.engine.testing import evaluate
 from mmuniformer.engine.training import train
+from mmuniformer.errors import UserError
 
 TINY = dict(depths=(1, 1, 4, 1), embed_dims=(8, 16, 32, 32), head_dim=8)
 DETECTION = """

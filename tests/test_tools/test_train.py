@@ -16,9 +16,9 @@ from mmuniformer.engine.checkpoints import (
     AtomicLocalBackend,
     latest_checkpoint,
 )
-from mmuniformer.engine.errors import UserError
 from mmuniformer.engine.launch import prepare_device
 from mmuniformer.engine.training import train
+from mmuniformer.errors import UserError
 
 ITERATIONS = 8
 

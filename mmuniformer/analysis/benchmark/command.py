@@ -40,7 +40,7 @@ from mmuniformer.analysis.benchmark.works import (
     Race,
     grid,
 )
-from mmuniformer.engine.errors import UserError
+from mmuniformer.errors import UserError
 
 NARROWEST = 150
 # What a dimension of the grid is where the user says nothing.

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from itertools import product
 
-from mmuniformer.engine.errors import UserError, suggest
+from mmuniformer.engine.errors import suggest
+from mmuniformer.errors import UserError
 
 # Arguments of the backbones by the names of the paper's tables.
 IMAGE_MODELS = {

@@ -11,10 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmuniformer.checkpoint import load_pretrained
 from mmuniformer.checkpoint.form import DEPLOYED, check_form
+from mmuniformer.errors import InputError
 from mmuniformer.models.backbones.settings import (
     NUM_STAGES,
     Arch,
-    InputError,
     check_rates,
     check_stages,
     checkpointed_blocks,

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
+from mmuniformer.errors import SettingError
+
 NUM_STAGES = 4
 STAGE3_STYLES = ('global', 'window', 'hybrid')
 # Names of attention over space and time, and of the aggregator of a block.
@@ -76,14 +78,6 @@ LIGHT_ARCHS = {
 }
 
 VIDEO_ARCHS = {'small': _small, 'base': _base}
-
-
-class SettingError(ValueError):
-    """An argument of a backbone that has a value which is not allowed."""
-
-
-class InputError(ValueError):
-    """An input whose shape a backbone cannot take."""
 
 
 def require(condition: bool, argument: str, value: object, allowed: str):

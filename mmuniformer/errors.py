@@ -1,0 +1,25 @@
+"""The mistakes that are told in one line, without a traceback.
+
+Everything else that is raised here is a defect of the program, and its
+traceback is what finds it.
+"""
+
+
+class UserError(Exception):
+    """A mistake of the user, which the message explains."""
+
+
+class UnreadableVideo(UserError):
+    """A video that is missing, empty, damaged or cut off."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or does not fit the model."""
+
+
+class SettingError(ValueError):
+    """An argument of a backbone that has a value which is not allowed."""
+
+
+class InputError(ValueError):
+    """An input whose shape a backbone cannot take."""
