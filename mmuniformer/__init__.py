@@ -5,10 +5,11 @@ that this environment needs and registers every module under the scope
 ``mmuniformer``, so that a config may write ``type='mmuniformer.UniFormer'``.
 """
 
-from mmuniformer import compat
+from mmuniformer import compat, moved
 from mmuniformer.version import __version__
 
 compat.apply()
+moved.install()
 
 try:
     from mmuniformer import models

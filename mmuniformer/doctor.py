@@ -20,22 +20,16 @@ from dataclasses import dataclass
 
 from mmuniformer import compat
 from mmuniformer.compat.versions import distribution, installed
+from mmuniformer.hosts import HOSTS, MMCV_PACKAGE
+from mmuniformer.hosts import packages as packages_of_hosts
 
-# Module that a config needs, and what installs the library.
-LIBRARIES = {
-    'mmdet': ('mmdet.models', 'mmdet'),
-    'mmseg': ('mmseg.models', 'mmsegmentation'),
-    'mmpose': ('mmpose.models', 'mmpose'),
-    'mmaction': ('mmaction.models', 'mmaction2'),
-    'mmpretrain': ('mmpretrain.models', 'mmpretrain'),
-}
 # Needed by all of them; what installs it.
 FOUNDATION = {
     'torch': 'torch',
     'torchvision': 'torchvision',
     'numpy': 'numpy',
     'mmengine': 'mmengine',
-    'mmcv': 'mmcv-lite',
+    'mmcv': MMCV_PACKAGE,
 }
 # Needed by some; the libraries say so when they are imported or used.
 OTHERS = {
@@ -47,7 +41,7 @@ OTHERS = {
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {
     **OTHERS,
-    **{module: name for module, (_, name) in LIBRARIES.items()},
+    **packages_of_hosts(),
     'PIL': 'pillow',
     'yaml': 'pyyaml',
     'json_tricks': 'json-tricks',
@@ -141,8 +135,8 @@ def packages() -> list[Row]:
         rows.append(examine(module, module, name))
         if module == 'torch':
             rows.append(_device())
-    for module, (imported, name) in LIBRARIES.items():
-        rows.append(examine(module, imported, name))
+    for module, host in HOSTS.items():
+        rows.append(examine(module, host.models, host.package))
     for module, name in OTHERS.items():
         rows.append(examine(module, module, name))
     return rows
@@ -201,7 +195,7 @@ def report(installed_rows: list[Row], workaround_rows: list[Row]) -> bool:
         for remedy in remedies:
             console.print(f'  {escape(remedy)}', soft_wrap=True)
     states = {row.name: row.state for row in installed_rows}
-    unusable = [name for name in LIBRARIES if states[name] != 'ok']
+    unusable = [name for name in HOSTS if states[name] != 'ok']
     if unusable:
         console.print(f'Cannot be used: {", ".join(unusable)}.')
     else:

@@ -8,6 +8,8 @@ from mmengine.visualization import Visualizer
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(2)
 
+pytest_plugins = ['tools_run']
+
 
 @pytest.fixture(autouse=True)
 def no_visualizer_of_another_test():

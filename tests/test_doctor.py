@@ -11,7 +11,7 @@ import pytest
 from mmuniformer import doctor
 
 ROOT = Path(__file__).parents[1]
-ALL_FIVE = all(importlib.util.find_spec(name) for name in doctor.LIBRARIES)
+ALL_FIVE = all(importlib.util.find_spec(name) for name in doctor.HOSTS)
 
 
 def run_doctor(*args, path=None, code=None):
@@ -40,7 +40,7 @@ def test_a_complete_environment():
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'All five libraries can be used.' in done.stdout
     assert done.stderr == ''
-    for name in (*doctor.FOUNDATION, *doctor.LIBRARIES, *doctor.OTHERS):
+    for name in (*doctor.FOUNDATION, *doctor.HOSTS, *doctor.OTHERS):
         assert f'\n  {name} ' in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
@@ -110,7 +110,7 @@ def test_a_broken_package_says_why(
 
 def test_report_lists_every_remedy_once(capsys, monkeypatch):
     monkeypatch.setenv('COLUMNS', '80')
-    rows = [doctor.Row(name, '1', 'ok') for name in doctor.LIBRARIES]
+    rows = [doctor.Row(name, '1', 'ok') for name in doctor.HOSTS]
     rows[0] = doctor.Row('mmdet', '-', 'missing', '', 'pip install mmdet')
     extra = doctor.Row('work[round]', '', 'broken', 'x', 'pip install mmdet')
     assert not doctor.report(rows, [extra])

@@ -18,8 +18,8 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
+from mmuniformer.cli import run_command
 from mmuniformer.datasets.shapes import generate, generate_videos
-from mmuniformer.engine.errors import run_command
 from mmuniformer.errors import UserError
 from mmuniformer.visualization.actions import action_sheet
 from mmuniformer.visualization.instances import detection_sheet

@@ -3,13 +3,13 @@
 
 import sys
 
-from mmuniformer.engine.cli import (
+from mmuniformer.apis import test
+from mmuniformer.cli import (
     add_runner_arguments,
     config_parser,
     parse_runner_arguments,
+    run_command,
 )
-from mmuniformer.engine.errors import run_command
-from mmuniformer.engine.testing import evaluate
 
 
 def parse_args() -> dict:
@@ -47,4 +47,4 @@ def parse_args() -> dict:
 
 if __name__ == '__main__':
     arguments = parse_args()
-    sys.exit(run_command(lambda: evaluate(**arguments)))
+    sys.exit(run_command(lambda: test(**arguments)))

@@ -3,13 +3,13 @@
 
 import sys
 
-from mmuniformer.engine.cli import (
+from mmuniformer.apis import train
+from mmuniformer.cli import (
     add_runner_arguments,
     config_parser,
     parse_runner_arguments,
+    run_command,
 )
-from mmuniformer.engine.errors import run_command
-from mmuniformer.engine.training import train
 
 
 def parse_args() -> dict:

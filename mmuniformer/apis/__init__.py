@@ -1,6 +1,10 @@
 """What users call: a function for each command."""
 
-from mmuniformer.engine.testing import evaluate as test
-from mmuniformer.engine.training import train
+from mmuniformer.apis.browsing import browse
+from mmuniformer.apis.complexity import get_flops
+from mmuniformer.apis.deployment import deploy
+from mmuniformer.apis.testing import test
+from mmuniformer.apis.token_pictures import draw_tokens
+from mmuniformer.apis.training import train
 
-__all__ = ['test', 'train']
+__all__ = ['browse', 'deploy', 'draw_tokens', 'get_flops', 'test', 'train']

@@ -1,7 +1,6 @@
 """A list of videos, of which some may be unreadable.
 
-Imported with mmaction2 only: :func:`mmuniformer.engine.videos.check_videos`
-does it for a config.
+Imports mmaction2: the registry does it when a config names the class.
 """
 
 import logging
@@ -11,12 +10,9 @@ import torch
 from mmaction.datasets import VideoDataset as MMActionVideoDataset
 from mmengine.logging import print_log
 
-from mmuniformer.engine.videos import UnreadableVideo, name_unreadable_videos
-from mmuniformer.errors import UserError
+from mmuniformer.datasets.video_readers import with_names
+from mmuniformer.errors import UnreadableVideo, UserError
 from mmuniformer.registry import DATASETS
-
-# Here, because a loader process that is spawned imports only this module.
-name_unreadable_videos()
 
 
 @DATASETS.register_module()
@@ -24,7 +20,10 @@ class VideoDataset(MMActionVideoDataset):
     """mmaction2's VideoDataset, which names a video that cannot be read.
 
     Args:
-        args: Those of mmaction2's.
+        ann_file (str): The list of videos.
+        pipeline (list): Transforms; those that read videos name the one that
+            they cannot read.
+        args: Those of mmaction2's that follow.
         unreadable (str): What to do about such a video. 'stop' ends the run,
             'skip' goes on in training: another video, chosen at random, takes
             its place, and one line of the log names it. A test always stops:
@@ -40,6 +39,8 @@ class VideoDataset(MMActionVideoDataset):
 
     def __init__(
         self,
+        ann_file: str,
+        pipeline: list,
         *args: Any,
         unreadable: str = 'stop',
         test_mode: bool = False,
@@ -55,7 +56,13 @@ class VideoDataset(MMActionVideoDataset):
                 'cannot be compared with others; mend the list instead'
             )
         self.unreadable = unreadable
-        super().__init__(*args, test_mode=test_mode, **kwargs)
+        super().__init__(
+            ann_file,
+            with_names(pipeline),
+            *args,
+            test_mode=test_mode,
+            **kwargs,
+        )
 
     def full_init(self) -> None:
         """Reads the list, see :class:`BaseDataset`."""

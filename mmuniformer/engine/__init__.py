@@ -1,14 +1,16 @@
-"""Training and testing from a config: what ``tools/`` calls."""
+"""The machinery of a run: reading a config, fitting it, hooks, files."""
 
+from mmuniformer.engine.backends import PictureBackend
 from mmuniformer.engine.hooks import (
     CheckpointMatchHook,
     PublishedCheckpointHook,
     SafeCheckpointHook,
+    VideoPictureHook,
 )
-from mmuniformer.engine.video_pictures import VideoPictureHook
 
 __all__ = [
     'CheckpointMatchHook',
+    'PictureBackend',
     'PublishedCheckpointHook',
     'SafeCheckpointHook',
     'VideoPictureHook',

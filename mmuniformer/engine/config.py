@@ -1,11 +1,5 @@
-"""Reading a config file and applying ``--cfg-options`` to it, with checks.
+"""Reading a config: the file, the options and the command line's own keys."""
 
-mmengine adds an option key that the config does not have without a word, so
-that a mistyped learning rate trains the default one. Here a new key is taken
-only where something reads it.
-"""
-
-import inspect
 import os
 import re
 import traceback
@@ -14,71 +8,31 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
 
-from mmuniformer.engine.errors import HOST_PACKAGES, readable_errors, suggest
+from mmuniformer.checks.finding import (
+    did_you_mean,
+    nearest,
+    stop_on_errors,
+    suggest,
+)
+from mmuniformer.checks.options import check_options
+from mmuniformer.engine.explain import readable_errors
 from mmuniformer.errors import UserError
-from mmuniformer.nodes import walk
-
-# Read by mmengine or a host library's command line from the config itself.
-READ_KEYS = {
-    'activation_checkpointing',
-    'compile',
-    'custom_imports',
-    'efficient_conv_bn_eval',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'preprocess_cfg',
-    'runner_type',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-} | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
-# Plain dicts of a fixed set of keys, by the name they have in a config.
-CLOSED_DICTS = {
-    'randomness': {'seed', 'diff_rank_seed', 'deterministic'},
-    'auto_scale_lr': {'enable', 'base_batch_size'},
-    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
-    'mp_cfg': {'mp_start_method', 'opencv_num_threads'},
-    'paramwise_cfg': {
-        'lr_mult',
-        'decay_mult',
-        'bias_lr_mult',
-        'bias_decay_mult',
-        'norm_decay_mult',
-        'flat_decay_mult',
-        'dwconv_decay_mult',
-        'dcn_offset_lr_mult',
-        'bypass_duplicate',
-        'custom_keys',
-    },
-}
-# Plain dicts that take keys of the user's own choice, with all below them.
-OPEN_DICTS = {
-    'compile',
-    'custom_imports',
-    'custom_keys',
-    'data_prefix',
-    'default_hooks',
-    'dist_cfg',
-    'metainfo',
-    'model_wrapper_cfg',
-    'test_cfg',
-    'train_cfg',
-    'val_cfg',
-}
-# Above it, a key that is new in an open dict is taken for a typing mistake.
-SAME_WORD = 0.8
+from mmuniformer.hosts import HOSTS, SCOPES
 
 
 def load_config(
-    path: str | Path, cfg_options: dict[str, Any] | None = None
+    path: str | Path,
+    cfg_options: dict[str, Any] | None = None,
+    **keys: Any,
 ) -> Config:
     """Reads a config, applies options to it and imports its host library.
 
     Args:
         path (str or Path): The config file.
         cfg_options (dict, optional): Values by dotted key.
+        keys (Any): Top-level keys that a command line sets besides, such as
+            ``work_dir`` and ``resume``.
 
     Returns:
         Config: The merged config; its default scope is active.
@@ -92,20 +46,54 @@ def load_config(
         raise UserError(_missing_config(path))
     cfg = _parse(path)
     if cfg_options:
-        for key, value in cfg_options.items():
-            check_option(cfg, key, value)
+        stop_on_errors(check_options(cfg, cfg_options))
         try:
             cfg.merge_from_dict(cfg_options)
         except (KeyError, TypeError) as error:
             raise UserError(f'--cfg-options: {error.args[0]}') from error
-    scope = cfg.get('default_scope', 'mmengine')
-    if scope not in {'mmengine', 'mmuniformer', *HOST_PACKAGES}:
+    for key, value in keys.items():
+        cfg[key] = value
+    scope = cfg.get('default_scope') or 'mmengine'
+    if scope not in SCOPES:
         raise UserError(
             f"{path}: default_scope is '{scope}', which is no library known "
-            f'here{suggest(scope, HOST_PACKAGES)}'
+            f'here{suggest(scope, HOSTS)}'
         )
     with readable_errors(cfg):
         init_default_scope(scope)
+    return cfg
+
+
+def load_run_config(
+    path: str | Path,
+    cfg_options: dict[str, Any] | None,
+    purpose: str,
+    needed: tuple[str, ...],
+    work_dir: str | None,
+    **keys: Any,
+) -> Config:
+    """Reads the config of a run, which has a folder for what it writes.
+
+    Args:
+        path (str or Path): See :func:`load_config`.
+        cfg_options (dict, optional): See :func:`load_config`.
+        purpose (str): The verb of the message: 'train' or 'test'.
+        needed (tuple[str, ...]): Keys that have to be there for it.
+        work_dir (str, optional): The folder. The command line wins over the
+            config, the config over ``work_dirs/<name of the config>``.
+        keys (Any): See :func:`load_config`.
+
+    Raises:
+        UserError: Also if a needed key is missing.
+    """
+    cfg = load_config(path, cfg_options, **keys)
+    for key in needed:
+        if cfg.get(key) is None:
+            raise UserError(f'config {path} cannot {purpose}: it has no {key}')
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(path).stem)
     return cfg
 
 
@@ -117,11 +105,9 @@ def _missing_config(path: Path) -> str:
     if not near or folder != path.parent:
         near |= {str(p) for p in folder.glob('**/*.py')}
     by_name = {Path(p).name: p for p in near}
-    hint = suggest(path.name, by_name)
-    for name, full in by_name.items():
-        hint = re.sub(rf'(?<=[ ]){re.escape(name)}(?=[,?])', full, hint)
+    found = [by_name[name] for name in nearest(path.name, by_name)]
     what = 'is a folder' if path.is_dir() else 'does not exist'
-    return f'config {path} {what}{hint}'
+    return f'config {path} {what}{did_you_mean(found)}'
 
 
 def _parse(path: Path) -> Config:
@@ -178,106 +164,3 @@ def _is_config(filename: str) -> bool:
         and ('configs' in parts or not set(parts) & set(packages))
         and os.path.isfile(filename)
     )
-
-
-def check_option(cfg: Config, option: str, value: Any) -> None:
-    """Checks that something reads the key of a ``--cfg-options`` pair.
-
-    A key that is new in a dict with a ``type`` is left to the constructor,
-    which knows its arguments.
-
-    Args:
-        cfg (Config): The config that the option changes.
-        option (str): The dotted key.
-        value (Any): Its new value.
-
-    Raises:
-        UserError: Naming the key and the nearest one that exists.
-    """
-    node: Any = cfg._cfg_dict
-    parts = option.split('.')
-    for depth, key in enumerate(parts):
-        parent = '.'.join(parts[:depth])
-        if isinstance(node, (list, tuple)):
-            if not key.isdigit() or int(key) >= len(node):
-                raise UserError(
-                    f'--cfg-options {option}: {parent} is a list of '
-                    f"{len(node)} entries, and '{key}' is not one of 0 to "
-                    f'{len(node) - 1}'
-                )
-            node = node[int(key)]
-        elif isinstance(node, dict):
-            if key not in node:
-                _check_new_key(cfg, node, option, parts[:depth], key)
-                return
-            node = node[key]
-        else:
-            raise UserError(
-                f'--cfg-options {option}: {parent} is {node!r}, it has no '
-                f"'{key}'"
-            )
-    if len(parts) == 1 and option not in READ_KEYS:
-        _check_variable(cfg, option, node, value)
-
-
-def _check_new_key(
-    cfg: Config, node: dict, option: str, parents: list[str], key: str
-) -> None:
-    name = parents[-1] if parents else ''
-    if 'type' in node or key == '_delete_':
-        return
-    if not parents:
-        if key in READ_KEYS:
-            nested = option.split('.')[1:2]
-            allowed = CLOSED_DICTS.get(key)
-            if not nested or allowed is None or nested[0] in allowed:
-                return
-            parents, key, known = [key], nested[0], allowed
-        else:
-            known = READ_KEYS | set(node)
-    elif name in CLOSED_DICTS:
-        known = CLOSED_DICTS[name] | set(node)
-        if key in known:
-            return
-    elif set(parents) & OPEN_DICTS:
-        if not suggest(key, node, cutoff=SAME_WORD):
-            return
-        known = set(node)
-    else:
-        known = set(node)
-    where = f'{".".join(parents)} has' if parents else 'there is'
-    has = f'; it has {", ".join(sorted(map(str, known)))}' if parents else ''
-    hint = suggest(key, map(str, known)) or _elsewhere(cfg, key) or has
-    raise UserError(f"--cfg-options {option}: {where} no key '{key}'{hint}")
-
-
-def _elsewhere(cfg: Config, key: str) -> str:
-    places = [
-        f'{path}.{key}'
-        for path, node in walk(cfg._cfg_dict)
-        if key in node and path
-    ]
-    return f'; did you mean {", ".join(places[:3])}?' if places else ''
-
-
-def _check_variable(cfg: Config, key: str, old: Any, new: Any) -> None:
-    """A variable of the config text has been copied to where it is used."""
-    if old == new or not isinstance(old, (str, list, dict, int, float)):
-        return
-    if not old or isinstance(old, bool):
-        return
-    # Numbers are equal by chance: they stand where they have the same name.
-    number = isinstance(old, (int, float))
-    places = [
-        f'{path}.{name}'
-        for path, node in walk(cfg._cfg_dict)
-        if path and path.split('.')[0] in READ_KEYS
-        for name, value in node.items()
-        if value == old and (name == key or not number)
-    ]
-    if places:
-        raise UserError(
-            f"--cfg-options {key}: '{key}' is a variable of the config file, "
-            'and changing it here changes nothing; set '
-            f'{", ".join(places[:3])}'
-        )

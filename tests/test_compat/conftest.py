@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmuniformer.engine.videos import READERS
 
 from mmuniformer.compat import mmcv_ops, versions
-from mmuniformer.engine.videos import READERS
 
 OP_MODULES = (
     'bbox',

@@ -12,11 +12,11 @@ from mmaction.registry import DATASETS, MODELS
 from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmuniformer.engine.testing import evaluate
+from mmuniformer.engine.training import train
 
 from mmuniformer.datasets.shapes import MOTIONS, generate_videos
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.testing import evaluate
-from mmuniformer.engine.training import train
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / 'docs/video.md').read_text()

@@ -9,8 +9,8 @@ from golden_data import FOLDER as GOLDEN
 from golden_data import fill
 from mmengine import Config
 from mmengine.registry import MODELS, init_default_scope
-
 from mmuniformer.engine.testing import evaluate
+
 from mmuniformer.models import UniFormer3D
 
 mmaction = pytest.importorskip('mmaction')

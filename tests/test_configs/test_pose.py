@@ -19,11 +19,11 @@ from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
+from mmuniformer.engine.testing import evaluate
+from mmuniformer.engine.training import train
 from torch import nn
 
 from mmuniformer.engine.config import load_config
-from mmuniformer.engine.testing import evaluate
-from mmuniformer.engine.training import train
 from mmuniformer.errors import UserError
 
 FOLDER_OF_LEAVES = Path(__file__).parents[2] / 'configs/pose/topdown_heatmap'

@@ -10,7 +10,6 @@ from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS
-
 from mmuniformer.engine.testing import evaluate
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

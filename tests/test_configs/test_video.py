@@ -10,10 +10,10 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.runner import Runner
-
 from mmuniformer.engine.browsing import MODES, browse_dataset
 from mmuniformer.engine.testing import evaluate
 from mmuniformer.engine.training import train
+
 from mmuniformer.errors import UserError
 
 DENSE = 'uniformer-small_imagenet1k-pre_8xb4-16x4x1-110e_kinetics400-rgb.py'

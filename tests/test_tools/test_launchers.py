@@ -5,10 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
 from mmuniformer.checkpoint import read_checkpoint
-from mmuniformer.engine.launch import prepare_device
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 SCRIPTS = ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh']
@@ -159,35 +157,3 @@ def test_shellcheck(script):
     command = ['shellcheck', TOOLS / script]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
-
-
-def test_sync_bn_on_the_cpu(monkeypatch):
-    monkeypatch.setattr('mmuniformer.engine.launch.get_device', lambda: 'cpu')
-    monkeypatch.setattr('torch.distributed.is_initialized', lambda: True)
-    monkeypatch.setenv('RANK', '0')
-    cfg = Config(
-        dict(
-            launcher='pytorch',
-            find_unused_parameters=True,
-            model=dict(heads=[dict(norm_cfg=dict(type='SyncBN', eps=1e-3))]),
-        )
-    )
-    notes = prepare_device(cfg)
-    assert cfg.model.heads[0].norm_cfg == dict(type='BN', eps=1e-3)
-    assert cfg.model_wrapper_cfg.device_ids is None
-    assert cfg.model_wrapper_cfg.find_unused_parameters is True
-    assert any('SyncBN' in note for note in notes)
-
-
-def test_sync_bn_of_one_process_on_the_cpu(monkeypatch):
-    monkeypatch.setattr('mmuniformer.engine.launch.get_device', lambda: 'cpu')
-    norm_cfg = dict(type='SyncBN', requires_grad=True)
-    head = dict(norm_cfg=norm_cfg)
-    cfg = Config(
-        dict(launcher='none', norm_cfg=norm_cfg, model=dict(heads=[head] * 2))
-    )
-    (note,) = prepare_device(cfg)
-    assert 'BN instead of SyncBN' in note
-    norms = [cfg.norm_cfg, *(head.norm_cfg for head in cfg.model.heads)]
-    assert [norm.type for norm in norms] == ['BN'] * 3
-    assert prepare_device(cfg) == []

@@ -11,8 +11,8 @@ import torch
 from golden_data import CASES, fill, make_input, recorded, scale_qkv
 from PIL import Image
 
+from mmuniformer.apis import draw_tokens
 from mmuniformer.checkpoint import CheckpointError
-from mmuniformer.engine.token_pictures import draw_tokens
 from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormerLight, UniFormerLight3D
 from mmuniformer.visualization.tokens import (

@@ -15,7 +15,7 @@ from mmuniformer.analysis.benchmark.works import (
     MODES,
     PRESETS,
 )
-from mmuniformer.engine.errors import run_command
+from mmuniformer.cli import run_command
 
 
 def parse_args() -> dict:

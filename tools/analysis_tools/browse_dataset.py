@@ -3,9 +3,9 @@
 
 import sys
 
-from mmuniformer.engine.browsing import MODES, PHASES, browse_dataset
-from mmuniformer.engine.cli import config_parser
-from mmuniformer.engine.errors import run_command
+from mmuniformer.apis import browse
+from mmuniformer.apis.browsing import MODES, PHASES
+from mmuniformer.cli import config_parser, run_command
 
 
 def parse_args() -> dict:
@@ -43,4 +43,4 @@ def parse_args() -> dict:
 
 if __name__ == '__main__':
     arguments = parse_args()
-    sys.exit(run_command(lambda: browse_dataset(**arguments)))
+    sys.exit(run_command(lambda: browse(**arguments)))

@@ -3,9 +3,8 @@
 
 import sys
 
-from mmuniformer.analysis.report import get_flops
-from mmuniformer.engine.cli import config_parser
-from mmuniformer.engine.errors import run_command
+from mmuniformer.apis import get_flops
+from mmuniformer.cli import config_parser, run_command
 
 
 def parse_args() -> dict:

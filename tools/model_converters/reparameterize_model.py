@@ -3,9 +3,8 @@
 
 import sys
 
-from mmuniformer.engine.cli import config_parser
-from mmuniformer.engine.deployment import reparameterize
-from mmuniformer.engine.errors import run_command
+from mmuniformer.apis import deploy
+from mmuniformer.cli import config_parser, run_command
 
 
 def parse_args() -> dict:
@@ -17,4 +16,4 @@ def parse_args() -> dict:
 
 if __name__ == '__main__':
     arguments = parse_args()
-    sys.exit(run_command(lambda: reparameterize(**arguments)))
+    sys.exit(run_command(lambda: deploy(**arguments)))

@@ -3,9 +3,8 @@
 
 import sys
 
-from mmuniformer.engine.cli import config_parser
-from mmuniformer.engine.errors import run_command
-from mmuniformer.engine.token_pictures import draw_tokens
+from mmuniformer.apis import draw_tokens
+from mmuniformer.cli import config_parser, run_command
 
 
 def parse_args() -> dict:

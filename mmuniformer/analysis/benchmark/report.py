@@ -15,7 +15,7 @@ from mmuniformer.analysis.benchmark.racing import (
     Result,
 )
 from mmuniformer.analysis.benchmark.works import Goal
-from mmuniformer.engine.checkpoints import AtomicLocalBackend
+from mmuniformer.engine.backends import AtomicLocalBackend
 
 HEADER = (
     'who',

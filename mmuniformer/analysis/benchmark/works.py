@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import product
 
-from mmuniformer.engine.errors import suggest
+from mmuniformer.checks.finding import suggest
 from mmuniformer.errors import UserError
 
 # Arguments of the backbones by the names of the paper's tables.

@@ -1,0 +1,60 @@
+"""Training a config of any OpenMMLab library."""
+
+from typing import Any
+
+from mmuniformer.checks import check_inputs, stop_on_errors
+from mmuniformer.engine.config import load_run_config
+from mmuniformer.engine.prepare import prepare
+from mmuniformer.engine.runner import runner_of
+
+
+def train(
+    config: str,
+    work_dir: str | None = None,
+    resume: str | None = None,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    no_validate: bool = False,
+    cfg_options: dict[str, Any] | None = None,
+    launcher: str = 'none',
+) -> None:
+    """Trains a config.
+
+    Args:
+        config (str): Config file.
+        work_dir (str, optional): Folder for logs and checkpoints.
+        resume (str, optional): ``'auto'`` for the newest whole checkpoint in
+            ``work_dir``, or a checkpoint file.
+        amp (bool): Mixed precision. On a machine without an accelerator it
+            is float32, with a line in the log.
+        auto_scale_lr (bool): Scale the learning rate to the batch size.
+        no_validate (bool): No validation during training.
+        cfg_options (dict, optional): Values by dotted key.
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        UserError: For a mistake in what the user gave.
+    """
+    keys: dict[str, Any] = dict(launcher=launcher)
+    if resume is not None:
+        keys |= dict(
+            resume=True, load_from=None if resume == 'auto' else resume
+        )
+    cfg = load_run_config(
+        config,
+        cfg_options,
+        'train',
+        ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+        work_dir,
+        **keys,
+    )
+    phases = ('train',) if no_validate else ('train', 'val')
+    notes = stop_on_errors(check_inputs(cfg, phases))
+    notes += prepare(
+        cfg,
+        amp=amp,
+        auto_scale_lr=auto_scale_lr,
+        validate=not no_validate,
+    )
+    with runner_of(cfg, notes) as runner:
+        runner.train()

@@ -1,0 +1,123 @@
+"""Checkpoint files: what a run starts from or goes on from."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmuniformer.checkpoint import read_checkpoint
+from mmuniformer.checks.finding import Finding, suggest
+from mmuniformer.errors import CheckpointError
+
+# What training needs to go on, besides the weights.
+STATE_OF_TRAINING = ('state_dict', 'optimizer', 'message_hub', 'meta')
+
+
+def is_url(path: str) -> bool:
+    """Whether ``path`` names a file elsewhere (``https://``, ``s3://``)."""
+    return '://' in path
+
+
+def check_start(cfg: Config) -> Iterator[Finding]:
+    """Looks at the file that a config's ``load_from`` and ``resume`` name.
+
+    A URL is looked at when it is read.
+    """
+    load_from = cfg.get('load_from')
+    if load_from:
+        if not is_url(load_from):
+            yield from check_checkpoint(load_from, bool(cfg.get('resume')))
+    elif cfg.get('resume'):
+        _, findings = newest_checkpoint(cfg.work_dir)
+        yield from findings
+
+
+def check_checkpoint(
+    path: str | Path, to_resume: bool = False
+) -> Iterator[Finding]:
+    """Looks at a local checkpoint without running any code from it.
+
+    Args:
+        path (str or Path): The file.
+        to_resume (bool): Whether a training is to go on from it, which needs
+            more than weights.
+
+    Raises:
+        CheckpointError: If the file is damaged, no checkpoint, or holds code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        siblings = (p.name for p in path.parent.glob('*.pth'))
+        what = 'is a folder' if path.is_dir() else 'does not exist'
+        yield Finding(
+            f'checkpoint {path} {what}{suggest(path.name, siblings)}',
+            file=str(path),
+        )
+        return
+    content = read_checkpoint(str(path))
+    missing = [key for key in STATE_OF_TRAINING if key not in content]
+    if to_resume and missing:
+        yield Finding(
+            f'cannot resume from {path}: it has no {", ".join(missing)}',
+            'to start a new training from its weights, set load_from',
+            file=str(path),
+        )
+
+
+def newest_checkpoint(
+    work_dir: str | Path,
+) -> tuple[str | None, list[Finding]]:
+    """The newest checkpoint of a run that can be resumed.
+
+    Args:
+        work_dir (str or Path): Where the run wrote its checkpoints.
+
+    Returns:
+        tuple[str or None, list[Finding]]: The file, None if the run has none
+        yet; and a warning for each newer one that was passed over, or an
+        error if there are checkpoints and none can be read.
+    """
+    passed_over = []
+    for path in _by_age(Path(work_dir)):
+        try:
+            problem = next(check_checkpoint(path, to_resume=True), None)
+        except CheckpointError as error:
+            problem = Finding(str(error), file=str(path))
+        if problem is None:
+            warnings = [
+                Finding(f.what, f.mend, f.file, level='warning')
+                for f in passed_over
+            ]
+            return str(path), warnings
+        passed_over.append(problem)
+    if passed_over:
+        error = Finding(
+            f'no checkpoint in {work_dir} can be resumed: {passed_over[0]}',
+            file=str(work_dir),
+        )
+        return None, [error]
+    return None, []
+
+
+def _by_age(work_dir: Path) -> list[Path]:
+    """Checkpoints of a run, the one that it says is its last first."""
+    candidates = sorted(
+        (
+            path
+            for path in work_dir.glob('*.pth')
+            if re.fullmatch(r'(epoch|iter)_\d+', path.stem)
+        ),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
+    pointer = work_dir / 'last_checkpoint'
+    if not pointer.is_file():
+        return candidates
+    last = Path(pointer.read_text().strip() or '.')
+    if not last.is_file():
+        # The folder may have been moved since.
+        last = work_dir / last.name
+    if not last.is_file():
+        return candidates
+    return [last, *(path for path in candidates if path.name != last.name)]

@@ -1,0 +1,90 @@
+"""Whether this machine has what a run asks for."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmuniformer.checks.finding import Finding
+
+LAUNCHER_ENV = {
+    'pytorch': 'RANK',
+    'slurm': 'SLURM_PROCID',
+    'mpi': 'OMPI_COMM_WORLD_RANK',
+}
+LAUNCHER_HINT = {
+    'pytorch': 'use tools/dist_train.sh, tools/dist_test.sh or torchrun',
+    'slurm': 'use tools/slurm_train.sh, tools/slurm_test.sh or srun',
+    'mpi': 'use mpirun',
+}
+LOCAL_RANK = {'pytorch': 'LOCAL_RANK', 'slurm': 'SLURM_LOCALID'}
+
+
+def check_machine(cfg: Config) -> Iterator[Finding]:
+    """Looks at the launcher's environment, the devices and the work dir.
+
+    Args:
+        cfg (Config): Its ``launcher``, ``device`` and ``work_dir`` are read.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher != 'none' and LAUNCHER_ENV[launcher] not in os.environ:
+        yield Finding(
+            f'--launcher {launcher}: {LAUNCHER_ENV[launcher]} is not set, so '
+            'this is not a process of it',
+            LAUNCHER_HINT[launcher],
+            entry='launcher',
+        )
+        return
+    device, asked = get_device(), str(cfg.get('device', ''))
+    if asked.startswith('cuda') and device != 'cuda':
+        yield Finding(
+            f"the config asks for device='{asked}', and PyTorch "
+            f'{torch.__version__} sees no CUDA device here',
+            'remove the key to run on the CPU',
+            entry='device',
+        )
+    elif device == 'cuda' and launcher != 'none':
+        yield from _check_gpu_count(launcher)
+    if cfg.get('work_dir') is not None:
+        yield from check_writable(cfg.work_dir)
+
+
+def _check_gpu_count(launcher: str) -> Iterator[Finding]:
+    local_rank = int(os.environ.get(LOCAL_RANK.get(launcher, ''), 0))
+    count = torch.cuda.device_count()
+    if local_rank >= count:
+        yield Finding(
+            f'process {local_rank} of this machine has no GPU: {count} are '
+            'visible',
+            'start as many processes as there are GPUs',
+        )
+
+
+def check_writable(work_dir: str) -> Iterator[Finding]:
+    """Looks whether a work dir can be made, or written if it is there."""
+    folder = Path(work_dir).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    what = f'cannot make the work dir {work_dir}'
+    if folder == Path(work_dir).absolute():
+        what = f'cannot write into the work dir {work_dir}'
+    if not folder.is_dir():
+        what = f'cannot make the work dir {work_dir} ({folder} is a file)'
+    elif os.access(folder, os.W_OK | os.X_OK):
+        return
+    yield Finding(what, 'name another one with --work-dir', entry='work_dir')
+
+
+def check_display(show: bool) -> Iterator[Finding]:
+    """Looks whether a window can open, if one is asked for."""
+    if not show or not sys.platform.startswith('linux'):
+        return
+    if not os.environ.get('DISPLAY') and not os.environ.get('WAYLAND_DISPLAY'):
+        yield Finding(
+            '--show needs a display, and there is none',
+            'write the pictures into a folder instead',
+        )

@@ -1,0 +1,16 @@
+"""Command lines: arguments, then one call of :mod:`mmuniformer.apis`."""
+
+from mmuniformer.cli.arguments import (
+    add_runner_arguments,
+    config_parser,
+    parse_runner_arguments,
+)
+from mmuniformer.cli.run import INTERRUPTED, run_command
+
+__all__ = [
+    'INTERRUPTED',
+    'add_runner_arguments',
+    'config_parser',
+    'parse_runner_arguments',
+    'run_command',
+]

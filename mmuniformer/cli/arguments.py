@@ -1,0 +1,76 @@
+"""Arguments that command lines share."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import DictAction
+
+
+class OptionsAction(DictAction):
+    """KEY=VALUE pairs; a word without ``=`` is a usage error."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Splits the pairs, see :class:`DictAction`."""
+        for pair in values or ():
+            key, equals, _ = pair.partition('=')
+            if not equals or not key:
+                parser.error(
+                    f"{option_string}: '{pair}' is not of the form KEY=VALUE"
+                )
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except AssertionError as error:
+            parser.error(f'{option_string}: {error}')
+
+
+def config_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the config and ``--cfg-options``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionsAction,
+        metavar='KEY=VALUE',
+        help='change values of the config; lists as KEY="[a,b]" or KEY=a,b',
+    )
+    return parser
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what training and testing have in common."""
+    parser.add_argument(
+        '--work-dir',
+        metavar='DIR',
+        help='folder for logs and results (default: work_dirs/CONFIG NAME)',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes of a distributed run',
+    )
+    # torch.distributed.launch passes it; torchrun sets the environment.
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help=argparse.SUPPRESS,
+    )
+
+
+def parse_runner_arguments(parser: argparse.ArgumentParser) -> dict[str, Any]:
+    """Parses the command line into keyword arguments."""
+    arguments = vars(parser.parse_args())
+    local_rank = arguments.pop('local_rank')
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    return arguments

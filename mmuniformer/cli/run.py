@@ -1,0 +1,43 @@
+"""Running a command line: its exit code, and its mistakes in one line."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch.distributed as torch_dist
+
+from mmuniformer.errors import CheckpointError, UserError
+
+INTERRUPTED = 130
+# Seconds that a process other than the first waits with its error.
+OTHERS_WAIT = 10
+
+
+def run_command(command: Callable[[], Any]) -> int:
+    """Runs a command line and returns its exit code.
+
+    Args:
+        command (Callable): The work, without arguments.
+
+    Returns:
+        int: 0, 1 after an error that explains itself, 130 after Ctrl-C.
+    """
+    try:
+        command()
+    except (UserError, CheckpointError) as error:
+        rank = int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0)))
+        if rank != 0:
+            # Most mistakes are met by all processes. The first one tells, and
+            # its end ends the others, unless the mistake is theirs alone.
+            time.sleep(OTHERS_WAIT)
+        sys.stderr.write(f'error: {error}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write('interrupted\n')
+        return INTERRUPTED
+    finally:
+        if torch_dist.is_initialized():
+            torch_dist.destroy_process_group()
+    return 0

@@ -1,0 +1,13 @@
+from mmuniformer.engine.hooks.checkpoints import (
+    CheckpointMatchHook,
+    PublishedCheckpointHook,
+    SafeCheckpointHook,
+)
+from mmuniformer.engine.hooks.video_pictures import VideoPictureHook
+
+__all__ = [
+    'CheckpointMatchHook',
+    'PublishedCheckpointHook',
+    'SafeCheckpointHook',
+    'VideoPictureHook',
+]

@@ -1,0 +1,247 @@
+"""The one room where a config is rewritten, between its checks and its run."""
+
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+
+from mmuniformer.checks.checkpoints import newest_checkpoint
+from mmuniformer.engine.devices import fit_to_devices
+from mmuniformer.engine.tta import augment_at_test_time
+from mmuniformer.errors import UserError
+from mmuniformer.hosts import HOSTS, Host
+from mmuniformer.nodes import type_name, walk
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def prepare(
+    cfg: Config,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    validate: bool = True,
+    tta: bool = False,
+    show: bool = False,
+    show_dir: str | None = None,
+    wait_time: float = 2.0,
+    out: str | None = None,
+) -> list[str]:
+    """Makes of a config what a command asks for and this machine can run.
+
+    Args:
+        cfg (Config): Changed in place.
+        amp (bool): Train in mixed precision.
+        auto_scale_lr (bool): Scale the learning rate to the batch size.
+        validate (bool): Whether training validates.
+        tta (bool): Augment at test time.
+        show (bool): Show the prediction of each image in a window.
+        show_dir (str, optional): Folder that gets a picture of each image.
+        wait_time (float): Seconds that a window stays.
+        out (str, optional): Pickle file that gets the predictions.
+
+    Returns:
+        list[str]: Lines for the log.
+
+    Raises:
+        UserError: If the config cannot do what is asked for.
+    """
+    notes = _start_from_newest(cfg)
+    if not validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if amp:
+        _use_amp(cfg)
+    if auto_scale_lr:
+        _use_scaled_lr(cfg)
+    set_host_defaults(cfg)
+    if tta:
+        augment_at_test_time(cfg)
+    if show or show_dir is not None:
+        draw_predictions(cfg, show, show_dir, wait_time)
+    if out is not None:
+        dump_predictions(cfg, out)
+    use_own_parts(cfg)
+    return notes + fit_to_devices(cfg)
+
+
+def _start_from_newest(cfg: Config) -> list[str]:
+    """Names the file to go on from, where a config says to resume alone."""
+    if not cfg.get('resume') or cfg.get('load_from'):
+        return []
+    cfg.load_from, _ = newest_checkpoint(cfg.work_dir)
+    if cfg.load_from is not None:
+        return []
+    return [
+        f'--resume: no checkpoint in {cfg.work_dir} yet, training starts '
+        'from the beginning.'
+    ]
+
+
+def _use_amp(cfg: Config) -> None:
+    wrapper = cfg.optim_wrapper
+    kind = type_name(wrapper) or 'OptimWrapper'
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UserError(
+            f'--amp replaces an OptimWrapper, and the optim_wrapper of the '
+            f'config is a {kind}'
+        )
+    wrapper.type = 'AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _use_scaled_lr(cfg: Config) -> None:
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise UserError(
+            '--auto-scale-lr: the config does not say for which batch size '
+            'its learning rate is; set auto_scale_lr.base_batch_size'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def set_host_defaults(cfg: Config) -> None:
+    """Sets what a library's own command line adds to a config."""
+    scope = cfg.get('default_scope')
+    if scope == 'mmpose' and 'preprocess_cfg' in cfg:
+        cfg.model.setdefault('data_preprocessor', cfg.preprocess_cfg)
+    if scope == 'mmpretrain':
+        for name in LOADERS:
+            loader = cfg.get(name)
+            if loader is not None:
+                loader.setdefault('pin_memory', True)
+                loader.setdefault(
+                    'persistent_workers', loader.get('num_workers', 0) > 0
+                )
+                loader.setdefault('collate_fn', dict(type='default_collate'))
+
+
+def host_of(cfg: Config, option: str) -> Host:
+    """The host library of a config, or a UserError that names ``option``."""
+    scope = cfg.get('default_scope', 'mmengine')
+    if scope not in HOSTS:
+        raise UserError(
+            f'{option} needs a default_scope of {", ".join(HOSTS)}, and the '
+            f"config has '{scope}'"
+        )
+    return HOSTS[scope]
+
+
+def draw_predictions(
+    cfg: Config, show: bool, show_dir: str | None, wait_time: float
+) -> None:
+    """Turns on the visualization hook for every test image.
+
+    Args:
+        cfg (Config): Changed in place.
+        show (bool): Open a window for each image.
+        show_dir (str, optional): Folder that gets the pictures.
+        wait_time (float): Seconds that a window stays.
+    """
+    host = host_of(cfg, '--show' if show else '--show-dir')
+    if not cfg.get('default_hooks'):
+        cfg.default_hooks = {}
+    hook = cfg.default_hooks.get('visualization')
+    if not hook or host.hook.startswith('mmuniformer.'):
+        hook = dict(type=host.hook)
+    hook = ConfigDict(hook)
+    cfg.default_hooks.visualization = hook
+    hook[host.switch] = True
+    hook['interval'] = 1
+    if show:
+        hook['show'] = True
+        hook['wait_time'] = wait_time
+    if show_dir is None:
+        return
+    # Absolute, because two of the hooks put a relative folder below
+    # work_dir/timestamp.
+    folder = str(Path(show_dir).absolute())
+    if host.folder is not None:
+        hook[host.folder] = folder
+    else:
+        cfg.visualizer['vis_backends'] = [
+            dict(type='mmuniformer.PictureBackend', save_dir=folder)
+        ]
+
+
+def dump_predictions(cfg: Config, out: str) -> None:
+    """Adds the metric that pickles all predictions into the file ``out``."""
+    dump = dict(type=host_of(cfg, '--out').dump, out_file_path=str(Path(out)))
+    evaluator = cfg.test_evaluator
+    if not isinstance(evaluator, (list, tuple)):
+        evaluator = [evaluator]
+    cfg.test_evaluator = [*evaluator, dump]
+
+
+def use_own_parts(cfg: Config) -> None:
+    """Puts parts of ours in place of the host's that lose data or names.
+
+    - mmengine's ``CheckpointHook`` becomes a ``SafeCheckpointHook``;
+    - each ``VideoDataset`` of mmaction2 becomes ours, which names a video
+      that cannot be read and may go on without it;
+    - each pipeline of mmseg that loads labels gets :class:`CheckLabels`.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    _use_safe_checkpoint_hook(cfg)
+    scope = cfg.get('default_scope')
+    if scope == 'mmaction':
+        use_named_videos(cfg)
+    elif scope == 'mmseg':
+        check_labels_as_loaded(cfg)
+
+
+def _use_safe_checkpoint_hook(cfg: Config) -> None:
+    if cfg.get('train_cfg') is None:
+        return
+    if cfg.get('default_hooks') is None:
+        cfg.default_hooks = {}
+    hook = cfg.default_hooks.get('checkpoint', dict(type='CheckpointHook'))
+    if hook is None:
+        return
+    if type_name(hook) == 'CheckpointHook':
+        hook = dict(hook, type='mmuniformer.SafeCheckpointHook')
+    cfg.default_hooks.checkpoint = hook
+
+
+def use_named_videos(cfg: Config) -> None:
+    """Replaces the video data sets of a config of mmaction2."""
+    for name in LOADERS:
+        for _, node in walk(cfg.get(name)):
+            if node.get('type') in ('VideoDataset', 'mmaction.VideoDataset'):
+                node['type'] = 'mmuniformer.VideoDataset'
+
+
+def check_labels_as_loaded(cfg: Config) -> None:
+    """Adds :class:`CheckLabels` to the pipelines of a config of mmseg.
+
+    Nothing is added where the model has no number of classes.
+    """
+    model = cfg.get('model') or {}
+    # For --tta the model is within another.
+    head = model.get('module', model).get('decode_head')
+    head = head[-1] if isinstance(head, list) else head
+    if not head or 'num_classes' not in head:
+        return
+    check = ConfigDict(
+        type='mmuniformer.CheckLabels',
+        # One output channel tells two classes apart.
+        num_classes=max(head.num_classes, 2),
+        ignore_index=head.get('ignore_index', 255),
+    )
+    for name in LOADERS:
+        for _, node in walk(cfg.get(name)):
+            if isinstance(node.get('pipeline'), list):
+                _check_after_loading(node.pipeline, check)
+
+
+def _check_after_loading(pipeline: list, check: ConfigDict) -> None:
+    for index, transform in enumerate(pipeline):
+        if type_name(transform) == 'TestTimeAug':
+            # Alternatives for each step: one for this one.
+            steps = transform.transforms
+            for step, choices in enumerate(steps):
+                if any(type_name(c) == 'LoadAnnotations' for c in choices):
+                    steps.insert(step + 1, [check])
+                    break
+        elif type_name(transform) == 'LoadAnnotations':
+            following = pipeline[index + 1 : index + 2]
+            if not following or type_name(following[0]) != 'CheckLabels':
+                pipeline.insert(index + 1, check)

@@ -1,0 +1,80 @@
+"""The OpenMMLab libraries, a row for each: what differs between them.
+
+A config names its library by ``default_scope``.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Host:
+    """One library.
+
+    Attributes:
+        package (str): What pip installs.
+        models (str): Module that has to be importable for its configs.
+        hook (str): Its visualization hook, or ours if it has none that works.
+        switch (str): The hook's argument that turns it on.
+        folder (str or None): The hook's argument for a folder of pictures;
+            None if the hook draws through the visualizer's backends only.
+        dump (str): The metric that writes predictions.
+    """
+
+    package: str
+    models: str
+    hook: str
+    switch: str
+    folder: str | None
+    dump: str = 'DumpResults'
+
+
+HOSTS = {
+    'mmdet': Host(
+        package='mmdet',
+        models='mmdet.models',
+        hook='mmdet.DetVisualizationHook',
+        switch='draw',
+        folder='test_out_dir',
+        dump='mmdet.DumpDetResults',
+    ),
+    'mmseg': Host(
+        package='mmsegmentation',
+        models='mmseg.models',
+        hook='mmseg.SegVisualizationHook',
+        switch='draw',
+        folder=None,
+    ),
+    'mmpose': Host(
+        package='mmpose',
+        models='mmpose.models',
+        hook='mmpose.PoseVisualizationHook',
+        switch='enable',
+        folder='out_dir',
+    ),
+    'mmaction': Host(
+        package='mmaction2',
+        models='mmaction.models',
+        hook='mmuniformer.VideoPictureHook',
+        switch='enable',
+        folder='out_dir',
+    ),
+    'mmpretrain': Host(
+        package='mmpretrain',
+        models='mmpretrain.models',
+        hook='mmpretrain.VisualizationHook',
+        switch='enable',
+        folder='out_dir',
+    ),
+}
+# What all of them stand on; no config has it for its scope.
+MMCV_PACKAGE = 'mmcv-lite'
+# Scopes that a config may have.
+SCOPES = ('mmengine', 'mmuniformer', *HOSTS)
+
+
+def packages() -> dict[str, str]:
+    """What pip installs, by the module that a config or an import names."""
+    return {
+        'mmcv': MMCV_PACKAGE,
+        **{scope: host.package for scope, host in HOSTS.items()},
+    }
