@@ -7,11 +7,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmuniformer.analysis.report import get_flops
 from torch import nn
 
 from mmuniformer.analysis import inference
 from mmuniformer.analysis.complexity import measure, measure_config
+from mmuniformer.apis import get_flops
 from mmuniformer.engine.config import load_config
 from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormer

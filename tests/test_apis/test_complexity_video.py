@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmuniformer.analysis.report import get_flops
 
 from mmuniformer.analysis.complexity import measure, measure_config
+from mmuniformer.apis import get_flops
 from mmuniformer.engine.config import load_config
 from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormer, UniFormer3D

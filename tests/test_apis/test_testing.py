@@ -7,7 +7,6 @@ import cv2
 import pytest
 import torch
 from mmengine.registry import MODELS
-from mmuniformer.engine.training import train
 
 from mmuniformer.apis import test, train
 from mmuniformer.datasets.shapes import generate
