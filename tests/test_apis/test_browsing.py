@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mmuniformer.apis import browse
 from mmuniformer.datasets.shapes import generate
 from mmuniformer.errors import UserError
 
