@@ -24,7 +24,7 @@ def test_the_first_error_ends_it():
             asked.append(what)
             yield Finding(what, 'mend', level=level)
 
-    with pytest.raises(UserError, match='^b; mend$'):
+    with pytest.raises(UserError, match=r'^b; mend$'):
         stop_on_errors(check())
     assert asked == ['a', 'b']
 
