@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS
 
 from mmuniformer.checks.finding import Finding
 from mmuniformer.nodes import walk
@@ -47,6 +46,7 @@ def _keypoints_of(node: dict) -> int | None:
     if not node.get('ann_file') or 'type' not in node:
         return None
     from mmpose.datasets.datasets.base import BaseCocoStyleDataset as Base
+    from mmpose.registry import DATASETS
 
     kind = node['type']
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind

@@ -7,7 +7,6 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS, METRICS, MODELS, init_default_scope
 
 from mmuniformer.engine.prepare import (
-    check_labels_as_loaded,
     draw_predictions,
     dump_predictions,
     set_host_defaults,
@@ -140,14 +139,14 @@ def mmseg_config(pipeline: list, **model: object) -> Config:
 
 
 def checked(cfg: Config) -> list:
-    check_labels_as_loaded(cfg)
+    use_own_parts(cfg)
     return cfg.test_dataloader.dataset.dataset.pipeline
 
 
 class TestCheckIsAdded:
     def test_after_loading_and_once(self):
         cfg = mmseg_config([LOAD, dict(type='PackSegInputs')])
-        check_labels_as_loaded(cfg)
+        use_own_parts(cfg)
         assert checked(cfg) == [LOAD, CHECK, dict(type='PackSegInputs')]
 
     def test_as_a_step_of_a_multi_scale_test(self):
