@@ -17,7 +17,6 @@ from mmuniformer.datasets.repeat_augment import RepeatAugment
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.errors import readable_errors
 from mmuniformer.engine.hosts import host_of
-from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.launch import check_display
 from mmuniformer.engine.video_lists import check_video_lists
 from mmuniformer.engine.videos import check_videos
@@ -64,7 +63,6 @@ def browse_dataset(
         raise UserError(f'--number must be at least 1, not {number}')
     if out_dir is None and not show:
         out_dir = str(Path('work_dirs', Path(config).stem, 'browse'))
-    name_unreadable_images()
     check_video_lists(cfg, (phase,))
     check_videos(cfg)
     with readable_errors(cfg):

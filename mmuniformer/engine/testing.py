@@ -26,7 +26,6 @@ from mmuniformer.engine.hosts import (
     dump_predictions,
     set_host_defaults,
 )
-from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.keypoints import check_keypoints
 from mmuniformer.engine.labels import check_labels
 from mmuniformer.engine.launch import (
@@ -94,7 +93,6 @@ def evaluate(
     if out is not None:
         dump_predictions(cfg, out)
     notes = prepare_device(cfg)
-    name_unreadable_images()
     check_keypoints(cfg)
     check_labels(cfg)
     check_video_lists(cfg, ('test',))

@@ -16,7 +16,6 @@ from mmuniformer.engine.config import load_config
 from mmuniformer.engine.errors import readable_errors
 from mmuniformer.engine.hooks import PublishedCheckpointHook
 from mmuniformer.engine.hosts import set_host_defaults
-from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.keypoints import check_keypoints
 from mmuniformer.engine.labels import check_labels
 from mmuniformer.engine.launch import prepare_device, prepare_work_dir
@@ -67,7 +66,6 @@ def train(
     set_host_defaults(cfg)
     notes = _set_resume(cfg, resume) + prepare_device(cfg)
     _save_safely(cfg)
-    name_unreadable_images()
     check_keypoints(cfg)
     check_labels(cfg)
     check_video_lists(cfg, ('train', 'val'))

@@ -16,7 +16,6 @@ from mmuniformer.engine.errors import (
     readable_errors,
     run_command,
 )
-from mmuniformer.engine.images import name_unreadable_images
 from mmuniformer.engine.testing import evaluate
 from mmuniformer.engine.training import train
 from mmuniformer.errors import UserError
@@ -224,8 +223,6 @@ class TestData:
     @pytest.mark.parametrize('content', [b'', b'no image'])
     def test_unreadable_image(self, content, tmp_path):
         from mmcv.transforms import LoadImageFromFile
-
-        name_unreadable_images()
 
         image = tmp_path / 'broken.jpg'
         image.write_bytes(content)
