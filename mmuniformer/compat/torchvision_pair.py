@@ -1,9 +1,9 @@
 """torch and torchvision of different releases.
 
 Defect: torchvision's compiled part only loads into the torch it was built
-for. With another torch, ``import torchvision`` (mmpose, and every library that uses
-``mmcv.ops`` without a compiled mmcv) ends in ``operator torchvision::nms does
-not exist``.
+for. With another torch, ``import torchvision`` (mmpose, and every library that
+uses ``mmcv.ops`` without a compiled mmcv) ends in ``operator torchvision::nms
+does not exist``.
 Applies to: any pair whose minor versions, or CPU and CUDA builds, differ.
 Upstream: https://github.com/pytorch/vision/issues/8985
 Gone when: torchvision imports. No patch: the error names the version.
