@@ -3,7 +3,6 @@
 import inspect
 import json
 import re
-import subprocess
 import sys
 from collections import Counter
 from importlib.util import find_spec
@@ -67,17 +66,12 @@ def test_a_report_that_fails_is_a_report(monkeypatch):
 class TestApply:
     """In a new interpreter, before the libraries are imported and after."""
 
-    @pytest.fixture(scope='class')
-    def report(self):
-        done = subprocess.run(
-            [sys.executable, '-W', 'ignore', HERE / 'repeated_apply.py'],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+    @pytest.fixture
+    def report(self, new_interpreter):
+        lines = new_interpreter.stdout.splitlines()
+        found = [line for line in lines if line.startswith('{')]
+        assert len(found) == 1, new_interpreter.stderr
+        return json.loads(found[0])
 
     def test_it_imports_no_library(self, report):
         assert report['imported'] == []

@@ -1,6 +1,7 @@
-"""Applies the workarounds again and again; prints what that changed.
+"""What has to be tried in a new interpreter, in one for all tests.
 
-A program of its own: no other package may have been imported.
+Applies the workarounds again and again, before and after the libraries are
+imported, and prints what that changed; then opens the videos that it is given.
 """
 
 import importlib
@@ -60,7 +61,8 @@ def chain(function) -> list:
     return functions
 
 
-def main() -> dict:
+def repeat() -> dict:
+    """Objects that calls of ``apply`` changed, by when they were made."""
     # Without what ``import mmuniformer`` imports.
     sys.path.insert(0, str(ROOT))
     package = ModuleType('mmuniformer')
@@ -110,5 +112,17 @@ def main() -> dict:
     return report | dict(replaced=replaced)
 
 
+def length(path: str) -> int | None:
+    """Frames of a video as decord counts them, None for an error."""
+    from mmaction.datasets.transforms import DecordInit
+
+    try:
+        return DecordInit()(dict(filename=path))['total_frames']
+    except Exception:
+        return None
+
+
 if __name__ == '__main__':
-    sys.stdout.write(f'\n{json.dumps(main())}\n')
+    print(f'\n{json.dumps(repeat())}', flush=True)  # noqa: T201
+    # Last: reading a file that is cut off may end the process.
+    print(json.dumps([length(path) for path in sys.argv[1:]]))  # noqa: T201
