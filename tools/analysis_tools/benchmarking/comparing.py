@@ -10,7 +10,6 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
 
 from mmuniformer.analysis.complexity import measure
 
@@ -151,7 +150,7 @@ class Comparer:
         except torch.cuda.OutOfMemoryError:
             result.note = 'out of memory'
             return None
-        except TorchDynamoException as error:
+        except torch._dynamo.exc.TorchDynamoException as error:
             result.note = f'not compiled: {str(error).splitlines()[0]}'
             return None
         if variant.compiled:
