@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmuniformer.models.layers import hourglass
+from mmuniformer.models.layers import HourglassBlock
 
 FOLDER = Path(__file__).parent / 'golden'
 CASES = {
@@ -45,17 +45,18 @@ class KeptSets:
     def __init__(self, monkeypatch):
         self.sets = []
         self.replayed = None
-        self.select = hourglass.select
-        monkeypatch.setattr(hourglass, 'select', self)
+        choose = HourglassBlock.select
 
-    def __call__(self, importance, keep_ratio):
-        kept = self.select(importance, keep_ratio)
-        if kept is None:
-            return None
-        if self.replayed is not None:
-            return self.replayed.pop(0)
-        self.sets.append(kept)
-        return kept
+        def select(block, importance):
+            kept = choose(block, importance)
+            if kept is None:
+                return None
+            if self.replayed is not None:
+                return self.replayed.pop(0)
+            self.sets.append(kept)
+            return kept
+
+        monkeypatch.setattr(HourglassBlock, 'select', select)
 
     def take(self):
         sets, self.sets = self.sets, []

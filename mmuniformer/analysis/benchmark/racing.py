@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +289,7 @@ def describe_environment(device: str) -> dict[str, str]:
         hardware += f', bf16: {bf16_unit() or "none"}'
     packages = ', '.join(f'{p} {installed(p) or "none"}' for p in PACKAGES)
     return {
-        'date': datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
+        'date': datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC'),
         'command': ' '.join(['python', *sys.argv]),
         'device': hardware,
         'system': f'{platform.system()}, Python {platform.python_version()}',
