@@ -13,7 +13,7 @@ from mmengine.dist import barrier, is_main_process
 
 from mmuniformer.compat.mmengine_checkpoint import (
     allow_checkpoint_types,
-    describe_refused,
+    refusal,
 )
 from mmuniformer.errors import CheckpointError
 
@@ -123,10 +123,10 @@ def _load(path: Path, map_location: str, mmap: bool, source: str) -> dict:
             mmap=mmap and zipfile.is_zipfile(path),
         )
     except UnpicklingError as error:
-        refused = describe_refused(source, error)
-        raise CheckpointError(
-            refused or _not_a_checkpoint(path, source)
-        ) from error
+        words = str(refusal(source, error))
+        if 'was refused' not in words:
+            words = _not_a_checkpoint(path, source)
+        raise CheckpointError(words) from error
     except (EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(_not_a_checkpoint(path, source)) from error
     except Exception as error:

@@ -99,40 +99,18 @@ def checkpoint_types() -> list[Callable]:
     ]
 
 
-def describe_refused(filename: str, error: Exception) -> str | None:
-    """What to say of a file that ``torch.load`` would not run code from.
-
-    Args:
-        filename (str): The checkpoint.
-        error (Exception): What reading it raised.
-
-    Returns:
-        str or None: One line; None if the error has another reason.
-    """
+def refusal(filename: str, error: Exception) -> UnsafeCheckpoint:
+    """An error of ``torch.load`` in one line that names file and reason."""
     found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
     if found is None:
-        return None
-    return (
+        return UnsafeCheckpoint(
+            f'{filename} is no checkpoint, or a damaged one: '
+            'download or copy it again'
+        )
+    return UnsafeCheckpoint(
         f'{filename} was refused: it holds {found[1] or found[2]}, which is '
         'no tensor and could run code when it is read. If you trust its '
         'origin, save its state dict alone to a new file'
-    )
-
-
-def refusal(filename: str, error: Exception) -> UnsafeCheckpoint:
-    """An error of ``torch.load`` in one line that names file and reason.
-
-    Args:
-        filename (str): The checkpoint.
-        error (Exception): What reading it raised.
-
-    Returns:
-        UnsafeCheckpoint: To be raised.
-    """
-    return UnsafeCheckpoint(
-        describe_refused(filename, error)
-        or f'{filename} is no checkpoint, or a damaged one: '
-        'download or copy it again'
     )
 
 
