@@ -22,8 +22,8 @@ from mmuniformer.models.layers import (
 class UniFormerBase(Backbone):
     """Four stages of blocks, each after an embedding (paper, figure 3).
 
-    A subclass says how many dimensions its maps have (``ndim``), which
-    published models there are (``archs``), and makes the embeddings.
+    A subclass says how many dimensions its maps have (``ndim``) and which
+    published models there are (``archs``).
 
     Args:
         settings (Settings): What :class:`UniFormer` explains.
@@ -112,7 +112,6 @@ class UniFormerBase(Backbone):
         return [f'patch_embed{stage + 1}', f'blocks{stage + 1}']
 
     def level_names(self) -> list[str]:
-        """Names of what all four stages have, whether built or not."""
         names = []
         for stage in range(NUM_STAGES):
             names += [*self.stage_names(stage), self._norm_name(stage)]

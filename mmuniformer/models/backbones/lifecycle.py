@@ -23,9 +23,9 @@ NO_LAYOUT_PASS = dict(layout_optimization=False)
 class Backbone(BaseModule):
     """Weights, modes and forms of a backbone, whatever its stages compute.
 
-    A subclass makes the modules, among them ``blocks1`` to ``blocks4``, says
-    in :meth:`stage_names` which belong to a stage, and then calls
-    :meth:`_set_up`.
+    The constructor of a subclass makes the modules, among them ``blocks1`` to
+    ``blocks4``, and ends with :meth:`_set_up`. :meth:`stage_names` and
+    :meth:`level_names` say which modules those of a stage are.
 
     Args:
         settings (Settings): What the backbone is told.
@@ -64,6 +64,10 @@ class Backbone(BaseModule):
         Args:
             stage (int): From 0.
         """
+        raise NotImplementedError
+
+    def level_names(self) -> list[str]:
+        """Names of what all stages have, built or not, with their norms."""
         raise NotImplementedError
 
     def _set_up(self, settings: Settings) -> None:

@@ -11,7 +11,7 @@ from mmuniformer.models.layers.recompute import is_compiling
 
 
 class Attention(nn.Module):
-    """The layers of an attention, of which its subclasses are a forward.
+    """The layers of an MHRA; a subclass says what gathers from what.
 
     Args:
         dim (int): Number of channels C.

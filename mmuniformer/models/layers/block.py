@@ -32,7 +32,8 @@ from mmuniformer.models.layers.deploy import (
 class Block(nn.Module):
     """What blocks share: the position embedding and the residual branches.
 
-    The names of the parameters are those of the published files.
+    All read and write maps, and the names of their parameters are those of
+    the published files.
 
     Args:
         ndim (int): 2 for images, 3 for video.
