@@ -69,8 +69,9 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    python_requires='>=3.10',
+    python_requires='>=3.11',
     packages=find_packages(include=['mmuniformer', 'mmuniformer.*']),
+    package_data={'mmuniformer': ['py.typed']},
     include_package_data=False,
     install_requires=[
         'torch>=2.1',

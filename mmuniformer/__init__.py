@@ -6,6 +6,13 @@ that this environment needs and registers every module under the scope
 """
 
 from mmuniformer import compat, moved
+from mmuniformer.errors import (
+    CheckpointError,
+    InputError,
+    SettingError,
+    UnreadableVideo,
+    UserError,
+)
 from mmuniformer.version import __version__
 
 compat.apply()
@@ -13,7 +20,10 @@ moved.install()
 
 try:
     from mmuniformer import models
+    from mmuniformer.checkpoint import load_classifier, load_pretrained
     from mmuniformer.models import (
+        MixupCutmix,
+        ScoreTokenHead,
         UniFormer,
         UniFormer3D,
         UniFormerLight,
@@ -34,10 +44,19 @@ except Exception as error:
 
 
 __all__ = [
+    'CheckpointError',
+    'InputError',
+    'MixupCutmix',
+    'ScoreTokenHead',
+    'SettingError',
     'UniFormer',
     'UniFormer3D',
     'UniFormerLight',
     'UniFormerLight3D',
+    'UnreadableVideo',
+    'UserError',
     '__version__',
+    'load_classifier',
+    'load_pretrained',
     'models',
 ]

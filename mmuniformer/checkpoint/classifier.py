@@ -35,9 +35,10 @@ def load_classifier(
     Kinetics-400; nothing is reordered, and the log says so.
 
     Args:
-        model: A recognizer; it is not changed on an error.
-        checkpoint: Path or URL.
-        sha256: Digest that the file must have, or its first digits.
+        model (nn.Module): A recognizer; it is not changed on an error.
+        checkpoint (str): Path or URL.
+        sha256 (str, optional): Digest that the file must have, or its first
+            digits.
 
     Raises:
         CheckpointError: If the file cannot be read safely or does not fill
@@ -52,7 +53,11 @@ def load_classifier(
 
 
 def is_whole_classifier(state_dict: Mapping[str, Tensor]) -> bool:
-    """Whether the tensors are those of an official file, without prefix."""
+    """Whether the tensors are those of an official file, without prefix.
+
+    Args:
+        state_dict (Mapping[str, Tensor]): Tensors of any file.
+    """
     return any(key.startswith(ANCHOR) for key in state_dict)
 
 
@@ -62,12 +67,15 @@ def name_for_host(
     """Renames an official classifier for a model that has it as its parts.
 
     Args:
-        state_dict: Tensors of any file. Those of a file that is not an
-            official one stay as they are.
-        wanted: Names of the tensors of the model, such as
+        state_dict (Mapping[str, Tensor]): Tensors of any file. Those of a
+            file that is not an official one stay as they are.
+        wanted (Collection[str]): Names of the tensors of the model, such as
             ``backbone.patch_embed1.proj.weight`` and
             ``cls_head.fc_cls.weight``.
-        source: Path or URL of the file, for the log.
+        source (str): Path or URL of the file, for the log.
+
+    Returns:
+        dict[str, Tensor]: The tensors by the names of the model.
     """
     has_backbone = any(key.startswith(BACKBONE + ANCHOR) for key in wanted)
     if not has_backbone or not is_whole_classifier(state_dict):

@@ -14,7 +14,16 @@ DEPLOYED = 'deploy_form'
 def check_forms(
     model: nn.Module, state_dict: Mapping[str, Tensor], source: str
 ) -> None:
-    """Runs :func:`check_form` for each backbone of this package in a model."""
+    """Runs :func:`check_form` for each backbone of this package in a model.
+
+    Args:
+        model (nn.Module): A model of any library.
+        state_dict (Mapping[str, Tensor]): Tensors by its names.
+        source (str): Path or URL of the file, for the message.
+
+    Raises:
+        CheckpointError: If one is in deployment form and the other is not.
+    """
     for name, module in model.named_modules():
         if hasattr(module, 'patch_embed1') and hasattr(module, 'deploy'):
             prefix = f'{name}.' if name else ''
@@ -32,11 +41,11 @@ def check_form(
     Some of the names and shapes are the same in both, and the values are not.
 
     Args:
-        backbone: A backbone of this package.
-        state_dict: Tensors; without any of the backbone there is nothing to
-            compare.
-        prefix: What the names of the backbone start with.
-        source: Path or URL of the file, for the message.
+        backbone (nn.Module): A backbone of this package.
+        state_dict (Mapping[str, Tensor]): Tensors; without any of the
+            backbone there is nothing to compare.
+        prefix (str): What the names of the backbone start with.
+        source (str): Path or URL of the file, for the message.
 
     Raises:
         CheckpointError: If one is in deployment form and the other is not.

@@ -10,12 +10,21 @@ def average(weight: Tensor, frames: int) -> Tensor:
 
     A video of one image repeated gives what the image gave: the published
     models start from this.
+
+    Args:
+        weight (Tensor): Kernel of shape (O, I, H, W).
+        frames (int): Length T of the kernel (O, I, T, H, W) to make.
     """
     return weight.unsqueeze(2).repeat(1, 1, frames, 1, 1) / frames
 
 
 def centre(weight: Tensor, frames: int) -> Tensor:
-    """The kernel in the middle frame, zeros in the others."""
+    """The kernel in the middle frame, zeros in the others.
+
+    Args:
+        weight (Tensor): Kernel of shape (O, I, H, W).
+        frames (int): Length T of the kernel (O, I, T, H, W) to make.
+    """
     inflated = weight.new_zeros(*weight.shape[:2], frames, *weight.shape[2:])
     inflated[:, :, frames // 2] = weight
     return inflated
@@ -30,12 +39,14 @@ def inflate(
     """Inflates the kernels (O, I, H, W) that a model wants as (O, I, T, H, W).
 
     Args:
-        state_dict: Tensors of an image model.
-        wanted: Tensors of a video model, by the same names.
-        how: 'average' or 'centre'.
+        state_dict (Mapping[str, Tensor]): Tensors of an image model.
+        wanted (Mapping[str, Tensor]): Tensors of a video model, by the same
+            names.
+        how (str): 'average' or 'centre'.
 
     Returns:
-        The tensors of ``state_dict``, and how many of them were inflated.
+        tuple[dict[str, Tensor], int]: The tensors of ``state_dict``, and how
+        many of them were inflated.
 
     Raises:
         ValueError: If ``how`` is neither.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmuniformer.checkpoint.form import check_form
 from mmuniformer.checkpoint.inflation import inflate
+from mmuniformer.checkpoint.matching import compare, some
 from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import (
     Layout,
@@ -66,13 +67,15 @@ def load_pretrained(
     has 'dim64') and small_plus: choose the ``arch`` by the file.
 
     Args:
-        model: A backbone of this package; it is not changed on an error.
-        checkpoint: Path or URL.
-        prefix: What the backbone's names start with in the file; found by
-            itself when None.
-        map_location: Device to read the file to.
-        sha256: Digest that the file must have, or its first digits.
-        inflation: How a kernel of an image becomes one of a video:
+        model (nn.Module): A backbone of this package; it is not changed on an
+            error.
+        checkpoint (str): Path or URL.
+        prefix (str, optional): What the backbone's names start with in the
+            file; found by itself when None.
+        map_location (str): Device to read the file to.
+        sha256 (str, optional): Digest that the file must have, or its first
+            digits.
+        inflation (str): How a kernel of an image becomes one of a video:
             'average', the published models' way, puts it into each frame
             divided by their number, 'centre' into the middle one. Of no
             effect for the file of a video model.
@@ -91,30 +94,26 @@ def load_pretrained(
     wanted = model.state_dict()
     num_stages = model.num_stages
     loaded, inflated = inflate(loaded, wanted, inflation)
-    surplus = [k for k in loaded if k not in wanted]
-    left_out = [k for k in surplus if _is_left_out(k, num_stages)]
+    missing, reshaped, unknown = compare(wanted, loaded)
+    left_out = [k for k in unknown if _is_left_out(k, num_stages)]
     fresh = [
         k
-        for k in wanted
-        if k not in loaded
-        and (FRESH.match(k) or (inflated and FRESH_IN_VIDEO.match(k)))
+        for k in missing
+        if FRESH.match(k) or (inflated and FRESH_IN_VIDEO.match(k))
     ]
     problems = {
-        'missing in the file': [
-            k for k in wanted if k not in loaded and k not in fresh
-        ],
-        'unknown to the model': [k for k in surplus if k not in left_out],
+        'missing in the file': [k for k in missing if k not in fresh],
+        'unknown to the model': [k for k in unknown if k not in left_out],
         'of another shape': [
             f'{k} {tuple(loaded[k].shape)} for {tuple(wanted[k].shape)}'
-            for k in wanted
-            if k in loaded and loaded[k].shape != wanted[k].shape
+            for k in reshaped
         ],
     }
     for kind, names in problems.items():
         if names:
             raise CheckpointError(
                 f'{checkpoint} does not fit {type(model).__name__}: '
-                f'{len(names)} tensors are {kind}: {", ".join(names[:3])}'
+                f'{len(names)} tensors are {kind}: {some(names)}'
             )
     taken = {k: v for k, v in loaded.items() if k in wanted}
     model.load_state_dict(taken, strict=False)

@@ -1,6 +1,7 @@
 """Whether a state dict fills a model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -13,6 +14,46 @@ OLD_NAMES = {'keypoint_head.': 'head.'}
 CLASSIFIERS = ('cls_head.fc_cls.weight', 'cls_head.head.fc_cls.weight')
 
 
+class Mismatch(NamedTuple):
+    """Names of tensors that a model and a state dict do not share.
+
+    Attributes:
+        missing (list[str]): Those of the model alone.
+        reshaped (list[str]): Those of both, in different shapes.
+        unknown (list[str]): Those of the state dict alone.
+    """
+
+    missing: list[str]
+    reshaped: list[str]
+    unknown: list[str]
+
+
+def compare(
+    wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]
+) -> Mismatch:
+    """Compares names and shapes.
+
+    Args:
+        wanted (Mapping[str, Tensor]): Tensors of a model.
+        given (Mapping[str, Tensor]): Tensors of a file.
+    """
+    return Mismatch(
+        [k for k in wanted if k not in given],
+        [
+            k
+            for k, tensor in wanted.items()
+            if k in given and given[k].shape != tensor.shape
+        ],
+        [k for k in given if k not in wanted],
+    )
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of some names, and a sign where there are more."""
+    more = ', ...' if len(names) > SHOWN_NAMES else ''
+    return ', '.join(names[:SHOWN_NAMES]) + more
+
+
 def describe_mismatch(
     model: nn.Module, state_dict: Mapping[str, Tensor], source: str
 ) -> str | None:
@@ -21,13 +62,13 @@ def describe_mismatch(
     Buffers may be missing, and the state dict may hold more than the model.
 
     Args:
-        model: The model that is to be filled.
-        state_dict: Tensors by the names of the model, with or without the
-            prefix of a parallel wrapper.
-        source: Path or URL of the file, for the message.
+        model (nn.Module): The model that is to be filled.
+        state_dict (Mapping[str, Tensor]): Tensors by the names of the model,
+            with or without the prefix of a parallel wrapper.
+        source (str): Path or URL of the file, for the message.
 
     Returns:
-        Counts and some names; None if every parameter is filled.
+        str or None: Counts and some names; None if every parameter is filled.
 
     Raises:
         CheckpointError: If one is in deployment form and the other is not.
@@ -39,15 +80,10 @@ def describe_mismatch(
         if isinstance(value, Tensor)
     }
     check_forms(model, state, source)
-    missing = [key for key in parameters if key not in state]
-    reshaped = [
-        key
-        for key, value in parameters.items()
-        if key in state and state[key].shape != value.shape
-    ]
+    missing, reshaped, _ = compare(parameters, state)
     if not missing and not reshaped:
         return None
-    unknown = [key for key in state if key not in model.state_dict()]
+    unknown = compare(model.state_dict(), state).unknown
     matched = len(parameters) - len(missing) - len(reshaped)
     parts = [
         f'{source} does not fit the model of the config: '
@@ -64,9 +100,7 @@ def describe_mismatch(
         ('only in the file', unknown),
     ):
         if names:
-            more = ', ...' if len(names) > SHOWN_NAMES else ''
-            some = ', '.join(names[:SHOWN_NAMES])
-            parts.append(f'{len(names)} {words}: {some}{more}')
+            parts.append(f'{len(names)} {words}: {some(names)}')
     for name in set(CLASSIFIERS).intersection(reshaped):
         parts.append(
             f'the file was trained on {len(state[name])} classes and '

@@ -2,15 +2,19 @@
 
 import argparse
 import hashlib
-import pickle
 import re
+import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, is_main_process
 
-from mmuniformer.compat.mmengine_checkpoint import allow_checkpoint_types
+from mmuniformer.compat.mmengine_checkpoint import (
+    allow_checkpoint_types,
+    refusal,
+)
 from mmuniformer.errors import CheckpointError
 
 # Full digests of published files, by name, as far as they are known.
@@ -32,7 +36,10 @@ if hasattr(torch.serialization, 'add_safe_globals'):
 
 
 def read_checkpoint(
-    source: str, sha256: str | None = None, map_location: str = 'cpu'
+    source: str,
+    sha256: str | None = None,
+    map_location: str = 'cpu',
+    mmap: bool = False,
 ) -> dict:
     """Reads a checkpoint from a path or URL.
 
@@ -40,14 +47,18 @@ def read_checkpoint(
     would run code is refused. A ``.safetensors`` file cannot hold code.
 
     Args:
-        source: Path, or http(s) URL; what was downloaded is kept in
+        source (str): Path, or http(s) URL; what was downloaded is kept in
             ``torch.hub.get_dir()``.
-        sha256: Digest that the file must have, or its first digits. For a
-            URL, the digest known for that file or in its name is the default.
-        map_location: Device to put the tensors on.
+        sha256 (str, optional): Digest that the file must have, or its first
+            digits. For a URL, the digest known for that file or in its name
+            is the default.
+        map_location (str): Device to put the tensors on.
+        mmap (bool): Whether tensors stay in the file until they are looked
+            at, for a caller who reads little of it. The file must stay as it
+            is meanwhile. Of no effect for a file of torch before 1.6.
 
     Returns:
-        What the file holds: a state dict, or a dict with one inside.
+        dict: What the file holds: a state dict, or a dict with one inside.
 
     Raises:
         CheckpointError: If the file is absent, cannot be downloaded, has
@@ -66,7 +77,7 @@ def read_checkpoint(
         raise CheckpointError(f'checkpoint {source} is not a file that exists')
     if sha256:
         _check_digest(path, sha256, source)
-    return _load(path, map_location, source)
+    return _load(path, map_location, mmap, source)
 
 
 def _download(url: str, name: str) -> Path:
@@ -88,11 +99,8 @@ def _download(url: str, name: str) -> Path:
 
 
 def _check_digest(path: Path, expected: str, source: str) -> None:
-    digest = hashlib.sha256()
     with path.open('rb') as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    actual = digest.hexdigest()
+        actual = hashlib.file_digest(file, 'sha256').hexdigest()
     if not actual.startswith(expected.lower()):
         raise CheckpointError(
             f'{source} has SHA-256 {actual}, expected {expected}: the file '
@@ -100,7 +108,7 @@ def _check_digest(path: Path, expected: str, source: str) -> None:
         )
 
 
-def _load(path: Path, map_location: str, source: str) -> dict:
+def _load(path: Path, map_location: str, mmap: bool, source: str) -> dict:
     # What mmengine's own checkpoints hold besides tensors.
     allow_checkpoint_types()
     try:
@@ -109,18 +117,16 @@ def _load(path: Path, map_location: str, source: str) -> dict:
 
             return load_file(path, device=str(map_location))
         content = torch.load(
-            path, map_location=map_location, weights_only=True
+            str(path),
+            map_location=map_location,
+            weights_only=True,
+            mmap=mmap and zipfile.is_zipfile(path),
         )
-    except pickle.UnpicklingError as error:
-        found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
-        if found is None:
-            raise CheckpointError(_not_a_checkpoint(path, source)) from error
-        name = found.group(1) or found.group(2)
-        raise CheckpointError(
-            f'{source} was refused: it holds {name}, which is no tensor and '
-            'could run code when it is read. If you trust its origin, save '
-            'its state dict alone to a new file'
-        ) from error
+    except UnpicklingError as error:
+        words = str(refusal(source, error))
+        if 'was refused' not in words:
+            words = _not_a_checkpoint(path, source)
+        raise CheckpointError(words) from error
     except (EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(_not_a_checkpoint(path, source)) from error
     except Exception as error:

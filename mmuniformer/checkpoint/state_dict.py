@@ -17,8 +17,11 @@ def unwrap(content: Mapping, source: str) -> dict[str, Tensor]:
     """Finds the state dict in what a checkpoint file holds.
 
     Args:
-        content: What the file holds.
-        source: Its path or URL, for messages.
+        content (Mapping): What the file holds.
+        source (str): Its path or URL, for messages.
+
+    Returns:
+        dict[str, Tensor]: Its tensors.
 
     Raises:
         CheckpointError: If there is none.
@@ -40,10 +43,14 @@ def select_backbone(
     """Takes UniFormer's tensors out of those of a whole model.
 
     Args:
-        state_dict: Tensors of a backbone, classifier, detector, ...
-        source: Path or URL of the file, for messages.
-        prefix: What the names of the backbone start with, such as
-            'backbone.'; found by itself when None.
+        state_dict (Mapping[str, Tensor]): Tensors of a backbone, classifier,
+            detector, ...
+        source (str): Path or URL of the file, for messages.
+        prefix (str, optional): What the names of the backbone start with,
+            such as 'backbone.'; found by itself when None.
+
+    Returns:
+        dict[str, Tensor]: The backbone's, without the prefix.
 
     Raises:
         CheckpointError: If there is no UniFormer under the prefix.
@@ -71,18 +78,19 @@ class Layout:
     """The settings that show in names and shapes.
 
     Attributes:
-        ndim: 2 for images, 3 for video.
-        light: Whether it is a light model: with a score token, or with a
-            convolutional stem in front of stage 1 only.
-        score_token: Whether a light model has a score token.
-        depths: Number of blocks of each stage.
-        embed_dims: Number of channels of each stage.
-        conv_stem: Whether the last embedding is a convolution with BatchNorm.
-        layer_scale_stages: Stages with Layer Scale.
-        stage_types: 'L' or 'G' for each stage.
-        attention: 'joint' or, of a video, 'divided'.
-        inflate: Whether the convolutions of blocks span frames.
-        temporal_embed: Whether the last embedding spans frames.
+        ndim (int): 2 for images, 3 for video.
+        light (bool): Whether it is a light model: with a score token, or with
+            a convolutional stem in front of stage 1 only.
+        score_token (bool): Whether a light model has a score token.
+        depths (tuple[int, ...]): Number of blocks of each stage.
+        embed_dims (tuple[int, ...]): Number of channels of each stage.
+        conv_stem (bool): Whether the last embedding is a convolution with
+            BatchNorm.
+        layer_scale_stages (tuple[int, ...]): Stages with Layer Scale.
+        stage_types (str): 'L' or 'G' for each stage.
+        attention (str): 'joint' or, of a video, 'divided'.
+        inflate (bool): Whether the convolutions of blocks span frames.
+        temporal_embed (bool): Whether the last embedding spans frames.
     """
 
     ndim: int
@@ -101,6 +109,9 @@ class Layout:
         """The layout of an image model that became ``video`` by inflation.
 
         Layer Scale may be new in video, as in three published light models.
+
+        Args:
+            video (Layout): That of a video model.
         """
         return replace(
             self,
@@ -120,8 +131,8 @@ def read_layout(
     """Reads the settings of a UniFormer off its tensors.
 
     Args:
-        state_dict: Tensors of a backbone.
-        first_stages: How many stages to look at.
+        state_dict (Mapping[str, Tensor]): Tensors of a backbone.
+        first_stages (int): How many stages to look at.
     """
     blocks = re.compile(rf'blocks([1-{first_stages}])\.(\d+)\.(.+)')
     found = [m for m in map(blocks.fullmatch, state_dict) if m]

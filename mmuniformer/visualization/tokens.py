@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mmuniformer.models.layers import HourglassBlock
-from mmuniformer.models.layers.hourglass import select
 
 _CELL = 1.6  # inches
 _MARGIN = 0.3
@@ -84,12 +83,11 @@ def _note(
     x, scores = inputs
     spatial = x.shape[2:]
     mask = torch.ones(spatial, dtype=torch.bool)
-    if scores.importance is not None:
-        kept = select(scores.importance[:1].flatten(1), block.keep_ratio)
-        if kept is not None:
-            mask = torch.zeros_like(mask).flatten()
-            mask[kept[0].cpu()] = True
-            mask = mask.unflatten(0, spatial)
+    kept = block.select(scores.importance)
+    if kept is not None:
+        mask = torch.zeros_like(mask).flatten()
+        mask[kept[0].cpu()] = True
+        mask = mask.unflatten(0, spatial)
     noted.append(KeptTokens(*place, mask.numpy()))
 
 

@@ -1,14 +1,10 @@
 """Files of the light models."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from golden_data import (
     CASES,
-    FOLDER,
-    fill_values,
     make_input,
     recorded,
     relative_l2,
@@ -28,22 +24,12 @@ from mmuniformer.models import (
     UniFormerLight3D,
 )
 
-STATE_DICTS = json.loads((FOLDER / 'state_dicts.json').read_text())
-INFLATED = json.loads((FOLDER / 'inflation.json').read_text())
 CLASSIFIER = dict(classifier=True, with_token=True, out_indices=(3,))
 TINY = dict(depths=(1, 1, 2, 1), embed_dims=(16, 32, 64, 96), head_dim=16)
 
 
-def official(name):
-    """The tensors of an official file, filled by the rule."""
-    return {
-        k: torch.from_numpy(np.asarray(fill_values(k, tuple(shape))))
-        for k, shape in STATE_DICTS[name].items()
-    }
-
-
 @pytest.fixture(scope='module')
-def image_file(tmp_path_factory):
+def image_file(official, tmp_path_factory):
     """The light files hold no key 'model' around the tensors."""
     path = tmp_path_factory.mktemp('files') / 'uniformer_xxs_128_in1k.pth'
     torch.save(official('image_uniformer_xxs'), path)
@@ -74,27 +60,27 @@ def image_file(tmp_path_factory):
         ),
     ],
 )
-def test_names_of_published_models(name, make, settings):
+def test_names_of_published_models(name, make, settings, state_dicts):
     """Every name, in its order, and every shape of the published models."""
     with torch.device('meta'):
         model = make(**settings)
     own = {k: list(v.shape) for k, v in model.state_dict().items()}
     heads = ('head.', 'head_cls.')
     theirs = {
-        k: v for k, v in STATE_DICTS[name].items() if not k.startswith(heads)
+        k: v for k, v in state_dicts[name].items() if not k.startswith(heads)
     }
     assert list(own.items()) == list(theirs.items())
 
 
 @pytest.mark.parametrize('layer_scale', [None, 0.1])
-def test_inflation_tensor_by_tensor(layer_scale, image_file):
+def test_inflation_tensor_by_tensor(layer_scale, image_file, inflated):
     """Norms and sums of what the official code makes of an image file."""
     model = UniFormerLight3D(
         'xxs', with_token=True, layer_scale_init_value=layer_scale
     )
     load_pretrained(model, image_file)
     state_dict = model.state_dict()
-    for name, (l2, total) in INFLATED['average_light_xxs'].items():
+    for name, (l2, total) in inflated['average_light_xxs'].items():
         tensor = state_dict.pop(name).double()
         assert tensor.norm().item() == pytest.approx(l2, rel=1e-9), name
         scale = l2 * np.sqrt(tensor.numel())
@@ -178,7 +164,7 @@ def test_other_size_is_named(image_file):
         load_pretrained(UniFormerLight('xs'), image_file)
 
 
-def test_whole_video_classifier(tmp_path):
+def test_whole_video_classifier(official, tmp_path):
     """An official file in a recognizer, with the logits of its code."""
     pytest.importorskip('mmaction')
     init_default_scope('mmaction')

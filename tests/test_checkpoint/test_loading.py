@@ -4,19 +4,23 @@ import argparse
 import functools
 import hashlib
 import http.server
-import json
-import logging
 import os
 import pickle
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 from golden_data import fill_values
-from mmengine.logging import MMLogger
+from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 
-from mmuniformer.checkpoint import CheckpointError, load_pretrained
+from mmuniformer.checkpoint import (
+    CheckpointError,
+    load_pretrained,
+    read_checkpoint,
+)
+from mmuniformer.compat.mmengine_checkpoint import UnsafeCheckpoint
 from mmuniformer.models import UniFormer
 
 TINY = dict(depths=(1, 1, 2, 1), embed_dims=(16, 32, 64, 96), head_dim=16)
@@ -38,19 +42,6 @@ def make_file(prefix='', dense=False, **kwargs):
         prefix + k: torch.from_numpy(fill_values(k, v))
         for k, v in names.items()
     }
-
-
-@pytest.fixture
-def messages():
-    """What is logged."""
-    logger = MMLogger.get_current_instance()
-    logger.setLevel(logging.INFO)
-    lines = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
-    logger.addHandler(handler)
-    yield lines
-    logger.removeHandler(handler)
 
 
 def assert_loaded(model):
@@ -228,6 +219,53 @@ def test_hostile_file_is_refused(tmp_path):
     assert trap.exists()
 
 
+@pytest.mark.skipif(
+    not hasattr(torch.serialization, 'add_safe_globals'),
+    reason='this torch can allow no type',
+)
+def test_mmengines_loader_refuses_in_the_same_words(tmp_path):
+    path = str(tmp_path / 'file.pth')
+    torch.save({'meta': Hostile('trap')}, path)
+    with pytest.raises(CheckpointError) as ours:
+        read_checkpoint(path)
+    with pytest.raises(UnsafeCheckpoint) as mmengines:
+        CheckpointLoader.load_checkpoint(path)
+    assert str(ours.value) == str(mmengines.value)
+
+
+@pytest.mark.parametrize('format_', ['zip', 'legacy', 'safetensors'])
+def test_looking_without_reading_it_whole(format_, tmp_path):
+    """Tensors that stay in the file are those that are read from it."""
+    path = tmp_path / 'file.pth'
+    if format_ == 'safetensors':
+        path = path.with_suffix('.safetensors')
+        save_file(make_file(), path)
+    else:
+        is_zip = format_ == 'zip'
+        torch.save(make_file(), path, _use_new_zipfile_serialization=is_zip)
+    before = path.read_bytes()
+    read = read_checkpoint(path)
+    mapped = read_checkpoint(path, mmap=True)
+    torch.testing.assert_close(mapped, read, rtol=0, atol=0)
+    # Who writes into them writes into memory of their own.
+    mapped['head.bias'].zero_()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(
+    not Path('/proc/self/maps').is_file(), reason='reads the memory map'
+)
+def test_what_nobody_looks_at_is_not_read(tmp_path):
+    path = tmp_path / 'file.pth'
+    torch.save({'model': torch.zeros(1 << 20)}, path)
+    mapped = read_checkpoint(path, mmap=True)
+    assert str(path) in Path('/proc/self/maps').read_text()
+    del mapped
+    whole = read_checkpoint(path)
+    assert str(path) not in Path('/proc/self/maps').read_text()
+    assert len(whole) == 1
+
+
 @pytest.mark.parametrize(
     'content',
     [b'', b'<!DOCTYPE html><html>Not found</html>', b'PK\x03\x04 cut off'],
@@ -236,8 +274,11 @@ def test_hostile_file_is_refused(tmp_path):
 def test_damaged_files(content, suffix, tmp_path):
     path = tmp_path / f'file.{suffix}'
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match='is no checkpoint'):
+    with pytest.raises(CheckpointError, match='is no checkpoint') as error:
         load_pretrained(UniFormer(TINY), path)
+    with pytest.raises(CheckpointError) as mapped:
+        read_checkpoint(path, mmap=True)
+    assert str(mapped.value) == str(error.value)
 
 
 def test_other_content(tmp_path):
@@ -324,10 +365,3 @@ def test_names_of_published_models(name, arch, tmp_path, state_dicts):
     for key, tensor in model.state_dict().items():
         assert (key in shapes) != (key in fresh)
         assert key in fresh or not tensor.any()
-
-
-@pytest.fixture(scope='module')
-def state_dicts():
-    from golden_data import FOLDER
-
-    return json.loads((FOLDER / 'state_dicts.json').read_text())

@@ -1,7 +1,5 @@
 """Files of images and of video in the video backbone and its recognizers."""
 
-import json
-import logging
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,14 +7,11 @@ import pytest
 import torch
 from golden_data import (
     CASES,
-    FOLDER,
-    fill_values,
     make_input,
     recorded,
     relative_l2,
     samples,
 )
-from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 
@@ -28,34 +23,11 @@ from mmuniformer.checkpoint import (
 from mmuniformer.engine.hooks import PublishedCheckpointHook
 from mmuniformer.models import UniFormer, UniFormer3D
 
-STATE_DICTS = json.loads((FOLDER / 'state_dicts.json').read_text())
-INFLATED = json.loads((FOLDER / 'inflation.json').read_text())
 TINY = dict(depths=(1, 1, 1, 1), embed_dims=(16, 32, 64, 96), head_dim=16)
 
 
-def official(name):
-    """The tensors of an official file, filled by the rule."""
-    return {
-        k: torch.from_numpy(np.asarray(fill_values(k, tuple(shape))))
-        for k, shape in STATE_DICTS[name].items()
-    }
-
-
-@pytest.fixture
-def messages():
-    """What is logged."""
-    logger = MMLogger.get_current_instance()
-    logger.setLevel(logging.INFO)
-    lines = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
-    logger.addHandler(handler)
-    yield lines
-    logger.removeHandler(handler)
-
-
 @pytest.fixture(scope='module')
-def image_file(tmp_path_factory):
+def image_file(official, tmp_path_factory):
     path = tmp_path_factory.mktemp('files') / 'uniformer_small_in1k.pth'
     torch.save({'model': official('image_uniformer_small')}, path)
     return path
@@ -75,12 +47,12 @@ def image_file(tmp_path_factory):
     ],
 )
 def test_inflation_tensor_by_tensor(
-    settings, inflation, cases, image_file, messages
+    settings, inflation, cases, image_file, inflated, messages
 ):
     """Norms and sums of what the official code makes of an image file."""
     expected = {}
     for case in cases:
-        expected.update(INFLATED[case])
+        expected.update(inflated[case])
     model = UniFormer3D('small', **settings)
     if inflation is None:
         load_pretrained(model, image_file)
@@ -158,13 +130,13 @@ def test_dense_file_has_no_norm_of_the_classifier(tmp_path, messages):
         ('mmaction2_port_small', dict(arch='small')),
     ],
 )
-def test_names_of_published_models(name, settings, tmp_path):
+def test_names_of_published_models(name, settings, state_dicts):
     """Every name, in its order, and every shape of the published models."""
     with torch.device('meta'):
         model = UniFormer3D(**settings)
     own = {k: list(v.shape) for k, v in model.state_dict().items()}
     theirs = {
-        k: v for k, v in STATE_DICTS[name].items() if not k.startswith('head.')
+        k: v for k, v in state_dicts[name].items() if not k.startswith('head.')
     }
     assert list(own.items()) == list(theirs.items())
 
@@ -239,7 +211,7 @@ class TestRecognizer:
     def mmaction(self):
         pytest.importorskip('mmaction')
 
-    def test_official_logits(self, tmp_path, messages):
+    def test_official_logits(self, official, tmp_path, messages):
         path = save_official(tmp_path / 'k400.pth', official('video_small'))
         model = build_recognizer('small')
         load_classifier(model, path)

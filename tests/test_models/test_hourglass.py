@@ -7,18 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmuniformer.models.layers import (
+    GlobalBlock,
     HourglassBlock,
     TokenScores,
-    UniFormerBlock,
     pool_importance,
 )
-from mmuniformer.models.layers.hourglass import select
 
 DIM = 32
 
 
 def block(ndim=2, **kwargs):
-    module = HourglassBlock(ndim, DIM, 'global', num_heads=2, **kwargs)
+    module = HourglassBlock(ndim, DIM, num_heads=2, **kwargs)
     return fill(module).double().eval()
 
 
@@ -137,7 +136,7 @@ def test_without_importance_all_tokens_are_kept():
 
 def test_keeping_all_without_a_score_token_is_a_global_block():
     module = block(keep_ratio=1.0)
-    plain = UniFormerBlock(2, DIM, 'global', num_heads=2).double().eval()
+    plain = GlobalBlock(2, DIM, num_heads=2).double().eval()
     plain.load_state_dict(module.state_dict())
     x, _ = inputs()
     torch.testing.assert_close(module(x, TokenScores())[0], plain(x))
@@ -163,7 +162,7 @@ def test_dropped_branches():
     x, scores = inputs(4)
     with torch.no_grad():
         out, new = module(x, scores)
-    kept = select(scores.importance.flatten(1), 0.5)
+    kept = module.select(scores.importance)
     same = (out == x).all(1).flatten(1)
     expected = torch.zeros_like(same).scatter(1, kept, True)
     assert torch.equal(same, expected)
@@ -188,9 +187,10 @@ def test_others_without_weight():
 def test_ties_are_the_same_in_any_batch():
     equal = torch.full((1, 700), 0.25)
     random = torch.rand(7, 700)
-    alone = select(equal, 0.5)
+    select = block().select
+    alone = select(equal)
     assert alone[0].tolist() == list(range(350))
-    assert torch.equal(select(torch.cat([random, equal]), 0.5)[-1:], alone)
+    assert torch.equal(select(torch.cat([random, equal]))[-1:], alone)
 
 
 @pytest.mark.parametrize('ratio', [0.8, 0.5, 0.25])
@@ -203,7 +203,7 @@ def test_half_precision_counts_tokens(ratio, dtype):
     x = x.to(dtype)
     out, new = module(x, scores)
     assert new.importance.dtype is torch.float32
-    kept = select(scores.importance.flatten(1), ratio)[0]
+    kept = module.select(scores.importance)[0]
     assert len(kept.unique()) == int(3500 * ratio)
     # The others' importance stays, to the bit.
     changed = (new.importance != scores.importance).flatten()

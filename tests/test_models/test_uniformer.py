@@ -336,7 +336,10 @@ def test_autocast(dtype):
     digit_version('2.4') > TORCH, reason='older compilers graph-break'
 )
 def test_compiled_equals_eager():
-    model = fill(tiny(stage3='hybrid', window_size=3)).eval()
+    # A hybrid of two blocks: the compiler takes its time for each.
+    arch = {**TINY, 'depths': (1, 1, 2, 1)}
+    model = fill(tiny(arch=arch, out_indices=(2,))).eval()
+    model.test_windows = [3, None]
     compiled = torch.compile(model, backend='aot_eager', fullgraph=True)
     for size in (64, 96):
         x = torch.rand(1, 3, size, size)
@@ -347,8 +350,9 @@ def test_compiled_equals_eager():
 def test_compiled_training_with_checkpointing():
     x = torch.rand(2, 3, 64, 64)
     grads = []
+    arch = {**TINY, 'depths': (1, 1, 2, 1)}
     for compile_it in (False, True):
-        model = fill(tiny(with_cp=[0, 0, 5, 0]))
+        model = fill(tiny(arch=arch, out_indices=(2,), with_cp=[0, 0, 1, 0]))
         run = (
             torch.compile(model, backend='aot_eager') if compile_it else model
         )

@@ -9,7 +9,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.utils import digit_version
 
 from mmuniformer.models import UniFormer3D
-from mmuniformer.models.layers import SelfAttention, UniFormerBlock
+from mmuniformer.models.layers import DividedBlock, SelfAttention
 
 TORCH = digit_version(torch.__version__)
 TINY = dict(depths=(1, 1, 2, 1), embed_dims=(16, 32, 64, 96), head_dim=16)
@@ -117,7 +117,7 @@ def test_several_levels():
 
 def test_divided_block_is_the_official_one():
     """Time, then frames; the residual is from before both."""
-    block = UniFormerBlock(3, 32, 'divided', num_heads=2, mlp_ratio=2)
+    block = DividedBlock(3, 32, num_heads=2, mlp_ratio=2)
     block = fill(block).double().eval()
     x = torch.rand(2, 32, 3, 4, 5, dtype=torch.float64)
     x = x.contiguous(memory_format=torch.channels_last_3d)
@@ -245,9 +245,7 @@ def test_frozen_stages_and_norm_eval():
 
 
 def test_drop_path_drops_each_branch_of_a_divided_block():
-    block = UniFormerBlock(
-        3, 16, 'divided', drop_path_rate=0.5, use_dpe=False
-    ).train()
+    block = DividedBlock(3, 16, drop_path_rate=0.5, use_dpe=False).train()
     torch.nn.init.zeros_(block.attn.proj.weight)
     torch.nn.init.zeros_(block.mlp.fc2.weight)
     x = torch.rand(64, 16, 2, 2, 2)

@@ -319,11 +319,32 @@ SHALLOW = dict(
 )
 
 
+def run_shallow(size, keep_ratio, dtype=None, how=None):
+    """Maps of an image of a size, in float32 or in half precision."""
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, *size)
+    model = sharp(arch=SHALLOW, keep_ratio=keep_ratio).eval()
+    if how == 'weights':
+        model, x = model.to(dtype), x.to(dtype)
+    cast = how == 'autocast'
+    with torch.no_grad(), torch.autocast('cpu', dtype, enabled=cast):
+        return [out.double() for out in model(x)]
+
+
+@pytest.fixture(scope='module', params=[(512, 512), (640, 1024)], ids=str)
+def in_float32(request):
+    """Of 1024 or 2560 tokens: all kept, half of them, and which half."""
+    with pytest.MonkeyPatch.context() as patch:
+        kept_sets = KeptSets(patch)
+        full = run_shallow(request.param, 1.0)
+        half = run_shallow(request.param, 0.5)
+        return request.param, full, half, kept_sets.take()
+
+
 @pytest.mark.parametrize('how', ['autocast', 'weights'])
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize('size', [(512, 512), (800, 1280)])
-def test_half_precision(size, dtype, how, kept_sets):
-    """1024 and 4000 tokens, where half precision has lost count of them.
+def test_half_precision(in_float32, dtype, how, kept_sets):
+    """1024 and 2560 tokens, where half precision has lost count of them.
 
     What a model errs, it errs without shrinking too; otherwise near-ties of
     the scores decide: with the tokens that float32 keeps, the error is that
@@ -331,17 +352,7 @@ def test_half_precision(size, dtype, how, kept_sets):
     """
     if dtype is torch.float16 and digit_version('2.3') > TORCH:
         pytest.skip('this torch has no float16 autocast on CPU')
-    torch.manual_seed(0)
-    x = torch.randn(1, 3, *size)
-
-    def run(keep_ratio, half):
-        model = sharp(arch=SHALLOW, keep_ratio=keep_ratio).eval()
-        x_in = x
-        if half and how == 'weights':
-            model, x_in = model.to(dtype), x.to(dtype)
-        cast = half and how == 'autocast'
-        with torch.no_grad(), torch.autocast('cpu', dtype, enabled=cast):
-            return [out.double() for out in model(x_in)]
+    size, full, references, exact = in_float32
 
     def errors(outs, references):
         return [
@@ -349,10 +360,8 @@ def test_half_precision(size, dtype, how, kept_sets):
             for out, reference in zip(outs, references, strict=True)
         ]
 
-    usual = errors(run(1.0, True), run(1.0, False))
-    references = run(0.5, False)
-    exact = kept_sets.take()
-    actual = errors(run(0.5, True), references)
+    usual = errors(run_shallow(size, 1.0, dtype, how), full)
+    actual = errors(run_shallow(size, 0.5, dtype, how), references)
     sets = kept_sets.take()
     assert len(sets) == len(exact) == 4
     if all(a <= 3 * u for a, u in zip(actual, usual, strict=True)):
@@ -361,7 +370,7 @@ def test_half_precision(size, dtype, how, kept_sets):
         same = torch.isin(kept, known).float().mean()
         assert same >= 0.9
     kept_sets.replayed = list(exact)
-    replayed = errors(run(0.5, True), references)
+    replayed = errors(run_shallow(size, 0.5, dtype, how), references)
     assert all(a <= 3 * u for a, u in zip(replayed, usual, strict=True))
 
 

@@ -1,14 +1,13 @@
-"""Published architectures, and checks of the backbones' arguments."""
+"""Published architectures, and what backbones are told, checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 from mmuniformer.errors import SettingError
 
 NUM_STAGES = 4
 STAGE3_STYLES = ('global', 'window', 'hybrid')
-# Names of attention over space and time, and of the aggregator of a block.
-ATTENTIONS = {'joint': 'global', 'divided': 'divided'}
 
 
 @dataclass(frozen=True)
@@ -16,15 +15,17 @@ class Arch:
     """What makes a UniFormer: the settings that its weights depend on.
 
     Attributes:
-        depths: Number of blocks of each stage.
-        embed_dims: Number of channels of each stage.
-        head_dim: Channels of an attention head. It shows in no name and no
-            shape of a published file: a wrong one loads, and is wrong.
-        mlp_ratio: Width of the FFN's hidden layer, in channels.
-        conv_stem: Overlapping convolutions with BatchNorm in front of the
-            stages instead of patches with LayerNorm.
-        layer_scale_init_value: Initial value of Layer Scale; None for none.
-        layer_scale_stages: Stages that have it, where any has.
+        depths (tuple[int, ...]): Number of blocks of each stage.
+        embed_dims (tuple[int, ...]): Number of channels of each stage.
+        head_dim (int): Channels of an attention head. It shows in no name and
+            no shape of a published file: a wrong one loads, and is wrong.
+        mlp_ratio (float): Width of the FFN's hidden layer, in channels.
+        conv_stem (bool): Overlapping convolutions with BatchNorm in front of
+            the stages instead of patches with LayerNorm.
+        layer_scale_init_value (float or None): Initial value of Layer Scale;
+            None for none.
+        layer_scale_stages (tuple[int, ...]): Stages that have it, where any
+            has.
     """
 
     depths: tuple[int, ...]
@@ -80,8 +81,101 @@ LIGHT_ARCHS = {
 VIDEO_ARCHS = {'small': _small, 'base': _base}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every backbone is told, checked; :class:`UniFormer` explains it.
+
+    Attributes:
+        kv_strides (Sequence[int] or None): None where keys are not averaged
+            over cells.
+
+    Raises:
+        SettingError: If one of them has a value that is not allowed.
+    """
+
+    arch: Arch
+    stage_types: str = 'LLGG'
+    kv_strides: Sequence[int] | None = None
+    in_channels: int
+    out_indices: Sequence[int]
+    drop_path_rate: float
+    drop_rate: float
+    attn_drop_rate: float
+    layer_scale_init_value: float | None
+    with_cp: bool | Sequence[int]
+    frozen_stages: int
+    norm_eval: bool
+    local_size: int
+    use_dpe: bool
+    local_ffn: bool
+    deploy: bool
+    compile: bool | dict
+    init_cfg: dict | list[dict] | None
+
+    def __post_init__(self):
+        check_stages(
+            self.arch, self.stage_types, self.out_indices, self.frozen_stages
+        )
+        check_rates(
+            drop_path_rate=self.drop_path_rate,
+            drop_rate=self.drop_rate,
+            attn_drop_rate=self.attn_drop_rate,
+        )
+        require(
+            isinstance(self.local_size, int) and self.local_size % 2 == 1,
+            'local_size',
+            self.local_size,
+            'an odd integer',
+        )
+        require(
+            self.kv_strides is None
+            or (
+                is_ints(self.kv_strides, low=1)
+                and len(self.kv_strides) == NUM_STAGES
+            ),
+            'kv_strides',
+            self.kv_strides,
+            f'{NUM_STAGES} positive integers',
+        )
+        checkpointed_blocks(self.with_cp, self.arch.depths)
+        require(
+            isinstance(self.compile, bool | dict),
+            'compile',
+            self.compile,
+            'a bool, or a dict of arguments of torch.compile',
+        )
+
+    @property
+    def num_stages(self) -> int:
+        """Number of stages that are built: none after the last output."""
+        return max(self.out_indices) + 1
+
+    @property
+    def widths(self) -> list[tuple[int, int]]:
+        """Channels before and after the embedding of each stage."""
+        dims = pairwise((self.in_channels, *self.arch.embed_dims))
+        return list(dims)[: self.num_stages]
+
+    def layer_scale(self, stage: int) -> float | None:
+        """Initial value of the Layer Scale of a stage; None for none."""
+        if stage not in self.arch.layer_scale_stages:
+            return None
+        value = self.layer_scale_init_value
+        return self.arch.layer_scale_init_value if value is None else value
+
+
 def require(condition: bool, argument: str, value: object, allowed: str):
-    """Raises a SettingError that names the argument and what is allowed."""
+    """Raises an error that names an argument and what it may be.
+
+    Args:
+        condition (bool): Whether the value is allowed.
+        argument (str): Name of the argument.
+        value (object): What was given.
+        allowed (str): What may be given, in words.
+
+    Raises:
+        SettingError: If the condition does not hold.
+    """
     if not condition:
         raise SettingError(
             f'{argument} must be {allowed}, but it is {value!r}'
@@ -92,11 +186,12 @@ def resolve_arch(arch: str | dict, archs: dict[str, Arch]) -> Arch:
     """Looks a name up, or checks the settings of a dict.
 
     Args:
-        arch: A key of ``archs``, or a dict of the attributes of `Arch`.
-        archs: Published architectures by name.
+        arch (str or dict): A key of ``archs``, or a dict of the attributes of
+            :class:`Arch`.
+        archs (dict[str, Arch]): Published architectures by name.
 
     Raises:
-        ValueError: If the name is unknown or a setting is missing, unknown
+        SettingError: If the name is unknown or a setting is missing, unknown
             or out of range.
     """
     if isinstance(arch, str):
@@ -145,10 +240,16 @@ def check_stages(
     out_indices: Sequence[int],
     frozen_stages: int,
 ) -> None:
-    """Checks the arguments that choose stages.
+    """Checks the arguments that choose stages; see :class:`UniFormer`.
+
+    Args:
+        arch (Arch): What the stages are made of.
+        stage_types (str): 'L' or 'G' for each stage.
+        out_indices (Sequence[int]): Stages to return.
+        frozen_stages (int): Stages that are not trained.
 
     Raises:
-        ValueError: If one of them has a value that is not allowed.
+        SettingError: If one of them has a value that is not allowed.
     """
     require(
         isinstance(stage_types, str)
@@ -183,10 +284,13 @@ def check_stages(
 
 
 def check_rates(**rates: float) -> None:
-    """Checks dropout rates, given by their argument's name.
+    """Checks dropout rates.
+
+    Args:
+        rates (float): Rates by the name of their argument.
 
     Raises:
-        ValueError: If a rate is not in [0, 1).
+        SettingError: If a rate is not in [0, 1).
     """
     for name, rate in rates.items():
         valid = isinstance(rate, int | float) and 0 <= rate < 1
@@ -200,8 +304,13 @@ def stage3_windows(
 
     In the 'hybrid' style every fourth block is global (paper, section 4.3).
 
+    Args:
+        depth (int): Number of blocks.
+        stage3 (str): 'global', 'window' or 'hybrid'.
+        window_size (int): Side of a window, in pixels of the map.
+
     Raises:
-        ValueError: If the style is unknown or the size is not positive.
+        SettingError: If the style is unknown or the size is not positive.
     """
     require(
         stage3 in STAGE3_STYLES, 'stage3', stage3, f'one of {STAGE3_STYLES}'
@@ -225,8 +334,13 @@ def checkpointed_blocks(
 ) -> list[int]:
     """Number of blocks of each stage whose activations are recomputed.
 
+    Args:
+        with_cp (bool or Sequence[int]): All blocks, none, or a number a
+            stage.
+        depths (Sequence[int]): Number of blocks of each stage.
+
     Raises:
-        ValueError: If ``with_cp`` is neither a bool nor a number a stage.
+        SettingError: If ``with_cp`` is neither a bool nor a number a stage.
     """
     if isinstance(with_cp, bool):
         return list(depths) if with_cp else [0] * len(depths)
@@ -240,11 +354,18 @@ def checkpointed_blocks(
 
 
 def is_sequence(value: object) -> bool:
+    """Whether a value is a sequence, and no text."""
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def is_ints(value: object, low: int, high: int | None = None) -> bool:
-    """Whether a value is a sequence of integers within bounds."""
+    """Whether a value is a sequence of integers within bounds.
+
+    Args:
+        value (object): Anything.
+        low (int): The least that is allowed.
+        high (int, optional): The greatest that is allowed, None for any.
+    """
     return is_sequence(value) and all(
         isinstance(item, int)
         and not isinstance(item, bool)

@@ -7,13 +7,21 @@ from torch import Tensor, nn
 
 from mmuniformer.models.backbones.base import UniFormerBase
 from mmuniformer.models.backbones.settings import (
-    ATTENTIONS,
     VIDEO_ARCHS,
+    Settings,
     require,
     resolve_arch,
 )
-from mmuniformer.models.layers import ConvEmbed, PatchEmbed
+from mmuniformer.models.layers import (
+    ConvEmbed,
+    DividedBlock,
+    GlobalBlock,
+    PatchEmbed,
+)
 from mmuniformer.registry import MODELS
+
+# What attends in stages of type 'G', by the name of the argument.
+ATTENTIONS = {'joint': GlobalBlock, 'divided': DividedBlock}
 
 
 @MODELS.register_module()
@@ -26,29 +34,48 @@ class UniFormer3D(UniFormerBase):
     and including ``norm``, the BatchNorm in front of the classifier.
 
     Args:
-        arch: 'small', 'base', or a dict as :class:`UniFormer` takes it.
-        attention: What attends in stages of type 'G': 'joint' space-time, or
-            'divided', over time and then within frames (Table 16).
-        inflate: Whether the depthwise convolutions of the blocks span 3 and 5
-            frames, or one, as if the kernels of an image model were applied
-            to each frame (Table 17). The first embedding always spans 3.
-        temporal_embed: Whether embeddings 2 to 4 span 3 frames instead of
-            one (the official STD option). They never skip any.
-        out_indices: Stages to return. The last one, for recognition, unless
-            a neck or a head of mmaction2 reads more.
-        depth, embed_dim, head_dim: Instead of those settings of ``arch``.
-            With these names of mmaction2's UniFormer, one of its configs
-            needs another ``type`` and nothing else.
-        kwargs: ``stage_types``, ``kv_strides`` (in space), ``in_channels``,
-            ``drop_path_rate``, ``drop_rate``, ``attn_drop_rate``,
-            ``layer_scale_init_value``, ``with_cp``, ``frozen_stages``,
-            ``norm_eval``, ``local_size``, ``use_dpe``, ``local_ffn``,
-            ``deploy``, ``compile`` and ``init_cfg`` as :class:`UniFormer`
-            takes them. ``init_cfg`` has an ``inflation`` besides, for the
-            file of an image model (see :func:`load_pretrained`).
+        arch (str or dict): 'small', 'base', or a dict as :class:`UniFormer`
+            takes it.
+        attention (str): What attends in stages of type 'G': 'joint'
+            space-time, or 'divided', over time and then within frames
+            (Table 16).
+        inflate (bool): Whether the depthwise convolutions of the blocks span
+            3 and 5 frames, or one, as if the kernels of an image model were
+            applied to each frame (Table 17). The first embedding always spans
+            3.
+        temporal_embed (bool): Whether embeddings 2 to 4 span 3 frames instead
+            of one (the official STD option). They never skip any.
+        out_indices (Sequence[int]): Stages to return. The last one, for
+            recognition, unless a neck or a head of mmaction2 reads more.
+        depth (Sequence[int], optional): Instead of the ``depths`` of
+            ``arch``. With this name and the next two, those of mmaction2's
+            UniFormer, one of its configs needs another ``type`` and nothing
+            else.
+        embed_dim (Sequence[int], optional): Instead of the ``embed_dims`` of
+            ``arch``.
+        head_dim (int, optional): Instead of that of ``arch``.
+        stage_types (str): See :class:`UniFormer`.
+        kv_strides (Sequence[int]): Sides of cells in space; see
+            :class:`UniFormer`.
+        in_channels (int): See :class:`UniFormer`.
+        drop_path_rate (float): See :class:`UniFormer`.
+        drop_rate (float): See :class:`UniFormer`.
+        attn_drop_rate (float): See :class:`UniFormer`.
+        layer_scale_init_value (float, optional): See :class:`UniFormer`.
+        with_cp (bool or Sequence[int]): See :class:`UniFormer`.
+        frozen_stages (int): See :class:`UniFormer`.
+        norm_eval (bool): See :class:`UniFormer`.
+        local_size (int): See :class:`UniFormer`.
+        use_dpe (bool): See :class:`UniFormer`.
+        local_ffn (bool): See :class:`UniFormer`.
+        deploy (bool): See :class:`UniFormer`.
+        compile (bool or dict): See :class:`UniFormer`.
+        init_cfg (dict or list[dict], optional): See :class:`UniFormer`. A
+            'Pretrained' one has an ``inflation`` besides, for the file of an
+            image model (see :func:`load_pretrained`).
 
     Raises:
-        ValueError: If an argument has a value that is not allowed; the
+        SettingError: If an argument has a value that is not allowed; the
             message names the argument and what is.
 
     Examples:
@@ -61,7 +88,6 @@ class UniFormer3D(UniFormerBase):
 
     ndim = 3
     archs = VIDEO_ARCHS
-    classifier = True
 
     def __init__(
         self,
@@ -73,49 +99,102 @@ class UniFormer3D(UniFormerBase):
         depth: Sequence[int] | None = None,
         embed_dim: Sequence[int] | None = None,
         head_dim: int | None = None,
-        **kwargs,
+        stage_types: str = 'LLGG',
+        kv_strides: Sequence[int] = (4, 2, 1, 1),
+        in_channels: int = 3,
+        drop_path_rate: float = 0.0,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        layer_scale_init_value: float | None = None,
+        with_cp: bool | Sequence[int] = False,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        local_size: int = 5,
+        use_dpe: bool = True,
+        local_ffn: bool = True,
+        deploy: bool = False,
+        compile: bool | dict = False,
+        init_cfg: dict | list[dict] | None = None,
     ):
         given = dict(depths=depth, embed_dims=embed_dim, head_dim=head_dim)
         given = {k: v for k, v in given.items() if v is not None}
         if given:
             arch = asdict(resolve_arch(arch, self.archs)) | given
-        super().__init__(arch, out_indices=out_indices, **kwargs)
+        settings = Settings(
+            arch=resolve_arch(arch, self.archs),
+            stage_types=stage_types,
+            kv_strides=kv_strides,
+            in_channels=in_channels,
+            out_indices=out_indices,
+            drop_path_rate=drop_path_rate,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            layer_scale_init_value=layer_scale_init_value,
+            with_cp=with_cp,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            local_size=local_size,
+            use_dpe=use_dpe,
+            local_ffn=local_ffn,
+            deploy=deploy,
+            compile=compile,
+            init_cfg=init_cfg,
+        )
         require(
             attention in ATTENTIONS,
             'attention',
             attention,
             f'one of {sorted(ATTENTIONS)}',
         )
-        self.global_aggregator = ATTENTIONS[attention]
-        self.per_frame = not inflate
-        self.temporal_embed = temporal_embed
-        self.build_stages()
+        super().__init__(
+            settings,
+            video_embeds(settings, temporal_embed),
+            global_block=ATTENTIONS[attention],
+            per_frame=not inflate,
+            classifier=True,
+        )
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Extracts features of clips.
 
         Args:
-            x: Clips of shape (B, in_channels, T, H, W), of any number of
-                frames and any size that leaves a pixel for each stage.
+            x (Tensor): Clips of shape (B, in_channels, T, H, W), of any
+                number of frames and any size that leaves a pixel for each
+                stage.
 
         Returns:
-            A normalised map of shape (B, embed_dims[i], T / 2, H / s, W / s)
-            for each stage i of ``out_indices``, its stride s being 4, 8, 16,
-            32, and an odd T rounded up; a tensor for one stage, a tuple for
-            several, as mmaction2's heads and necks take them.
+            Tensor or tuple[Tensor, ...]: A normalised map of shape
+            (B, embed_dims[i], T / 2, H / s, W / s) for each stage i of
+            ``out_indices``, its stride s being 4, 8, 16, 32, and an odd T
+            rounded up; a tensor for one stage, a tuple for several, as
+            mmaction2's heads and necks take them.
+
+        Raises:
+            InputError: If ``x`` has another number of dimensions, or is too
+                small.
         """
         outs = super().forward(x)
         return outs[0] if len(outs) == 1 else outs
 
-    def _make_embed(self, stage: int, in_channels: int, dim: int) -> nn.Module:
-        """Downsampling by 2 x 4 x 4 at first, by 1 x 2 x 2 then."""
-        if self.arch.conv_stem:
-            first, then = [(1, 2, 2), (2, 2, 2)], [(1, 2, 2)]
-            return ConvEmbed(in_channels, dim, then if stage else first)
-        if stage == 0:
-            kernel, stride = (3, 4, 4), (2, 4, 4)
+
+def video_embeds(settings: Settings, temporal: bool) -> dict[str, nn.Module]:
+    """Downsampling by 2 x 4 x 4 at first, by 1 x 2 x 2 then.
+
+    Args:
+        settings (Settings): What the backbone is told.
+        temporal (bool): Whether patches but the first span 3 frames.
+    """
+    embeds = {}
+    for i, (in_channels, dim) in enumerate(settings.widths):
+        if settings.arch.conv_stem:
+            strides = [(1, 2, 2)] if i else [(1, 2, 2), (2, 2, 2)]
+            embed = ConvEmbed(in_channels, dim, strides)
         else:
-            kernel = (3 if self.temporal_embed else 1, 2, 2)
-            stride = (1, 2, 2)
-        padding = (kernel[0] // 2, 0, 0)
-        return PatchEmbed(in_channels, dim, kernel, stride, padding)
+            frames = 3 if i == 0 or temporal else 1
+            kernel, stride = (frames, 2, 2), (1, 2, 2)
+            if i == 0:
+                kernel, stride = (frames, 4, 4), (2, 4, 4)
+            padding = (frames // 2, 0, 0)
+            embed = PatchEmbed(in_channels, dim, kernel, stride, padding)
+        embeds[f'patch_embed{i + 1}'] = embed
+    return embeds

@@ -7,14 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from mmuniformer.models.backbones.base import UniFormerBase
-from mmuniformer.models.backbones.settings import LIGHT_ARCHS, require
+from mmuniformer.models.backbones.settings import (
+    LIGHT_ARCHS,
+    Settings,
+    require,
+    resolve_arch,
+)
 from mmuniformer.models.layers import (
     ConvEmbed,
     HourglassBlock,
     PatchEmbed,
     TokenScores,
     pool_importance,
-    run_block,
 )
 from mmuniformer.registry import MODELS
 
@@ -30,26 +34,41 @@ class UniFormerLight(UniFormerBase):
     The names of the parameters are those of the published files.
 
     Args:
-        arch: 'xxs', 'xs', or a dict as :class:`UniFormer` takes it.
-        keep_ratio: Share of the tokens that is kept, in (0, 1]; published
-            models keep 0.5.
-        score_token: Whether a score token measures importance, or the mean
-            similarity of all tokens does (Table 23).
-        running_mean: Whether importance is the mean of the old and the new
-            one, or the new one alone (Table 23).
-        classifier: Whether the map of the last stage is for a classifier:
-            normalised by the published classifiers' BatchNorm ``norm``. A
-            dense task trains a LayerNorm of its own for each stage.
-        with_token: Whether to return the score token after the last map, for
-            the head that trains it (:class:`ScoreTokenHead`).
-        kwargs: ``in_channels``, ``out_indices``, ``drop_path_rate``,
-            ``drop_rate``, ``attn_drop_rate``, ``layer_scale_init_value``,
-            ``with_cp``, ``frozen_stages``, ``norm_eval``, ``local_size``,
-            ``use_dpe``, ``local_ffn``, ``deploy``, ``compile`` and
-            ``init_cfg`` of :class:`UniFormer`.
+        arch (str or dict): 'xxs', 'xs', or a dict as :class:`UniFormer` takes
+            it.
+        keep_ratio (float): Share of the tokens that is kept, in (0, 1];
+            published models keep 0.5.
+        score_token (bool): Whether a score token measures importance, or the
+            mean similarity of all tokens does (Table 23).
+        running_mean (bool): Whether importance is the mean of the old and the
+            new one, or the new one alone (Table 23).
+        classifier (bool): Whether the map of the last stage is for a
+            classifier: normalised by the published classifiers' BatchNorm
+            ``norm``. A dense task trains a LayerNorm of its own for each
+            stage.
+        with_token (bool): Whether to return the score token after the last
+            map, for the head that trains it (:class:`ScoreTokenHead`).
+        in_channels (int): See :class:`UniFormer`.
+        out_indices (Sequence[int]): See :class:`UniFormer`.
+        drop_path_rate (float): See :class:`UniFormer`.
+        drop_rate (float): See :class:`UniFormer`.
+        attn_drop_rate (float): See :class:`UniFormer`.
+        layer_scale_init_value (float, optional): See :class:`UniFormer`.
+        with_cp (bool or Sequence[int]): See :class:`UniFormer`.
+        frozen_stages (int): See :class:`UniFormer`.
+        norm_eval (bool): See :class:`UniFormer`.
+        local_size (int): See :class:`UniFormer`.
+        use_dpe (bool): See :class:`UniFormer`.
+        local_ffn (bool): See :class:`UniFormer`.
+        deploy (bool): See :class:`UniFormer`.
+        compile (bool or dict): See :class:`UniFormer`.
+        init_cfg (dict or list[dict], optional): See :class:`UniFormer`.
+        stage_types (str): 'LLGG' alone.
+        kv_strides (None): Left out: a light model has fewer keys by its
+            ``keep_ratio``.
 
     Raises:
-        ValueError: If an argument has a value that is not allowed; the
+        SettingError: If an argument has a value that is not allowed; the
             message names the argument and what is.
 
     Examples:
@@ -64,7 +83,6 @@ class UniFormerLight(UniFormerBase):
     archs = LIGHT_ARCHS
     stem = ((2, 2), (2, 2))
     patch = (2, 2)
-    later_names = ('cls_token', 'cls_upsample')
 
     def __init__(
         self,
@@ -74,19 +92,53 @@ class UniFormerLight(UniFormerBase):
         running_mean: bool = True,
         classifier: bool = False,
         with_token: bool = False,
-        **kwargs,
+        in_channels: int = 3,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        drop_path_rate: float = 0.0,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        layer_scale_init_value: float | None = None,
+        with_cp: bool | Sequence[int] = False,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        local_size: int = 5,
+        use_dpe: bool = True,
+        local_ffn: bool = True,
+        deploy: bool = False,
+        compile: bool | dict = False,
+        init_cfg: dict | list[dict] | None = None,
+        stage_types: str = 'LLGG',
+        kv_strides: None = None,
     ):
-        super().__init__(arch, **kwargs)
+        settings = Settings(
+            arch=resolve_arch(arch, self.archs),
+            stage_types=stage_types,
+            in_channels=in_channels,
+            out_indices=out_indices,
+            drop_path_rate=drop_path_rate,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            layer_scale_init_value=layer_scale_init_value,
+            with_cp=with_cp,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            local_size=local_size,
+            use_dpe=use_dpe,
+            local_ffn=local_ffn,
+            deploy=deploy,
+            compile=compile,
+            init_cfg=init_cfg,
+        )
         require(
-            self.stage_types == 'LLGG',
+            stage_types == 'LLGG',
             'stage_types',
-            self.stage_types,
+            stage_types,
             "'LLGG' in a light model",
         )
         require(
-            'kv_strides' not in kwargs,
+            kv_strides is None,
             'kv_strides',
-            self.kv_strides,
+            kv_strides,
             'left out: a light model has fewer keys by its keep_ratio',
         )
         require(
@@ -95,24 +147,25 @@ class UniFormerLight(UniFormerBase):
             keep_ratio,
             'a number in (0, 1]',
         )
-        self.classifier = classifier
         require(
             not with_token
-            or (classifier and score_token and self.out_indices == (3,)),
+            or (classifier and score_token and tuple(out_indices) == (3,)),
             'with_token',
             with_token,
             'False without classifier, score_token and out_indices=(3,)',
         )
+        super().__init__(
+            settings,
+            light_embeds(settings, self.stem, self.patch, score_token),
+            global_block=partial(
+                HourglassBlock,
+                keep_ratio=keep_ratio,
+                running_mean=running_mean,
+            ),
+            classifier=classifier,
+        )
         self.score_token = score_token
         self.with_token = with_token
-        self.global_block = partial(
-            HourglassBlock, keep_ratio=keep_ratio, running_mean=running_mean
-        )
-        if score_token and self.num_stages > 2:
-            token = torch.empty(1, 1, self.arch.embed_dims[2])
-            self.cls_token = nn.Parameter(token)
-            nn.init.trunc_normal_(self.cls_token, std=0.02)
-        self.build_stages()
         if with_token:
             self.norm_cls = nn.LayerNorm(self.arch.embed_dims[3])
 
@@ -120,33 +173,40 @@ class UniFormerLight(UniFormerBase):
         """Extracts a pyramid of features.
 
         Args:
-            x: Images of shape (B, in_channels, H, W) of any size that
-                leaves a pixel for each stage.
+            x (Tensor): Images of shape (B, in_channels, H, W) of any size
+                that leaves a pixel for each stage.
 
         Returns:
-            A normalised map of shape (B, embed_dims[i], H / s, W / s) for
-            each stage i of ``out_indices``, its stride s being 4, 8, 16, 32,
-            H / 4 and W / 4 rounded up and the others down; then, with
-            ``with_token``, the normalised score token as a map of one
-            position (B, embed_dims[3], 1, 1).
+            tuple[Tensor, ...]: A normalised map of shape (B, embed_dims[i],
+            H / s, W / s) for each stage i of ``out_indices``, its stride s
+            being 4, 8, 16, 32, H / 4 and W / 4 rounded up and the others
+            down; then, with ``with_token``, the normalised score token as a
+            map of one position (B, embed_dims[3], 1, 1).
+
+        Raises:
+            InputError: If ``x`` has another number of dimensions, or is too
+                small.
         """
-        outs, scores = self._extract(x)
+        x = self._enter(x)
+        outs, scores = [], None
+        for i in range(self.num_stages):
+            x = self._embed(i, x)
+            if self.stage_types[i] == 'L':
+                x = self._run_blocks(i, x)
+            else:
+                scores = self._next_scores(scores, x.shape[0])
+                for block in self._blocks(i):
+                    x, scores = block(x, scores)
+            if i in self.out_indices:
+                outs.append(self._out(i, x))
         if self.with_token:
-            token = self.norm_cls(scores.token)
-            outs += (token.transpose(1, 2).unflatten(2, (1,) * self.ndim),)
-        return outs
+            token = self.norm_cls(scores.token).transpose(1, 2)
+            outs.append(token.unflatten(2, (1,) * self.ndim))
+        return tuple(outs)
 
-    def _run_blocks(
-        self, stage: int, x: Tensor, scores: TokenScores | None
-    ) -> tuple[Tensor, TokenScores | None]:
-        if self.stage_types[stage] == 'L':
-            return super()._run_blocks(stage, x, scores)
-        scores = self._enter(scores, x.shape[0])
-        for block, recompute in self._blocks(stage):
-            x, scores = run_block(block, x, scores, recompute=recompute)
-        return x, scores
-
-    def _enter(self, scores: TokenScores | None, batch: int) -> TokenScores:
+    def _next_scores(
+        self, scores: TokenScores | None, batch: int
+    ) -> TokenScores:
         """The scores in front of a stage, from those after the one before."""
         if scores is None:
             if not self.score_token:
@@ -159,33 +219,15 @@ class UniFormerLight(UniFormerBase):
             importance = pool_importance(importance)
         return TokenScores(token, importance)
 
-    def _build_embeds(self) -> None:
-        super()._build_embeds()
-        if self.score_token and self.num_stages > 3:
-            self.cls_upsample = nn.Linear(*self.arch.embed_dims[2:])
-
-    def _make_embed(self, stage: int, in_channels: int, dim: int) -> nn.Module:
-        if stage == 0:
-            return ConvEmbed(in_channels, dim, self.stem)
-        if self.arch.conv_stem:
-            return ConvEmbed(in_channels, dim, [self.patch])
-        return PatchEmbed(in_channels, dim, self.patch)
+    def stage_names(self, stage: int) -> list[str]:
+        # The score token starts in stage 3 and widens in front of stage 4.
+        token = {2: ['cls_token'], 3: ['cls_upsample']}.get(stage, [])
+        return [*super().stage_names(stage), *token]
 
     def _smallest_input(self) -> int:
         # The stem rounds up: 29 pixels leave 8, which the others halve.
         smallest = super()._smallest_input()
         return max(smallest - 3, 1)
-
-    def _frozen_modules(self) -> list[nn.Module]:
-        modules = super()._frozen_modules()
-        if self.score_token and self.frozen_stages > 3:
-            modules.append(self.cls_upsample)
-        return modules
-
-    def _freeze_stages(self) -> None:
-        super()._freeze_stages()
-        if self.score_token and self.frozen_stages > 2:
-            self.cls_token.requires_grad_(False)
 
 
 @MODELS.register_module()
@@ -198,15 +240,33 @@ class UniFormerLight3D(UniFormerLight):
     :class:`UniFormer3D`.
 
     Args:
-        arch: 'xxs', 'xs', or a dict. Three of the published models have
-            ``layer_scale_init_value=0.1``.
-        with_token: See :class:`UniFormerLight`.
-        kwargs: The other arguments of :class:`UniFormerLight`, without
-            ``classifier``, and ``out_indices``: the last stage, for
+        arch (str or dict): 'xxs', 'xs', or a dict. Three of the published
+            models have ``layer_scale_init_value=0.1``.
+        out_indices (Sequence[int]): Stages to return. The last one, for
             recognition, unless a neck or a head of mmaction2 reads more.
+        with_token (bool): See :class:`UniFormerLight`.
+        keep_ratio (float): See :class:`UniFormerLight`.
+        score_token (bool): See :class:`UniFormerLight`.
+        running_mean (bool): See :class:`UniFormerLight`.
+        in_channels (int): See :class:`UniFormer`.
+        drop_path_rate (float): See :class:`UniFormer`.
+        drop_rate (float): See :class:`UniFormer`.
+        attn_drop_rate (float): See :class:`UniFormer`.
+        layer_scale_init_value (float, optional): See :class:`UniFormer`.
+        with_cp (bool or Sequence[int]): See :class:`UniFormer`.
+        frozen_stages (int): See :class:`UniFormer`.
+        norm_eval (bool): See :class:`UniFormer`.
+        local_size (int): See :class:`UniFormer`.
+        use_dpe (bool): See :class:`UniFormer`.
+        local_ffn (bool): See :class:`UniFormer`.
+        deploy (bool): See :class:`UniFormer`.
+        compile (bool or dict): See :class:`UniFormer`.
+        init_cfg (dict or list[dict], optional): See :class:`UniFormer`.
+        stage_types (str): 'LLGG' alone.
+        kv_strides (None): Left out, as in :class:`UniFormerLight`.
 
     Raises:
-        ValueError: If an argument has a value that is not allowed; the
+        SettingError: If an argument has a value that is not allowed; the
             message names the argument and what is.
 
     Examples:
@@ -226,27 +286,101 @@ class UniFormerLight3D(UniFormerLight):
         arch: str | dict = 'xxs',
         out_indices: Sequence[int] = (3,),
         with_token: bool = False,
-        **kwargs,
+        keep_ratio: float = 0.5,
+        score_token: bool = True,
+        running_mean: bool = True,
+        in_channels: int = 3,
+        drop_path_rate: float = 0.0,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        layer_scale_init_value: float | None = None,
+        with_cp: bool | Sequence[int] = False,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        local_size: int = 5,
+        use_dpe: bool = True,
+        local_ffn: bool = True,
+        deploy: bool = False,
+        compile: bool | dict = False,
+        init_cfg: dict | list[dict] | None = None,
+        stage_types: str = 'LLGG',
+        kv_strides: None = None,
     ):
         super().__init__(
-            arch,
+            arch=arch,
             classifier=True,
-            with_token=with_token,
             out_indices=out_indices,
-            **kwargs,
+            with_token=with_token,
+            keep_ratio=keep_ratio,
+            score_token=score_token,
+            running_mean=running_mean,
+            in_channels=in_channels,
+            drop_path_rate=drop_path_rate,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            layer_scale_init_value=layer_scale_init_value,
+            with_cp=with_cp,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            local_size=local_size,
+            use_dpe=use_dpe,
+            local_ffn=local_ffn,
+            deploy=deploy,
+            compile=compile,
+            init_cfg=init_cfg,
+            stage_types=stage_types,
+            kv_strides=kv_strides,
         )
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Extracts features of clips.
 
         Args:
-            x: Clips of shape (B, in_channels, T, H, W), of any number of
-                frames and any size that leaves a pixel for each stage.
+            x (Tensor): Clips of shape (B, in_channels, T, H, W), of any
+                number of frames and any size that leaves a pixel for each
+                stage.
 
         Returns:
-            Maps of shape (B, embed_dims[i], T / 2, H / s, W / s), an odd T
-            rounded up: a tensor for one stage; a tuple for several, and for
-            one with the score token (B, embed_dims[3], 1, 1, 1).
+            Tensor or tuple[Tensor, ...]: Maps of shape (B, embed_dims[i],
+            T / 2, H / s, W / s), an odd T rounded up: a tensor for one stage;
+            a tuple for several, and for one with the score token
+            (B, embed_dims[3], 1, 1, 1).
+
+        Raises:
+            InputError: If ``x`` has another number of dimensions, or is too
+                small.
         """
         outs = super().forward(x)
         return outs[0] if len(outs) == 1 else outs
+
+
+def light_embeds(
+    settings: Settings,
+    stem: Sequence[Sequence[int]],
+    patch: Sequence[int],
+    score_token: bool,
+) -> dict[str, nn.Module | nn.Parameter]:
+    """A convolutional stem, then patches; and the way of the score token.
+
+    Args:
+        settings (Settings): What the backbone is told.
+        stem (Sequence[Sequence[int]]): Steps of the stem's convolutions.
+        patch (Sequence[int]): Size of a patch in each dimension.
+        score_token (bool): Whether there is one.
+    """
+    embeds: dict[str, nn.Module | nn.Parameter] = {}
+    arch = settings.arch
+    if score_token and settings.num_stages > 2:
+        token = nn.Parameter(torch.empty(1, 1, arch.embed_dims[2]))
+        embeds['cls_token'] = nn.init.trunc_normal_(token, std=0.02)
+    for i, (in_channels, dim) in enumerate(settings.widths):
+        if i == 0:
+            embed = ConvEmbed(in_channels, dim, stem)
+        elif arch.conv_stem:
+            embed = ConvEmbed(in_channels, dim, [patch])
+        else:
+            embed = PatchEmbed(in_channels, dim, patch)
+        embeds[f'patch_embed{i + 1}'] = embed
+    if score_token and settings.num_stages > 3:
+        embeds['cls_upsample'] = nn.Linear(*arch.embed_dims[2:])
+    return embeds

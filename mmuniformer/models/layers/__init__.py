@@ -1,5 +1,11 @@
 from mmuniformer.models.layers.attention import SelfAttention
-from mmuniformer.models.layers.block import MobileNetBlock, UniFormerBlock
+from mmuniformer.models.layers.block import (
+    DividedBlock,
+    GlobalBlock,
+    LocalBlock,
+    MobileNetBlock,
+    UniFormerBlock,
+)
 from mmuniformer.models.layers.channels import (
     BATCH_NORMS,
     CHANNELS_LAST,
@@ -8,12 +14,9 @@ from mmuniformer.models.layers.channels import (
     ChannelLinear,
 )
 from mmuniformer.models.layers.embed import ConvEmbed, PatchEmbed
-from mmuniformer.models.layers.hourglass import (
-    HourglassBlock,
-    TokenScores,
-    pool_importance,
-)
-from mmuniformer.models.layers.recompute import run_block
+from mmuniformer.models.layers.hourglass import HourglassBlock
+from mmuniformer.models.layers.recompute import recompute_in_backward
+from mmuniformer.models.layers.scores import TokenScores, pool_importance
 
 __all__ = [
     'BATCH_NORMS',
@@ -22,12 +25,15 @@ __all__ = [
     'ChannelLayerNorm',
     'ChannelLinear',
     'ConvEmbed',
+    'DividedBlock',
+    'GlobalBlock',
     'HourglassBlock',
+    'LocalBlock',
     'MobileNetBlock',
     'PatchEmbed',
     'SelfAttention',
     'TokenScores',
     'UniFormerBlock',
     'pool_importance',
-    'run_block',
+    'recompute_in_backward',
 ]

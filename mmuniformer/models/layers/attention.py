@@ -1,5 +1,7 @@
 """Relation aggregators of the deep stages: self-attention over tokens."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,23 +10,69 @@ from mmuniformer.models.layers.channels import zero_pad
 from mmuniformer.models.layers.recompute import is_compiling
 
 
-class SelfAttention(nn.Module):
-    """Global MHRA (paper, equation 7), over all tokens or some of them.
-
-    For video, "all tokens" is joint space-time. The attention is fused: its
-    N x N matrix is never in memory.
+class Attention(nn.Module):
+    """The layers of an MHRA; a subclass says what gathers from what.
 
     Args:
-        dim: Number of channels C.
-        num_heads: Number of heads; it divides ``dim``.
-        kv_stride: Keys and values are averaged over cells of this side in
-            space, as the paper's ablations with global stages 1 and 2 need
+        dim (int): Number of channels C.
+        num_heads (int): Number of heads; it divides ``dim``.
+        attn_drop (float): Dropout rate of the attention weights.
+        proj_drop (float): Dropout rate of the output.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        attn_drop: float = 0.0,
+        proj_drop: float = 0.0,
+    ):
+        super().__init__()
+        self.num_heads = num_heads
+        self.attn_drop = attn_drop
+        self.qkv = nn.Linear(dim, dim * 3)
+        self.proj = nn.Linear(dim, dim)
+        self.proj_drop = nn.Dropout(proj_drop)
+
+    def split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """Splits tokens (B, N, parts * C) into ``parts`` and heads.
+
+        Returns:
+            tuple[Tensor, ...]: ``parts`` of shape (B, heads, N, C / heads).
+        """
+        x = x.unflatten(2, (parts, self.num_heads, -1))
+        return x.permute(2, 0, 3, 1, 4).unbind(0)
+
+    def gather(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Equation 7. It is fused: no N x N matrix is ever in memory.
+
+        Args:
+            q (Tensor): Queries of shape (B, heads, N, D).
+            k (Tensor): Keys of shape (B, heads, M, D).
+            v (Tensor): Values of shape (B, heads, M, D).
+
+        Returns:
+            Tensor: Tokens of shape (B, N, heads * D).
+        """
+        dropout = self.attn_drop if self.training else 0.0
+        x = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        return self.proj_drop(self.proj(x.transpose(1, 2).flatten(2)))
+
+
+class SelfAttention(Attention):
+    """Global MHRA (paper, equation 7) over all tokens, or within windows.
+
+    For video, "all tokens" is joint space-time.
+
+    Args:
+        dim (int): Number of channels C.
+        num_heads (int): Number of heads; it divides ``dim``.
+        kv_stride (int): Keys and values are averaged over cells of this side
+            in space, as the paper's ablations with global stages 1 and 2 need
             it (Table 15). Average pooling commutes with the projection, so
             it is done before it.
-        attn_drop: Dropout rate of the attention weights.
-        proj_drop: Dropout rate of the output.
-        over: What a token of a video gathers from: 'all' of it, its 'frame',
-            or its own place over 'time'. An image has 'all' only.
+        attn_drop (float): Dropout rate of the attention weights.
+        proj_drop (float): Dropout rate of the output.
     """
 
     def __init__(
@@ -34,34 +82,23 @@ class SelfAttention(nn.Module):
         kv_stride: int = 1,
         attn_drop: float = 0.0,
         proj_drop: float = 0.0,
-        over: str = 'all',
     ):
-        super().__init__()
-        self.over = over
-        self.num_heads = num_heads
+        super().__init__(dim, num_heads, attn_drop, proj_drop)
         self.kv_stride = kv_stride
-        self.attn_drop = attn_drop
-        self.qkv = nn.Linear(dim, dim * 3)
-        self.proj = nn.Linear(dim, dim)
-        self.proj_drop = nn.Dropout(proj_drop)
 
     def forward(self, x: Tensor, window_size: int | None = None) -> Tensor:
         """Lets every token gather from the others.
 
         Args:
-            x: Map of shape (B, C, *spatial).
-            window_size: None for all tokens. Otherwise attention stays
-                within windows of this side; the map is padded with zeros at
-                its right and bottom to a multiple, and padded positions take
-                part as keys, as in the published models.
+            x (Tensor): Map of shape (B, C, *spatial).
+            window_size (int, optional): None for all tokens. Otherwise
+                attention stays within windows of this side; the map is padded
+                with zeros at its right and bottom to a multiple, and padded
+                positions take part as keys, as in the published models.
 
         Returns:
-            Map of the shape of ``x``.
+            Tensor: Map of the shape of ``x``.
         """
-        if self.over == 'frame':
-            return self._attend_in_frames(x)
-        if self.over == 'time':
-            return self._attend_over_time(x)
         if window_size is None:
             return self._attend(x)
         spatial = x.shape[2:]
@@ -72,55 +109,34 @@ class SelfAttention(nn.Module):
     def _attend(self, x: Tensor) -> Tensor:
         tokens = x.flatten(2).transpose(1, 2)
         if self.kv_stride == 1:
-            q, k, v = self._heads(self.qkv(tokens), 3)
+            q, k, v = self.split(self.qkv(tokens), 3)
         else:
             dim = x.shape[1]
-            # ceil_mode: a map smaller than a cell still has one key.
-            if x.dim() == 4:
-                pooled = F.avg_pool2d(x, self.kv_stride, ceil_mode=True)
-            else:
-                cell = (1, self.kv_stride, self.kv_stride)
-                pooled = F.avg_pool3d(x, cell, ceil_mode=True)
-            pooled = pooled.flatten(2).transpose(1, 2)
             weight, bias = self.qkv.weight, self.qkv.bias
-            (q,) = self._heads(F.linear(tokens, weight[:dim], bias[:dim]), 1)
-            kv = F.linear(pooled, weight[dim:], bias[dim:])
-            k, v = self._heads(kv, 2)
-        dropout = self.attn_drop if self.training else 0.0
-        out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        out = self.proj(out.transpose(1, 2).flatten(2))
-        out = self.proj_drop(out)
+            (q,) = self.split(F.linear(tokens, weight[:dim], bias[:dim]), 1)
+            cells = self._pool(x).flatten(2).transpose(1, 2)
+            k, v = self.split(F.linear(cells, weight[dim:], bias[dim:]), 2)
+        out = self.gather(q, k, v)
         return out.transpose(1, 2).unflatten(2, x.shape[2:])
 
-    def _attend_in_frames(self, x: Tensor) -> Tensor:
-        """Frames go into the batch: a view in channels-last memory."""
-        frames = x.transpose(1, 2).flatten(0, 1)
-        frames = self._attend(frames)
-        return frames.unflatten(0, (x.shape[0], -1)).transpose(1, 2)
-
-    def _attend_over_time(self, x: Tensor) -> Tensor:
-        """Places go into the batch, each with its T tokens."""
-        b, c, t, h, w = x.shape
-        places = x.permute(0, 3, 4, 2, 1).reshape(-1, t, c).transpose(1, 2)
-        places = self._attend(places)
-        x = places.transpose(1, 2).reshape(b, h, w, t, c)
-        # Back to channels-last memory, which the next layers read as tokens.
-        return x.permute(0, 3, 1, 2, 4).contiguous().movedim(-1, 1)
-
-    def _heads(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
-        """(B, N, parts * C) to ``parts`` tensors (B, heads, N, C / heads)."""
-        x = x.unflatten(2, (parts, self.num_heads, -1))
-        return x.permute(2, 0, 3, 1, 4).unbind(0)
+    def _pool(self, x: Tensor) -> Tensor:
+        # ceil_mode: a map smaller than a cell still has one key.
+        if x.dim() == 4:
+            return F.avg_pool2d(x, self.kv_stride, ceil_mode=True)
+        cell = (1, self.kv_stride, self.kv_stride)
+        return F.avg_pool3d(x, cell, ceil_mode=True)
 
 
 def partition(x: Tensor, window_size: int) -> Tensor:
     """Moves the windows of an image map into the batch.
 
     Args:
-        x: Map of shape (B, C, H, W), H and W multiples of ``window_size``.
+        x (Tensor): Map of shape (B, C, H, W), H and W multiples of
+            ``window_size``.
+        window_size (int): Side of a window in pixels of the map.
 
     Returns:
-        Map of shape (B * windows, C, window_size, window_size).
+        Tensor: Map of shape (B * windows, C, window_size, window_size).
     """
     b, c, h, w = x.shape
     rows, columns = h // window_size, w // window_size
@@ -139,13 +155,14 @@ def merge(
     """Undoes :func:`partition` and cuts the padding off.
 
     Args:
-        windows: Map of shape (B * windows, C, window_size, window_size).
-        window_size: Side of a window in pixels of the map.
-        padded: Shape of the map that was partitioned.
-        spatial: Height and width to return.
+        windows (Tensor): Map of shape (B * windows, C, window_size,
+            window_size).
+        window_size (int): Side of a window in pixels of the map.
+        padded (tuple[int, ...]): Shape of the map that was partitioned.
+        spatial (tuple[int, ...]): Height and width to return.
 
     Returns:
-        Map of shape (B, C, *spatial).
+        Tensor: Map of shape (B, C, *spatial).
     """
     b, c, h, w = padded
     rows, columns = h // window_size, w // window_size
@@ -158,3 +175,37 @@ def merge(
         # It makes this copy a part of the next operation.
         x = x.clone(memory_format=torch.contiguous_format)
     return x.movedim(-1, 1)
+
+
+def over_time(attend: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Has each token gather from those at its own place, over time.
+
+    Args:
+        attend (Callable): An attention over maps (B, C, T).
+        x (Tensor): Map of shape (B, C, T, H, W).
+
+    Returns:
+        Tensor: Map of the shape of ``x``.
+    """
+    b, c, t, h, w = x.shape
+    # Places go into the batch, each with its T tokens.
+    places = x.permute(0, 3, 4, 2, 1).reshape(-1, t, c).transpose(1, 2)
+    places = attend(places)
+    x = places.transpose(1, 2).reshape(b, h, w, t, c)
+    # Back to channels-last memory, which the next layers read as tokens.
+    return x.permute(0, 3, 1, 2, 4).contiguous().movedim(-1, 1)
+
+
+def within_frames(attend: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Has each token gather from those of its own frame.
+
+    Args:
+        attend (Callable): An attention over maps (B, C, H, W).
+        x (Tensor): Map of shape (B, C, T, H, W).
+
+    Returns:
+        Tensor: Map of the shape of ``x``.
+    """
+    # Frames go into the batch: a view in channels-last memory.
+    frames = attend(x.transpose(1, 2).flatten(0, 1))
+    return frames.unflatten(0, (x.shape[0], -1)).transpose(1, 2)

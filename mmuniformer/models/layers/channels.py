@@ -66,7 +66,8 @@ class FrameConv3d(nn.Conv3d):
 def conv_of(kernel_size: Sequence[int]) -> type[nn.Module]:
     """The class of convolution for a kernel that steps by one frame.
 
-    Its dimensions are those of the map.
+    Args:
+        kernel_size (Sequence[int]): As many as the map has dimensions.
     """
     if len(kernel_size) == 3 and kernel_size[0] == 1:
         return FrameConv3d
@@ -97,14 +98,17 @@ class GELU(nn.GELU):
         return torch.ops.aten.gelu_(x)
 
 
-def scale_channels(x: Tensor, gamma: Tensor) -> Tensor:
+def scale_channels(x: Tensor, gamma: Tensor | None) -> Tensor:
     """Multiplies channel ``c`` of a map by ``gamma[c]`` (Layer Scale).
 
     Args:
-        x: Map of shape (B, C, *spatial).
-        gamma: C values in any shape. Published files hold (1, C, 1, 1) for
-            local blocks and (C,) for global ones.
+        x (Tensor): Map of shape (B, C, *spatial).
+        gamma (Tensor, optional): C values in any shape. Published files hold
+            (1, C, 1, 1) for local blocks and (C,) for global ones. None for
+            no Layer Scale.
     """
+    if gamma is None:
+        return x
     return x * gamma.reshape(-1, *(1,) * (x.dim() - 2))
 
 
@@ -112,9 +116,9 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
     """Drops the residual branch of whole samples (stochastic depth).
 
     Args:
-        x: Residual branch of shape (B, C, *spatial).
-        rate: Probability of dropping a sample, in [0, 1).
-        training: Nothing is dropped in eval mode.
+        x (Tensor): Residual branch of shape (B, C, *spatial).
+        rate (float): Probability of dropping a sample, in [0, 1).
+        training (bool): Nothing is dropped in eval mode.
     """
     if rate == 0.0 or not training:
         return x
@@ -123,9 +127,14 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
 
 
 def zero_pad(x: Tensor, multiple: int) -> Tensor:
-    """Pads a map at the end of each spatial dimension to a multiple.
+    """Pads a map with zeros at the end of each spatial dimension.
 
-    Returns ``x`` itself where nothing is to be padded.
+    Args:
+        x (Tensor): Map of shape (B, C, *spatial).
+        multiple (int): What its sizes become multiples of.
+
+    Returns:
+        Tensor: The padded map; ``x`` itself where nothing is to be padded.
     """
     pads = [-size % multiple for size in x.shape[2:]]
     # A program for every size pads by whatever it is, and zero costs nothing:

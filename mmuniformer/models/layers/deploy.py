@@ -15,11 +15,12 @@ def fold_into_next(norm: _BatchNorm, layer: nn.Module) -> nn.Identity:
     """Changes ``layer(norm(x))`` into ``layer(x)``.
 
     Args:
-        norm: BatchNorm before the layer.
-        layer: Pointwise convolution: one that pads, pads after the norm.
+        norm (_BatchNorm): BatchNorm before the layer.
+        layer (nn.Module): Pointwise convolution: one that pads, pads after
+            the norm.
 
     Returns:
-        What replaces the norm.
+        nn.Identity: What replaces the norm.
     """
     scale, shift = _affine(norm)
     weight = layer.weight.double()
@@ -34,11 +35,11 @@ def fold_into_previous(layer: nn.Module, norm: _BatchNorm) -> nn.Identity:
     """Changes ``norm(layer(x))`` into ``layer(x)``.
 
     Args:
-        layer: Any convolution.
-        norm: BatchNorm after it.
+        layer (nn.Module): Any convolution.
+        norm (_BatchNorm): BatchNorm after it.
 
     Returns:
-        What replaces the norm.
+        nn.Identity: What replaces the norm.
     """
     scale, shift = _affine(norm)
     fold_scale(layer, scale)
@@ -48,7 +49,12 @@ def fold_into_previous(layer: nn.Module, norm: _BatchNorm) -> nn.Identity:
 
 @torch.no_grad()
 def fold_scale(layer: nn.Module, scale: Tensor) -> None:
-    """Multiplies what a convolution or linear layer gives out, by channel."""
+    """Multiplies what a layer gives out, by channel.
+
+    Args:
+        layer (nn.Module): A convolution or linear layer.
+        scale (Tensor): A factor for each of its output channels.
+    """
     weight, scale = layer.weight.double(), scale.double().flatten()
     layer.weight.copy_(weight * scale.reshape(-1, *(1,) * (weight.dim() - 1)))
     if layer.bias is not None:
@@ -57,7 +63,11 @@ def fold_scale(layer: nn.Module, scale: Tensor) -> None:
 
 @torch.no_grad()
 def fold_residual(conv: nn.Module) -> None:
-    """Changes ``x + conv(x)`` into ``conv(x)`` for a depthwise convolution."""
+    """Changes ``x + conv(x)`` into ``conv(x)``.
+
+    Args:
+        conv (nn.Module): Depthwise convolution that keeps the map's size.
+    """
     weight = conv.weight.to(torch.float64, copy=True)
     centre = [size // 2 for size in conv.kernel_size]
     weight[(slice(None), 0, *centre)] += 1
@@ -65,7 +75,11 @@ def fold_residual(conv: nn.Module) -> None:
 
 
 def fold_sequence(layers: nn.Sequential) -> None:
-    """Folds each BatchNorm into the convolution right before it."""
+    """Folds each BatchNorm into the convolution right before it.
+
+    Args:
+        layers (nn.Sequential): Changed in place.
+    """
     for i, layer in enumerate(layers):
         if isinstance(layer, _BatchNorm):
             layers[i] = fold_into_previous(layers[i - 1], layer)

@@ -18,12 +18,15 @@ class PatchEmbed(nn.Module):
     """Convolution over patches, then LayerNorm.
 
     Args:
-        in_channels: Channels of the input map.
-        embed_dims: Channels of the output map.
-        kernel_size: Size of a patch in each dimension, its length being the
-            number of dimensions: (4, 4) and (2, 2) for images.
-        stride: Step in each dimension; the kernel's size when None.
-        padding: Zeros around the map in each dimension.
+        in_channels (int): Channels of the input map.
+        embed_dims (int): Channels of the output map.
+        kernel_size (Sequence[int]): Size of a patch in each dimension, its
+            length being the number of dimensions: (4, 4) and (2, 2) for
+            images.
+        stride (Sequence[int], optional): Step in each dimension; the kernel's
+            size when None.
+        padding (int or Sequence[int]): Zeros around the map in each
+            dimension.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class PatchEmbed(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, in_channels, *spatial) to embed_dims, each size floored."""
         return self.norm(self.proj(x))
 
 
@@ -53,10 +57,11 @@ class ConvEmbed(nn.Module):
     """Overlapping 3 x 3 convolutions with BatchNorm (the conv stem of S+).
 
     Args:
-        in_channels: Channels of the input map.
-        embed_dims: Channels of the output map.
-        strides: Step of each convolution in each dimension: one tuple halves
-            the map, two give the stem that quarters it.
+        in_channels (int): Channels of the input map.
+        embed_dims (int): Channels of the output map.
+        strides (Sequence[Sequence[int]]): Step of each convolution in each
+            dimension: one tuple halves the map, two give the stem that
+            quarters it.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class ConvEmbed(nn.Module):
         self.proj = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, in_channels, *spatial) to embed_dims, each size ceiled."""
         return self.proj(x)
 
     def switch_to_deploy(self) -> None:

@@ -1,60 +1,23 @@
 """The hourglass block of the light models (paper, section 5.1)."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmuniformer.models.layers.attention import SelfAttention
-from mmuniformer.models.layers.block import UniFormerBlock
-from mmuniformer.models.layers.channels import drop_path, scale_channels
-
-# Attention that is all on some tokens leaves no importance for the others to
-# divide by. A float32 can hold the inverse of this, and its gradient.
-SMALLEST = 1e-30
-
-
-class TokenScores(NamedTuple):
-    """What an hourglass block hands on to the next one besides the map.
-
-    Attributes:
-        token: The score token (B, 1, C), which has no place in the map; None
-            in a model without one.
-        importance: Importance (B, *spatial) of each position of the map, in
-            float32 or better; None before the first block.
-    """
-
-    token: Tensor | None = None
-    importance: Tensor | None = None
+from mmuniformer.models.layers.block import Block, FeedForward, layer_scales
+from mmuniformer.models.layers.channels import (
+    ChannelLayerNorm,
+    ChannelLinear,
+    drop_path,
+    scale_channels,
+)
+from mmuniformer.models.layers.scores import (
+    SMALLEST,
+    ScoringAttention,
+    TokenScores,
+)
 
 
-class ScoringAttention(SelfAttention):
-    """Global MHRA that also tells how similar the tokens are to a query."""
-
-    def forward(
-        self, x: Tensor, query: slice | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Lets every token gather from the others.
-
-        Args:
-            x: Tokens of shape (B, C, N).
-            query: The tokens whose attention weights are to be returned;
-                None for no weights.
-
-        Returns:
-            Tokens of the shape of ``x``, and the mean of the weights over
-            heads and queries (B, N), at least in float32 (equation 9).
-        """
-        q, k, v = self._heads(self.qkv(x.transpose(1, 2)), 3)
-        weights = None if query is None else mean_weights(q[:, :, query], k)
-        dropout = self.attn_drop if self.training else 0.0
-        x = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        x = self.proj_drop(self.proj(x.transpose(1, 2).flatten(2)))
-        return x.transpose(1, 2), weights
-
-
-class HourglassBlock(UniFormerBlock):
+class HourglassBlock(Block):
     """A global block over the important tokens and one for all others.
 
     ::
@@ -74,24 +37,48 @@ class HourglassBlock(UniFormerBlock):
     similarity to the score token; the others keep theirs.
 
     Args:
-        args, kwargs: Those of :class:`UniFormerBlock` for a global block.
-        keep_ratio: Share of the tokens that is kept, rounded down.
-        running_mean: Whether old importance counts, or the new similarity
-            alone (Table 23).
+        ndim (int): 2 for images, 3 for video.
+        dim (int): Number of channels C.
+        num_heads (int): Heads of the attention.
+        mlp_ratio (float): Width of the FFN's hidden layer, in C.
+        use_dpe (bool): Whether the block has a position embedding.
+        per_frame (bool): Whether its kernel sees one frame only.
+        drop (float): Dropout rate of the FFN and of the attention's output.
+        attn_drop (float): Dropout rate of the attention weights.
+        drop_path_rate (float): Probability of dropping each of the residual
+            branches for a sample.
+        layer_scale_init_value (float, optional): Initial value of the Layer
+            Scale of MHRA and FFN; None for no Layer Scale.
+        keep_ratio (float): Share of the tokens that is kept, rounded down.
+        running_mean (bool): Whether old importance counts, or the new
+            similarity alone (Table 23).
     """
-
-    attention_type = ScoringAttention
 
     def __init__(
         self,
-        *args,
+        ndim: int,
+        dim: int,
+        num_heads: int = 1,
+        mlp_ratio: float = 4.0,
+        use_dpe: bool = True,
+        per_frame: bool = False,
+        drop: float = 0.0,
+        attn_drop: float = 0.0,
+        drop_path_rate: float = 0.0,
+        layer_scale_init_value: float | None = None,
         keep_ratio: float = 0.5,
         running_mean: bool = True,
-        **kwargs,
     ):
-        super().__init__(*args, **kwargs)
+        super().__init__(ndim, dim, use_dpe, per_frame, drop_path_rate)
         self.keep_ratio = keep_ratio
         self.running_mean = running_mean
+        self.gamma_1, self.gamma_2 = layer_scales(
+            (dim,), layer_scale_init_value
+        )
+        self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
+        self.attn = ScoringAttention(dim, num_heads, attn_drop, drop)
+        self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
+        self.mlp = FeedForward(ChannelLinear, dim, mlp_ratio, drop)
 
     def forward(
         self, x: Tensor, scores: TokenScores
@@ -99,28 +86,31 @@ class HourglassBlock(UniFormerBlock):
         """Relates the tokens of a map.
 
         Args:
-            x: Map of shape (B, C, *spatial).
-            scores: What the block before returned. Without importance, all
-                tokens are kept; without a score token, similarity to all
-                tokens is meant instead of that to it (Table 23).
+            x (Tensor): Map of shape (B, C, *spatial).
+            scores (TokenScores): What the block before returned. Without
+                importance, all tokens are kept; without a score token,
+                similarity to all tokens is meant instead of that to it
+                (Table 23).
 
         Returns:
-            Map of the shape of ``x``, and the scores for the next block.
+            tuple[Tensor, TokenScores]: Map of the shape of ``x``, and the
+            scores for the next block.
         """
         x = self.embed_position(x)
         spatial = x.shape[2:]
         tokens = x.flatten(2).transpose(1, 2)
         old = scores.importance
+        kept = self.select(old)
         if old is not None:
             old = old.flatten(1)
-        kept = select(old, self.keep_ratio)
 
         parts = [tokens] if kept is None else shrink(tokens, old, kept)
-        if scores.token is not None:
-            parts.insert(0, scores.token)
-        sequence = torch.cat(parts, dim=1)
         by_token = scores.token is not None
-        sequence, added, similarity = self._relate(sequence, by_token)
+        if by_token:
+            parts.insert(0, scores.token)
+        sequence, added, similarity = self._relate(
+            torch.cat(parts, 1), by_token
+        )
         token = None
         if by_token:
             token, sequence = sequence[:, :1], sequence[:, 1:]
@@ -133,10 +123,33 @@ class HourglassBlock(UniFormerBlock):
         new = self._update(old, similarity[:, int(by_token) :], kept)
         return x, TokenScores(token, new.unflatten(1, spatial))
 
+    def select(self, importance: Tensor | None) -> Tensor | None:
+        """Chooses the tokens of greatest importance.
+
+        Args:
+            importance (Tensor, optional): Of shape (B, *spatial), N positions
+                in all; None in front of the first block.
+
+        Returns:
+            Tensor or None: Their positions (B, int(N * keep_ratio)) from the
+            most important one on; None if all are kept, and if all but one
+            are: the mean of one token is the token.
+        """
+        if importance is None:
+            return None
+        importance = importance.flatten(1)
+        total = importance.shape[1]
+        kept = int(total * self.keep_ratio)
+        if total - kept < 2:
+            return None
+        # Stable: equally important tokens are kept alike in every batch.
+        order = importance.argsort(dim=1, descending=True, stable=True)
+        return order[:, :kept]
+
     def _relate(
         self, sequence: Tensor, by_token: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """MHRA and FFN.
+        """MHRA and FFN (equations 2 and 3).
 
         Args:
             sequence: Tokens of shape (B, N, C).
@@ -152,12 +165,9 @@ class HourglassBlock(UniFormerBlock):
             # No block asks what is important.
             query = None
         attended, similarity = self.attn(self.norm1(x), query)
-        if self.gamma_1 is not None:
-            attended = scale_channels(attended, self.gamma_1)
+        attended = scale_channels(attended, self.gamma_1)
         x = x + drop_path(attended, self.drop_path_rate, self.training)
-        fed = self.mlp(self.norm2(x))
-        if self.gamma_2 is not None:
-            fed = scale_channels(fed, self.gamma_2)
+        fed = scale_channels(self.mlp(self.norm2(x)), self.gamma_2)
         x = x + drop_path(fed, self.drop_path_rate, self.training)
         added = attended[:, :, -1:] + fed[:, :, -1:]
         return x.transpose(1, 2), added.transpose(1, 2), similarity
@@ -176,40 +186,21 @@ class HourglassBlock(UniFormerBlock):
             new = (old.gather(1, kept) + new) / 2
         return old.scatter(1, kept, new)
 
-
-def select(importance: Tensor | None, keep_ratio: float) -> Tensor | None:
-    """Chooses the tokens of greatest importance.
-
-    Args:
-        importance: Of shape (B, N); None in front of the first block.
-        keep_ratio: Share of the tokens to keep.
-
-    Returns:
-        Their positions (B, int(N * keep_ratio)) from the most important one
-        on; None if all are kept, and if all but one are: the mean of one
-        token is the token.
-    """
-    if importance is None:
-        return None
-    total = importance.shape[1]
-    kept = int(total * keep_ratio)
-    if total - kept < 2:
-        return None
-    # Stable: equally important tokens are kept alike in every batch.
-    order = importance.argsort(dim=1, descending=True, stable=True)
-    return order[:, :kept]
+    def _fold_layers(self) -> None:
+        self._fold_gammas(self.attn.proj)
 
 
 def shrink(tokens: Tensor, importance: Tensor, kept: Tensor) -> list[Tensor]:
     """Replaces the tokens that are not kept by their weighted mean.
 
     Args:
-        tokens: Of shape (B, N, C).
-        importance: Of shape (B, N), not negative.
-        kept: Positions of shape (B, K).
+        tokens (Tensor): Of shape (B, N, C).
+        importance (Tensor): Of shape (B, N), not negative.
+        kept (Tensor): Positions of shape (B, K).
 
     Returns:
-        The kept tokens (B, K, C), and the mean of the others (B, 1, C).
+        list[Tensor]: The kept tokens (B, K, C), and the mean of the others
+        (B, 1, C).
     """
     crucial = tokens.flatten(0, 1).index_select(0, rows(kept, tokens))
     weights = importance.scatter(1, kept, 0.0)
@@ -224,13 +215,14 @@ def recover(
     """Undoes :func:`shrink` after the tokens have been related.
 
     Args:
-        tokens: All tokens (B, N, C) as they were.
-        sequence: The kept tokens as they are, then their mean (B, K + 1, C).
-        added: What the others get added (B, 1, C).
-        kept: Positions of the kept tokens (B, K).
+        tokens (Tensor): All tokens (B, N, C) as they were.
+        sequence (Tensor): The kept tokens as they are, then the mean of the
+            others (B, K + 1, C).
+        added (Tensor): What the others get added (B, 1, C).
+        kept (Tensor): Positions of the kept tokens (B, K).
 
     Returns:
-        All tokens (B, N, C).
+        Tensor: All tokens (B, N, C).
     """
     out = tokens + added
     crucial = sequence[:, : kept.shape[1]].flatten(0, 1).to(out.dtype)
@@ -239,51 +231,17 @@ def recover(
 
 
 def rows(positions: Tensor, tokens: Tensor) -> Tensor:
-    """Positions (B, K) in samples (B, N, C) as those in (B * N, C), flat.
+    """Positions in samples as those in a batch that is laid out flat.
 
     Copying whole rows is many times faster than ``gather`` and ``scatter``.
+
+    Args:
+        positions (Tensor): Of shape (B, K), in the N tokens of a sample.
+        tokens (Tensor): Of shape (B, N, C).
+
+    Returns:
+        Tensor: Positions (B * K,) in tokens of shape (B * N, C).
     """
     batch, total = tokens.shape[:2]
     first = torch.arange(batch, device=positions.device) * total
     return (positions + first.unsqueeze(1)).flatten()
-
-
-def pool_importance(importance: Tensor) -> Tensor:
-    """Halves the map of importance as the next embedding halves the map.
-
-    Args:
-        importance: Of shape (B, H, W) or (B, T, H, W); frames stay.
-
-    Returns:
-        Of shape (B, H / 2, W / 2) or (B, T, H / 2, W / 2), with the sum that
-        it had.
-    """
-    # Frames are to it what channels are.
-    pooled = F.avg_pool2d(importance, 2)
-    dims = tuple(range(1, importance.dim()))
-    before = importance.sum(dims, keepdim=True)
-    after = pooled.sum(dims, keepdim=True).clamp_min(SMALLEST)
-    return pooled * (before / after)
-
-
-def mean_weights(q: Tensor, k: Tensor) -> Tensor:
-    """Attention weights of some queries, their mean over heads and queries.
-
-    Importance is compared over many blocks, so that half precision would
-    change which tokens are kept: the products are made in float32.
-
-    Args:
-        q: Queries of shape (B, heads, Q, D).
-        k: Keys of shape (B, heads, N, D).
-
-    Returns:
-        Weights of shape (B, N), at least in float32.
-    """
-    dtype = torch.promote_types(q.dtype, torch.float32)
-    q = q.to(dtype) * q.shape[-1] ** -0.5
-    if q.shape[2] == 1:
-        # Autocast leaves this product alone, and a matrix product not.
-        logits = (q * k).sum(-1).unsqueeze(2)
-    else:
-        logits = q @ k.to(dtype).transpose(-1, -2)
-    return logits.softmax(-1, dtype=dtype).mean((1, 2))

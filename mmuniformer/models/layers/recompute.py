@@ -15,17 +15,6 @@ else:
     from torch._dynamo import is_compiling
 
 
-def run_block(block: nn.Module, *args, recompute: bool) -> Any:
-    """Runs a block, with checkpointing or without.
-
-    Args:
-        block: Module to run.
-        args: What its ``forward`` takes.
-        recompute: Whether to keep none of its activations.
-    """
-    return recompute_in_backward(block, *args) if recompute else block(*args)
-
-
 def recompute_in_backward(block: nn.Module, *args) -> Any:
     """Runs a block and keeps none of its activations.
 
@@ -34,8 +23,11 @@ def recompute_in_backward(block: nn.Module, *args) -> Any:
     checkpointing.
 
     Args:
-        block: Module to run.
+        block (nn.Module): Module to run.
         args: What its ``forward`` takes.
+
+    Returns:
+        Any: What the block returns.
     """
     kwargs = {}
     # The compiler does its own recomputation, which updates no statistics.
@@ -51,6 +43,9 @@ def paused_stats(norms: list[nn.Module]):
 
     The same operations as in the forward pass, as checkpointing asks for:
     a momentum of 0 leaves the running statistics as they are.
+
+    Args:
+        norms (list[nn.Module]): BatchNorms.
     """
     paused = [(m, m.momentum, m.num_batches_tracked) for m in norms]
     for norm, _, _ in paused:

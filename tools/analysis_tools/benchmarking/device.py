@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def environment(device: str) -> dict[str, str]:
         hardware += f', bf16: {_bf16_unit()}'
     packages = ', '.join(f'{p} {installed(p) or "none"}' for p in PACKAGES)
     return {
-        'date': datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
+        'date': datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC'),
         'command': ' '.join(['python', *sys.argv]),
         'device': hardware,
         'system': f'{platform.system()}, Python {platform.python_version()}',

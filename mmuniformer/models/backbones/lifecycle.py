@@ -1,0 +1,156 @@
+"""What a backbone does besides its forward pass."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmuniformer.checkpoint import load_pretrained
+from mmuniformer.checkpoint.form import DEPLOYED, check_form
+from mmuniformer.checkpoint.levels import leave_out_levels
+from mmuniformer.models.backbones.settings import (
+    Settings,
+    checkpointed_blocks,
+)
+from mmuniformer.models.layers import recompute_in_backward
+
+NO_LAYOUT_PASS = dict(layout_optimization=False)
+
+
+class Backbone(BaseModule):
+    """Weights, modes and forms of a backbone, whatever its stages compute.
+
+    The constructor of a subclass makes the modules, among them ``blocks1`` to
+    ``blocks4``, and ends with :meth:`_set_up`. :meth:`stage_names` and
+    :meth:`level_names` say which modules those of a stage are.
+
+    Args:
+        settings (Settings): What the backbone is told.
+
+    Attributes:
+        deploy (bool): Whether the backbone is in deployment form.
+        frozen_stages (int): Stages whose weights and statistics stay.
+        norm_eval (bool): Whether BatchNorm uses its running statistics in
+            training.
+        with_cp (list[int]): Number of blocks of each stage whose activations
+            are recomputed in the backward pass.
+    """
+
+    # What the published models start from, before any pretrained weights.
+    default_init = (
+        dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
+        dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
+    )
+    deploy = False
+
+    def __init__(self, settings: Settings):
+        given = settings.init_cfg or []
+        given = [given] if isinstance(given, dict) else given
+        self.pretrained = [c for c in given if c['type'] == 'Pretrained']
+        others = [c for c in given if c['type'] != 'Pretrained']
+        super().__init__(init_cfg=[*self.default_init, *others])
+        self.with_cp = checkpointed_blocks(
+            settings.with_cp, settings.arch.depths
+        )
+        self.frozen_stages = settings.frozen_stages
+        self.norm_eval = settings.norm_eval
+
+    def stage_names(self, stage: int) -> list[str]:
+        """Names of what belongs to a stage, built or not, but its norm.
+
+        Args:
+            stage (int): From 0.
+        """
+        raise NotImplementedError
+
+    def level_names(self) -> list[str]:
+        """Names of what all stages have, built or not, with their norms."""
+        raise NotImplementedError
+
+    def _set_up(self, settings: Settings) -> None:
+        """Does with the modules, once all are there, what was asked for."""
+        self._freeze_stages()
+        self._register_load_state_dict_pre_hook(self._before_loading)
+        if settings.deploy:
+            self.switch_to_deploy()
+        if settings.compile is not False:
+            self._compile({} if settings.compile is True else settings.compile)
+
+    def init_weights(self) -> None:
+        """Initialises the weights, from a published file if one is named."""
+        super().init_weights()
+        for cfg in self.pretrained:
+            cfg = {k: v for k, v in cfg.items() if k != 'type'}
+            load_pretrained(self, **cfg)
+
+    def train(self, mode: bool = True) -> 'Backbone':
+        """Sets the mode of all modules but those that stay in eval mode.
+
+        Args:
+            mode (bool): Training, or eval mode.
+        """
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def switch_to_deploy(self) -> None:
+        """Turns the backbone into its deployment form, for inference only.
+
+        BatchNorm and Layer Scale become part of the convolutions and linear
+        layers beside them, and the residual of the position embedding part
+        of its kernel: the same function in eval mode, with fewer passes over
+        memory. There is no way back. What is saved afterwards loads into a
+        backbone that is built with ``deploy=True``.
+        """
+        if self.deploy:
+            return
+        for module in list(self.modules()):
+            if module is not self and hasattr(module, 'switch_to_deploy'):
+                module.switch_to_deploy()
+        self.deploy = True
+        self.register_buffer(DEPLOYED, torch.tensor(True))
+
+    def _blocks(self, stage: int) -> list[Callable]:
+        """The blocks of a stage; the first ``with_cp`` of them recompute."""
+        blocks = list(getattr(self, f'blocks{stage + 1}'))
+        if self.training and torch.is_grad_enabled():
+            for i, block in enumerate(blocks[: self.with_cp[stage]]):
+                blocks[i] = partial(recompute_in_backward, block)
+        return blocks
+
+    def _frozen_parts(self) -> list[nn.Module | nn.Parameter]:
+        names = ['patch_embed1'] if self.frozen_stages == 0 else []
+        for stage in range(self.frozen_stages):
+            names += self.stage_names(stage)
+        return [getattr(self, name) for name in names if hasattr(self, name)]
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        return [p for p in self._frozen_parts() if isinstance(p, nn.Module)]
+
+    def _freeze_stages(self) -> None:
+        for part in self._frozen_parts():
+            part.requires_grad_(False)
+        for module in self._frozen_modules():
+            module.eval()
+
+    def _compile(self, arguments: dict) -> None:
+        chosen = {'backend', 'mode', 'options'} & set(arguments)
+        if not chosen:
+            # All maps are in channels-last already. The pass that would put
+            # them there fails on a size that it does not know (torch 2.14).
+            arguments = dict(arguments, options=NO_LAYOUT_PASS)
+        self.compile(**arguments)
+
+    def _before_loading(
+        self, state_dict: dict[str, Tensor], prefix: str, *_: object
+    ) -> None:
+        check_form(self, state_dict, prefix)
+        leave_out_levels(self, state_dict, prefix)
