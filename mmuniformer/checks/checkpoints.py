@@ -55,7 +55,7 @@ def check_checkpoint(
             file=str(path),
         )
         return
-    content = read_checkpoint(str(path))
+    content = read_checkpoint(str(path), mmap=True)
     missing = [key for key in STATE_OF_TRAINING if key not in content]
     if to_resume and missing:
         yield Finding(
