@@ -1,16 +1,22 @@
 """Reading checkpoint files without running what may be hidden in them."""
 
-import argparse
 import hashlib
-import pickle
 import re
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, is_main_process
 
-from mmuniformer.compat.mmengine_checkpoint import allow_checkpoint_types
+from mmuniformer.compat import checkpoint_types
+from mmuniformer.compat.mmengine_checkpoint import (
+    UnsafeCheckpoint,
+    check_archive,
+    is_malformed,
+    refusal,
+    settled,
+)
 from mmuniformer.errors import CheckpointError
 
 # Full digests of published files, by name, as far as they are known.
@@ -24,11 +30,6 @@ KNOWN_SHA256 = {
 }
 # OpenMMLab writes the first eight digits into the name: name-1713bcd4_date.pth
 DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8})[_.]')
-
-# Official training scripts store their arguments beside the weights. From
-# torch 2.4 on, harmless types can be allowed.
-if hasattr(torch.serialization, 'add_safe_globals'):
-    torch.serialization.add_safe_globals([argparse.Namespace])
 
 
 def read_checkpoint(
@@ -101,38 +102,42 @@ def _check_digest(path: Path, expected: str, source: str) -> None:
 
 
 def _load(path: Path, map_location: str, source: str) -> dict:
-    # What mmengine's own checkpoints hold besides tensors.
-    allow_checkpoint_types()
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
 
             return load_file(path, device=str(map_location))
-        content = torch.load(
-            path, map_location=map_location, weights_only=True
-        )
-    except pickle.UnpicklingError as error:
-        found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
-        if found is None:
-            raise CheckpointError(_not_a_checkpoint(path, source)) from error
-        name = found.group(1) or found.group(2)
-        raise CheckpointError(
-            f'{source} was refused: it holds {name}, which is no tensor and '
-            'could run code when it is read. If you trust its origin, save '
-            'its state dict alone to a new file'
-        ) from error
-    except (EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(_not_a_checkpoint(path, source)) from error
+        check_archive(path)
+        with _allowance():
+            content = torch.load(
+                path, map_location=map_location, weights_only=True
+            )
+        content = settled(content, source)
+    except UnsafeCheckpoint as error:
+        raise CheckpointError(str(error)) from error
     except Exception as error:
         # safetensors has an exception class of its own, and no other base.
-        if type(error).__name__ != 'SafetensorError':
-            raise
-        raise CheckpointError(_not_a_checkpoint(path, source)) from error
+        if type(error).__name__ == 'SafetensorError' or is_malformed(error):
+            raise CheckpointError(_refusal(path, source, error)) from error
+        raise
     if not isinstance(content, dict):
         raise CheckpointError(
             f'{source} holds a {type(content).__name__}, not a state dict'
         )
     return content
+
+
+def _allowance() -> AbstractContextManager:
+    if checkpoint_types.can_allow():
+        return checkpoint_types.allowance()
+    return nullcontext()
+
+
+def _refusal(path: Path, source: str, error: Exception) -> str:
+    found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
+    if found is not None:
+        return str(refusal(source, error))
+    return _not_a_checkpoint(path, source)
 
 
 def _not_a_checkpoint(path: Path, source: str) -> str:
