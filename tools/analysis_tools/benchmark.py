@@ -1,20 +1,15 @@
 #!/usr/bin/env python
 """Times our backbones beside others, in turn, and measures their memory.
 
-Without options: the works of the project's goals, on the GPU if there is one.
+Without options: what docs/benchmarks.md wants, on the GPU if there is one.
 """
 
 import argparse
 import sys
 
-from mmuniformer.analysis.benchmark.command import benchmark
-from mmuniformer.analysis.benchmark.works import (
-    CONTENDERS,
-    DTYPES,
-    MODELS,
-    MODES,
-    PRESETS,
-)
+from benchmarking.command import benchmark
+from benchmarking.workloads import DTYPES, MODELS, MODES, NAMES, PRESETS
+
 from mmuniformer.cli import run_command
 
 
@@ -26,17 +21,19 @@ def parse_args() -> dict:
         dest='preset',
         action='store_const',
         const='quick',
-        help='the works of the goals on a CPU: five minutes on two cores',
+        help='what is wanted on a CPU: five minutes on two cores',
     )
     what.add_argument(
         '--preset',
         choices=PRESETS,
-        help='quick; gpu: the works of the goals on a GPU; memory: training '
+        help='quick; gpu: what is wanted on a GPU; memory: training '
         'with checkpointing and without; light: light models with half of '
         'the tokens and with all; sweep: over sizes and frames',
     )
     grid = parser.add_argument_group(
-        'instead of a preset', 'every combination of these'
+        'instead of a preset',
+        'every combination of these',
+        argument_default=argparse.SUPPRESS,
     )
     grid.add_argument('--models', nargs='+', help=', '.join(MODELS))
     grid.add_argument(
@@ -49,15 +46,14 @@ def parse_args() -> dict:
     grid.add_argument('--modes', nargs='+', choices=MODES)
     grid.add_argument('--dtypes', nargs='+', choices=DTYPES)
     grid.add_argument(
+        '--variants',
         '--contenders',
         nargs='+',
-        metavar='WHO',
-        help=f'the first is what others are compared with; '
-        f'{", ".join(CONTENDERS)}',
+        metavar='NAME',
+        help=f'the first is the baseline of the others; {", ".join(NAMES)}',
     )
     grid.add_argument(
         '--compile',
-        dest='compiled',
         nargs='+',
         choices=['no', 'yes'],
         help='without torch.compile, with it, or both',
@@ -92,10 +88,7 @@ def parse_args() -> dict:
         metavar='DIR',
         help='for JSON, Markdown and figure (default: work_dirs/benchmark)',
     )
-    arguments = vars(parser.parse_args())
-    if arguments['compiled'] is not None:
-        arguments['compiled'] = [c == 'yes' for c in arguments['compiled']]
-    return arguments
+    return vars(parser.parse_args())
 
 
 if __name__ == '__main__':

@@ -7,6 +7,11 @@ parameters have the names of the backbones, so that both run on one set of
 weights, and what both give out can be compared in the run that times them.
 """
 
+from collections import OrderedDict
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,38 +23,34 @@ class PlainUniFormer(nn.Module):
     """The function of a backbone of patches and joint attention.
 
     Args:
-        backbone: What it is to agree with; its weights are copied.
+        backbone (UniFormerBase): What it is to agree with; its weights are
+            copied.
     """
 
     def __init__(self, backbone: UniFormerBase):
         super().__init__()
         self.windows = getattr(backbone, 'test_windows', None)
-        arch, ndim = backbone.arch, backbone.ndim
-        for i, (depth, dim) in enumerate(
-            zip(arch.depths, arch.embed_dims, strict=True), 1
-        ):
-            proj = getattr(backbone, f'patch_embed{i}').proj
-            self.add_module(f'patch_embed{i}', PlainEmbed(proj))
-            blocks = [
-                PlainLocalBlock(ndim, dim, arch.mlp_ratio)
-                if i < 3
-                else PlainGlobalBlock(
-                    ndim, dim, arch.mlp_ratio, dim // arch.head_dim
-                )
-                for _ in range(depth)
-            ]
-            self.add_module(f'blocks{i}', nn.ModuleList(blocks))
-        for i in backbone.out_indices:
-            name = backbone._norm_name(i)
-            norm = getattr(backbone, name)
-            if isinstance(norm, nn.LayerNorm):
-                norm = MapNorm(arch.embed_dims[i], eps=norm.eps)
-            else:
-                norm = BATCH_NORMS[ndim](arch.embed_dims[i])
-            self.add_module(name, norm)
         self.norm_names = {
             i: backbone._norm_name(i) for i in backbone.out_indices
         }
+        arch, ndim = backbone.arch, backbone.ndim
+        for i, (depth, dim) in enumerate(
+            zip(arch.depths, arch.embed_dims, strict=True)
+        ):
+            proj = deepcopy(getattr(backbone, f'patch_embed{i + 1}').proj)
+            embed = OrderedDict(proj=proj, norm=MapNorm(dim))
+            self.add_module(f'patch_embed{i + 1}', nn.Sequential(embed))
+            heads = () if i < 2 else (dim // arch.head_dim,)
+            block = PlainLocalBlock if i < 2 else PlainGlobalBlock
+            blocks = [
+                block(ndim, dim, arch.mlp_ratio, *heads) for _ in range(depth)
+            ]
+            self.add_module(f'blocks{i + 1}', nn.ModuleList(blocks))
+            if i in self.norm_names:
+                norm = deepcopy(getattr(backbone, self.norm_names[i]))
+                if isinstance(norm, nn.LayerNorm):
+                    norm = MapNorm(dim, eps=norm.eps)
+                self.add_module(self.norm_names[i], norm)
         self.load_state_dict(backbone.state_dict())
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -73,22 +74,12 @@ class MapNorm(nn.LayerNorm):
         return x.movedim(-1, 1).contiguous()
 
 
-class PlainEmbed(nn.Module):
-    """Convolution over patches, then LayerNorm."""
-
-    def __init__(self, proj: nn.Module):
-        super().__init__()
-        self.norm = MapNorm(proj.out_channels)
-        self.proj = type(proj)(
-            proj.in_channels,
-            proj.out_channels,
-            proj.kernel_size,
-            proj.stride,
-            proj.padding,
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.proj(x))
+def _feed_forward(
+    layer: Callable[[int, int], nn.Module], dim: int, mlp_ratio: float
+) -> nn.Sequential:
+    hidden = int(dim * mlp_ratio)
+    fc1, fc2 = layer(dim, hidden), layer(hidden, dim)
+    return nn.Sequential(OrderedDict(fc1=fc1, act=nn.GELU(), fc2=fc2))
 
 
 class PlainLocalBlock(nn.Module):
@@ -103,26 +94,12 @@ class PlainLocalBlock(nn.Module):
         self.conv2 = conv(dim, dim, 1)
         self.attn = conv(dim, dim, 5, padding=2, groups=dim)
         self.norm2 = norm(dim)
-        self.mlp = PlainFeedForward(
-            conv(dim, int(dim * mlp_ratio), 1),
-            conv(int(dim * mlp_ratio), dim, 1),
-        )
+        self.mlp = _feed_forward(partial(conv, kernel_size=1), dim, mlp_ratio)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.pos_embed(x)
         x = x + self.conv2(self.attn(self.conv1(self.norm1(x))))
         return x + self.mlp(self.norm2(x))
-
-
-class PlainFeedForward(nn.Module):
-    """Two layers around a GELU."""
-
-    def __init__(self, fc1: nn.Module, fc2: nn.Module):
-        super().__init__()
-        self.fc1, self.fc2 = fc1, fc2
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class PlainGlobalBlock(nn.Module):
@@ -134,10 +111,7 @@ class PlainGlobalBlock(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = PlainAttention(dim, heads)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp = PlainFeedForward(
-            nn.Linear(dim, int(dim * mlp_ratio)),
-            nn.Linear(int(dim * mlp_ratio), dim),
-        )
+        self.mlp = _feed_forward(nn.Linear, dim, mlp_ratio)
 
     def forward(self, x: Tensor, window: int | None) -> Tensor:
         x = x + self.pos_embed(x)

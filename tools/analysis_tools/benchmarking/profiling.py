@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
-from mmuniformer.analysis.benchmark.measuring import on_gpu
+from .device import on_gpu
 
 DEPTHWISE, CONVOLUTION = 'depthwise convolution', 'other convolution'
 # The first that is found in the name of an operator.
@@ -30,13 +30,13 @@ def where_time_goes(
     """Seconds that a step spends in each kind of operator.
 
     Args:
-        step: What is looked at, warmed up and not compiled: an operator that
-            a compiler has made counts as other.
-        device: Where it runs.
-        steps: Over how many steps the mean is taken.
+        step (Callable): What is looked at, warmed up and not compiled: an
+            operator that a compiler has made counts as other.
+        device (str): Where it runs.
+        steps (int): Over how many steps the mean is taken.
 
     Returns:
-        A number for each of ``COLUMNS``.
+        dict[str, float]: A number for each of ``COLUMNS``.
     """
     gpu = on_gpu(device)
     activities = [ProfilerActivity.CPU]

@@ -1,1 +1,0 @@
-"""Time and memory of the backbones beside others, measured in pairs."""
