@@ -116,8 +116,7 @@ def _load(path: Path, map_location: str, source: str) -> dict:
     except UnsafeCheckpoint as error:
         raise CheckpointError(str(error)) from error
     except Exception as error:
-        # safetensors has an exception class of its own, and no other base.
-        if type(error).__name__ == 'SafetensorError' or is_malformed(error):
+        if is_malformed(error):
             raise CheckpointError(_refusal(path, source, error)) from error
         raise
     if not isinstance(content, dict):

@@ -42,6 +42,7 @@ from mmuniformer.compat.versions import installed, release
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 _FORCE_NOT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _TRUE = ('1', 'y', 'yes', 'true')  # as torch reads them
+_NEWER_TORCH = 'pip install "torch>=2.10"'
 # What torch raises at a pickle that was cut off or made up.
 _OF_PICKLES = (
     pickle.UnpicklingError,
@@ -55,7 +56,8 @@ _OF_PICKLES = (
     ValueError,
     struct.error,
 )
-_OF_ARCHIVES = ('PytorchStreamReader', 'storage', 'Invalid magic number')
+# What a RuntimeError says that is about this machine, not about the file.
+_OF_DEVICES = ('deserialize object on', 'CUDA error', 'out of memory')
 
 
 class UnsafeCheckpoint(pickle.UnpicklingError):
@@ -108,10 +110,10 @@ def is_malformed(error: Exception) -> bool:
         # A place in the file that is not there; not a file that is missing.
         return error.errno == errno.EINVAL
     if isinstance(error, RuntimeError):
-        return isinstance(error, RecursionError) or any(
-            word in str(error) for word in _OF_ARCHIVES
-        )
-    return isinstance(error, _OF_PICKLES)
+        return not any(word in str(error) for word in _OF_DEVICES)
+    # safetensors has an exception class of its own, and no other base.
+    named = type(error).__name__ == 'SafetensorError'
+    return named or isinstance(error, _OF_PICKLES)
 
 
 def check_archive(path: str | os.PathLike) -> None:
@@ -126,9 +128,9 @@ def check_archive(path: str | os.PathLike) -> None:
     Raises:
         UnsafeCheckpoint: If a part is not what was written.
     """
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     # A damaged directory of an archive may raise anything.
@@ -156,6 +158,12 @@ def settled(content: Any, filename: str) -> Any:
         content = checkpoint_types.settle(content)
     except pickle.UnpicklingError as error:
         raise refusal(filename, error) from error
+    state = content.get('state_dict', {}) if isinstance(content, dict) else {}
+    if not isinstance(state, dict):
+        raise UnsafeCheckpoint(
+            f'{filename} is no checkpoint: its state_dict is a '
+            f'{type(state).__name__}'
+        )
     try:
         checkpoint_text.check_texts(content)
     except ValueError as error:
@@ -201,12 +209,21 @@ def status() -> Status:
     torch = installed('torch')
     if not installed('mmengine') or not torch:
         return Status(name, 'missing', 'needs torch and mmengine')
-    if release(torch) < (2, 5):
+    if release(torch) < (2, 6):
         return Status(
             name,
-            'not needed',
-            f'torch {torch} runs the pickles that it loads: resume only '
-            'from files you trust',
+            'broken',
+            f'torch {torch} may run code of a checkpoint, with weights_only '
+            'too (CVE-2025-32434): read only files you trust',
+            _NEWER_TORCH,
+        )
+    if release(torch) < (2, 10):
+        return Status(
+            name,
+            'outdated',
+            f'weights_only of torch {torch} has a known hole '
+            '(CVE-2026-24747): read only files you trust',
+            _NEWER_TORCH,
         )
     from mmengine.runner.checkpoint import CheckpointLoader
 

@@ -341,3 +341,26 @@ def test_numpy_pickles_of_either_naming_are_read(tmp_path):
 def test_status():
     assert mmengine_checkpoint.status().state == 'active'
     assert issubclass(UnsafeCheckpoint, pickle.UnpicklingError)
+
+
+@pytest.mark.parametrize(
+    ('torch_version', 'state', 'cve'),
+    [
+        ('2.1.0', 'broken', 'CVE-2025-32434'),
+        ('2.5.1+cu124', 'broken', 'CVE-2025-32434'),
+        ('2.6.0', 'outdated', 'CVE-2026-24747'),
+        ('2.9.1', 'outdated', 'CVE-2026-24747'),
+        ('2.10.0', 'active', ''),
+        ('3.0.0', 'active', ''),
+    ],
+)
+def test_holes_of_torch_itself_are_told(
+    monkeypatch, torch_version, state, cve
+):
+    monkeypatch.setattr(
+        mmengine_checkpoint, 'installed', lambda name: torch_version
+    )
+    status = mmengine_checkpoint.status()
+    assert status.state == state
+    assert cve in status.message
+    assert status.remedy == ('pip install "torch>=2.10"' if cve else '')
