@@ -52,6 +52,7 @@ COLOURS = {
     'active': 'cyan',
     'not needed': 'green',
     'missing': 'yellow',
+    'outdated': 'yellow',
     'broken': 'red',
 }
 

@@ -1,19 +1,22 @@
 """Reading checkpoint files without running what may be hidden in them."""
 
-import argparse
 import hashlib
 import re
 import zipfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from pickle import UnpicklingError
 from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, is_main_process
 
+from mmuniformer.compat import checkpoint_types
 from mmuniformer.compat.mmengine_checkpoint import (
-    allow_checkpoint_types,
+    UnsafeCheckpoint,
+    check_archive,
+    is_malformed,
     refusal,
+    settled,
 )
 from mmuniformer.errors import CheckpointError
 
@@ -28,11 +31,6 @@ KNOWN_SHA256 = {
 }
 # OpenMMLab writes the first eight digits into the name: name-1713bcd4_date.pth
 DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8})[_.]')
-
-# Official training scripts store their arguments beside the weights. From
-# torch 2.4 on, harmless types can be allowed.
-if hasattr(torch.serialization, 'add_safe_globals'):
-    torch.serialization.add_safe_globals([argparse.Namespace])
 
 
 def read_checkpoint(
@@ -109,36 +107,44 @@ def _check_digest(path: Path, expected: str, source: str) -> None:
 
 
 def _load(path: Path, map_location: str, mmap: bool, source: str) -> dict:
-    # What mmengine's own checkpoints hold besides tensors.
-    allow_checkpoint_types()
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
 
             return load_file(path, device=str(map_location))
-        content = torch.load(
-            str(path),
-            map_location=map_location,
-            weights_only=True,
-            mmap=mmap and zipfile.is_zipfile(path),
-        )
-    except UnpicklingError as error:
-        words = str(refusal(source, error))
-        if 'was refused' not in words:
-            words = _not_a_checkpoint(path, source)
-        raise CheckpointError(words) from error
-    except (EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(_not_a_checkpoint(path, source)) from error
+        check_archive(path)
+        with _allowance():
+            content = torch.load(
+                str(path),
+                map_location=map_location,
+                weights_only=True,
+                mmap=mmap and zipfile.is_zipfile(path),
+            )
+        content = settled(content, source)
+    except UnsafeCheckpoint as error:
+        raise CheckpointError(str(error)) from error
     except Exception as error:
-        # safetensors has an exception class of its own, and no other base.
-        if type(error).__name__ != 'SafetensorError':
-            raise
-        raise CheckpointError(_not_a_checkpoint(path, source)) from error
+        if is_malformed(error):
+            raise CheckpointError(_refusal(path, source, error)) from error
+        raise
     if not isinstance(content, dict):
         raise CheckpointError(
             f'{source} holds a {type(content).__name__}, not a state dict'
         )
     return content
+
+
+def _allowance() -> AbstractContextManager:
+    if checkpoint_types.can_allow():
+        return checkpoint_types.allowance()
+    return nullcontext()
+
+
+def _refusal(path: Path, source: str, error: Exception) -> str:
+    found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
+    if found is not None:
+        return str(refusal(source, error))
+    return _not_a_checkpoint(path, source)
 
 
 def _not_a_checkpoint(path: Path, source: str) -> str:

@@ -10,25 +10,30 @@ Upstream: https://github.com/open-mmlab/mmengine/issues/1655
 Gone when: mmengine reads with ``weights_only`` and allows its own types; a
 refusal is then still said in one line.
 
-From torch 2.4 on, where types can be allowed, exactly the types that
-mmengine's checkpoints hold are allowed, and everything that mmengine's loader
-reads is read with ``weights_only``. A refused file is an
+From torch 2.5 on, where types can be allowed for one reading, everything that
+mmengine's loader reads is read with ``weights_only`` and with the forms of
+:mod:`checkpoint_types`, after its checksums were compared, and the config text
+in it is parsed (:mod:`checkpoint_text`). A refused file is an
 :class:`UnsafeCheckpoint`.
-On torch 2.1 to 2.3 mmengine reads files as it always did: resume only from
+On torch 2.1 to 2.4 mmengine reads files as it always did: resume only from
 files you trust. ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, torch's own switch,
 turns the protection off.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import re
+import struct
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from types import ModuleType
+from typing import Any
 
+from mmuniformer.compat import checkpoint_text, checkpoint_types
 from mmuniformer.compat.import_hooks import after_import
 from mmuniformer.compat.replacing import is_replaced, replace_once
 from mmuniformer.compat.status import Status
@@ -37,70 +42,26 @@ from mmuniformer.compat.versions import installed, release
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 _FORCE_NOT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _TRUE = ('1', 'y', 'yes', 'true')  # as torch reads them
+_NEWER_TORCH = 'pip install "torch>=2.10"'
+# What torch raises at a pickle that was cut off or made up.
+_OF_PICKLES = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+# What a RuntimeError says that is about this machine, not about the file.
+_OF_DEVICES = ('deserialize object on', 'CUDA error', 'out of memory')
 
 
 class UnsafeCheckpoint(pickle.UnpicklingError):
     """A checkpoint file that is damaged, or would run code when read."""
-
-
-def _named(path: str, function: Callable) -> Callable:
-    """A function that unpickling finds under another name."""
-
-    def alias(*args):
-        return function(*args)
-
-    alias.__module__, _, alias.__qualname__ = path.rpartition('.')
-    alias.__name__ = alias.__qualname__
-    return alias
-
-
-def checkpoint_types() -> list[Callable]:
-    """What mmengine's checkpoints hold, besides tensors and containers.
-
-    Loss histories are a ``HistoryBuffer`` of two arrays; metrics, hooks and
-    the data set's ``metainfo`` leave numpy scalars and arrays and, from a
-    config, ``ConfigDict``. Methods of mmengine are pickled as a call of
-    ``getattr``, which is allowed for just these.
-    """
-    import numpy as np
-    from mmengine.config import ConfigDict
-    from mmengine.logging.history_buffer import HistoryBuffer
-    from mmengine.optim.scheduler.param_scheduler import (
-        OneCycleParamScheduler,
-    )
-
-    methods = {
-        (HistoryBuffer, 'current'),
-        (HistoryBuffer, 'max'),
-        (HistoryBuffer, 'mean'),
-        (HistoryBuffer, 'min'),
-        (OneCycleParamScheduler, '_annealing_cos'),
-        (OneCycleParamScheduler, '_annealing_linear'),
-    }
-
-    def method(owner: type, name: str) -> Callable:
-        if (owner, name) not in methods:
-            raise pickle.UnpicklingError('GLOBAL builtins.getattr is refused')
-        return getattr(owner, name)
-
-    core = np._core if hasattr(np, '_core') else np.core
-    numpy_functions = (core.multiarray._reconstruct, core.multiarray.scalar)
-    dtypes = {type(np.dtype(code)) for code in '?bhilqBHILQefdU'}
-    return [
-        ConfigDict,
-        HistoryBuffer,
-        OneCycleParamScheduler,
-        _named('builtins.getattr', method),
-        np.ndarray,
-        np.dtype,
-        *sorted(dtypes, key=lambda dtype: dtype.__name__),
-        # numpy 2 renamed its core: either reads the other's files.
-        *(
-            _named(f'numpy.{name}.multiarray.{function.__name__}', function)
-            for function in numpy_functions
-            for name in ('core', '_core')
-        ),
-    ]
 
 
 def refusal(filename: str, error: Exception) -> UnsafeCheckpoint:
@@ -139,41 +100,102 @@ def _weights_only() -> Iterator[None]:
             os.environ[_FORCE] = before
 
 
-@cache
-def allow_checkpoint_types() -> bool:
-    """Has ``torch.load(weights_only=True)`` read mmengine's checkpoints.
+def is_malformed(error: Exception) -> bool:
+    """Whether ``torch.load`` fails so at a file that is no checkpoint.
 
-    Returns:
-        bool: Whether this torch can be told (2.4 and later).
+    Other errors, such as that of a device which is not there, are not about
+    the file.
     """
-    import torch
+    if isinstance(error, OSError):
+        # A place in the file that is not there; not a file that is missing.
+        return error.errno == errno.EINVAL
+    if isinstance(error, RuntimeError):
+        return not any(word in str(error) for word in _OF_DEVICES)
+    # safetensors has an exception class of its own, and no other base.
+    named = type(error).__name__ == 'SafetensorError'
+    return named or isinstance(error, _OF_PICKLES)
 
-    if not hasattr(torch.serialization, 'add_safe_globals'):
-        return False
-    torch.serialization.add_safe_globals(checkpoint_types())
-    return True
+
+def check_archive(path: str | os.PathLike) -> None:
+    """Compares the checksum of every part of a checkpoint.
+
+    torch writes a zip archive with one for each tensor, and looks at none when
+    it reads. An older file, which is no archive, has none.
+
+    Args:
+        path (str or PathLike): A local file.
+
+    Raises:
+        UnsafeCheckpoint: If a part is not what was written.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    # A damaged directory of an archive may raise anything.
+    except Exception as error:
+        raise refusal(str(path), error) from error
+    if damaged is not None:
+        raise UnsafeCheckpoint(
+            f'{path} is damaged: the checksum of {damaged} in it is another '
+            'one; download or copy it again'
+        )
+
+
+def settled(content: Any, filename: str) -> Any:
+    """What was read within the allowance, as plain data.
+
+    Args:
+        content (Any): From ``torch.load`` within
+            :func:`checkpoint_types.allowance`.
+        filename (str): The checkpoint.
+
+    Raises:
+        UnsafeCheckpoint: If it holds more than data.
+    """
+    try:
+        content = checkpoint_types.settle(content)
+    except pickle.UnpicklingError as error:
+        raise refusal(filename, error) from error
+    state = content.get('state_dict', {}) if isinstance(content, dict) else {}
+    if not isinstance(state, dict):
+        raise UnsafeCheckpoint(
+            f'{filename} is no checkpoint: its state_dict is a '
+            f'{type(state).__name__}'
+        )
+    try:
+        checkpoint_text.check_texts(content)
+    except ValueError as error:
+        raise UnsafeCheckpoint(
+            f'{filename} was refused: the config text in it ({error}) would '
+            'be run. If you trust its origin, save its state dict alone to a '
+            'new file'
+        ) from error
+    return content
 
 
 def _refusing(original: Callable) -> Callable:
     def load_checkpoint(cls, filename, *args, **kwargs):
         if os.environ.get(_FORCE_NOT, '').lower() in _TRUE:
             return original(cls, filename, *args, **kwargs)
+        if os.path.isfile(filename):
+            check_archive(filename)
         try:
-            with _weights_only():
-                return original(cls, filename, *args, **kwargs)
-        except pickle.UnpicklingError as error:
-            raise refusal(filename, error) from error
-        except (EOFError, KeyError) as error:
-            # What torch makes of a file that is no pickle at all.
-            if not os.path.isfile(filename):
-                raise
-            raise refusal(filename, error) from error
+            with _weights_only(), checkpoint_types.allowance():
+                content = original(cls, filename, *args, **kwargs)
+        except Exception as error:
+            refused = isinstance(error, pickle.UnpicklingError)
+            if refused or (is_malformed(error) and os.path.isfile(filename)):
+                raise refusal(filename, error) from error
+            raise
+        return settled(content, filename)
 
     return load_checkpoint
 
 
 def _patch(checkpoint: ModuleType) -> None:
-    if allow_checkpoint_types():
+    if checkpoint_types.can_allow():
         loader = checkpoint.CheckpointLoader
         replace_once(loader, 'load_checkpoint', _refusing, by=__name__)
 
@@ -187,12 +209,21 @@ def status() -> Status:
     torch = installed('torch')
     if not installed('mmengine') or not torch:
         return Status(name, 'missing', 'needs torch and mmengine')
-    if release(torch) < (2, 4):
+    if release(torch) < (2, 6):
         return Status(
             name,
-            'not needed',
-            f'torch {torch} runs the pickles that it loads: resume only '
-            'from files you trust',
+            'broken',
+            f'torch {torch} may run code of a checkpoint, with weights_only '
+            'too (CVE-2025-32434): read only files you trust',
+            _NEWER_TORCH,
+        )
+    if release(torch) < (2, 10):
+        return Status(
+            name,
+            'outdated',
+            f'weights_only of torch {torch} has a known hole '
+            '(CVE-2026-24747): read only files you trust',
+            _NEWER_TORCH,
         )
     from mmengine.runner.checkpoint import CheckpointLoader
 

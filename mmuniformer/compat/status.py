@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal['active', 'not needed', 'missing', 'broken']
+State = Literal['active', 'not needed', 'missing', 'outdated', 'broken']
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,9 @@ class Status:
     Attributes:
         name (str): The defect, in a few words.
         state (str): 'active' (the workaround is in use), 'not needed' (the
-            defect is not there), 'missing' (a package is not installed) or
-            'broken' (the user has to do something).
+            defect is not there), 'missing' (a package is not installed),
+            'outdated' (a newer package mends it) or 'broken' (the user has to
+            do something).
         message (str): One line on what was found.
         remedy (str): What to type; empty if there is nothing to do here.
     """

@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 from torch.utils.data import Dataset
 
+from mmuniformer.checkpoint import CheckpointError, read_checkpoint
 from mmuniformer.compat import mmengine_checkpoint
 from mmuniformer.compat.mmengine_checkpoint import UnsafeCheckpoint
 
@@ -230,6 +232,59 @@ def test_a_damaged_file_is_named(tmp_path, content):
         CheckpointLoader.load_checkpoint(str(path))
 
 
+class TestDamage:
+    @pytest.fixture
+    def file(self, trained, tmp_path):
+        """A copy of a checkpoint."""
+        path = tmp_path / 'copy.pth'
+        path.write_bytes((trained / 'epoch_2.pth').read_bytes())
+        return path
+
+    @staticmethod
+    def readers(path):
+        yield lambda: CheckpointLoader.load_checkpoint(str(path))
+        yield lambda: read_checkpoint(str(path))
+
+    def test_a_flipped_bit_of_any_tensor(self, file):
+        content = file.read_bytes()
+        with zipfile.ZipFile(file) as archive:
+            parts = [p for p in archive.infolist() if '/data/' in p.filename]
+        assert len(parts) > 5
+        for part in parts:
+            damaged = bytearray(content)
+            # Its header ends with names and padding: the data come last.
+            at = content.index(part.filename.encode(), part.header_offset)
+            extra = int.from_bytes(
+                content[part.header_offset + 28 :][:2], 'little'
+            )
+            at += len(part.filename) + extra
+            damaged[at + part.file_size // 2] ^= 8
+            file.write_bytes(damaged)
+            for read in self.readers(file):
+                with pytest.raises(
+                    (UnsafeCheckpoint, CheckpointError),
+                    match=rf'copy\.pth is damaged: .*{part.filename}',
+                ):
+                    read()
+
+    @pytest.mark.parametrize('tenth', range(10))
+    def test_cut_off(self, file, tenth):
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) * tenth // 10])
+        for read in self.readers(file):
+            with pytest.raises(
+                (UnsafeCheckpoint, CheckpointError), match=r'copy\.pth is'
+            ):
+                read()
+
+    def test_an_older_file_has_no_checksums(self, tmp_path):
+        path = tmp_path / 'old.pth'
+        tensor = torch.arange(5.0)
+        torch.save(dict(a=tensor), path, _use_new_zipfile_serialization=False)
+        for read in self.readers(path):
+            assert read()['a'].equal(tensor)
+
+
 def test_a_missing_file_stays_missing():
     with pytest.raises(FileNotFoundError):
         CheckpointLoader.load_checkpoint('/no/such/file.pth')
@@ -279,9 +334,33 @@ def test_numpy_pickles_of_either_naming_are_read(tmp_path):
     assert (old in content) != (new in content)
     for wanted, other in ((old, new), (new, old)):
         path.write_bytes(content.replace(other, wanted))
-        assert torch.load(path, weights_only=True) == 3
+        found = CheckpointLoader.load_checkpoint(str(path), logger='silent')
+        assert found == 3
 
 
 def test_status():
     assert mmengine_checkpoint.status().state == 'active'
     assert issubclass(UnsafeCheckpoint, pickle.UnpicklingError)
+
+
+@pytest.mark.parametrize(
+    ('torch_version', 'state', 'cve'),
+    [
+        ('2.1.0', 'broken', 'CVE-2025-32434'),
+        ('2.5.1+cu124', 'broken', 'CVE-2025-32434'),
+        ('2.6.0', 'outdated', 'CVE-2026-24747'),
+        ('2.9.1', 'outdated', 'CVE-2026-24747'),
+        ('2.10.0', 'active', ''),
+        ('3.0.0', 'active', ''),
+    ],
+)
+def test_holes_of_torch_itself_are_told(
+    monkeypatch, torch_version, state, cve
+):
+    monkeypatch.setattr(
+        mmengine_checkpoint, 'installed', lambda name: torch_version
+    )
+    status = mmengine_checkpoint.status()
+    assert status.state == state
+    assert cve in status.message
+    assert status.remedy == ('pip install "torch>=2.10"' if cve else '')

@@ -1,8 +1,12 @@
 """Hooks that make saving and loading checkpoints safe."""
 
+import logging
+import os
+import re
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -16,12 +20,20 @@ from mmuniformer.checkpoint.state_dict import unwrap
 from mmuniformer.errors import UserError
 from mmuniformer.registry import HOOKS
 
+# Names that this hook gives to files.
+_OWN_NAME = re.compile(r'(best_.+|(epoch|iter)_\d+)\.pth')
+
 
 class _DeferredRemoval:
-    """A file backend whose removals wait until :meth:`remove_now`."""
+    """A file backend whose removals wait until :meth:`remove_now`.
 
-    def __init__(self, backend: Any) -> None:
+    Only what the hook itself writes into ``folder`` is removed: other names
+    come from the file that a training was resumed from.
+    """
+
+    def __init__(self, backend: Any, folder: str) -> None:
         self._backend = backend
+        self._folder = folder
         self._waiting: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -37,11 +49,29 @@ class _DeferredRemoval:
         for path in self._waiting:
             if path in keep:
                 continue
-            if self._backend.isdir(path):
+            if not self._is_own(path):
+                print_log(
+                    f'{path} is named by the checkpoint that training was '
+                    f'resumed from; it is no checkpoint in {self._folder} '
+                    'and is left alone.',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+            elif self._backend.isdir(path):
                 self._backend.rmtree(path)
             elif self._backend.isfile(path):
                 self._backend.remove(path)
         self._waiting.clear()
+
+    def _is_own(self, path: str) -> bool:
+        folder, _, name = str(path).rpartition('/')
+        same = folder == self._folder.rstrip('/')
+        if '://' not in self._folder:
+            # A link leads to where it was put by somebody else.
+            same = not os.path.islink(path) and os.path.realpath(
+                folder
+            ) == os.path.realpath(self._folder)
+        return same and _OWN_NAME.fullmatch(name) is not None
 
 
 @HOOKS.register_module()
@@ -49,13 +79,21 @@ class SafeCheckpointHook(CheckpointHook):
     """A CheckpointHook that removes old files after the new one is there.
 
     mmengine's removes first: with ``max_keep_ckpts=1`` a process killed while
-    it saves leaves no checkpoint at all. Arguments are the same.
+    it saves leaves no checkpoint at all. It also removes whatever a resumed
+    file names as the best checkpoint so far; this one removes checkpoints in
+    its own folder only. Arguments are the same.
     """
 
     def before_train(self, runner: Runner) -> None:
         """Finds where to save, see :class:`CheckpointHook`."""
+        info = runner.message_hub.runtime_info
+        if 'keep_ckpt_ids' in info:
+            # Numbers make names of files in our folder; other values do not.
+            info['keep_ckpt_ids'] = [
+                step for step in info['keep_ckpt_ids'] if type(step) is int
+            ]
         super().before_train(runner)
-        self.file_backend = _DeferredRemoval(self.file_backend)
+        self.file_backend = _DeferredRemoval(self.file_backend, self.out_dir)
 
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict

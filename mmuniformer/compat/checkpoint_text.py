@@ -1,0 +1,202 @@
+"""The config text in a checkpoint: data, which mmengine would run.
+
+mmengine writes the config of a run into its checkpoints as a Python text, and
+``Runner.resume`` and the Inferencers run that text again. Here it is parsed
+first, and only assignments of literals, of ``dict(...)`` and of containers of
+both are let through: what ``Config.dump`` writes. What they name is looked at
+besides: mmengine would import a ``_base_``, ``custom_imports``, and any
+function that a ``type`` names by its path.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+# Where mmengine's checkpoints have one.
+PLACES = (
+    ('meta', 'cfg'),
+    ('meta', 'config'),
+    ('message_hub', 'runtime_info', 'cfg'),
+)
+_LONGEST = 1 << 23  # characters; the longest config of mmdet has 100,000
+# Packages that a text may have imported.
+_LIBRARIES = (
+    'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpose', 'mmaction', 'mmpretrain',
+    'mmuniformer',
+)  # fmt: skip
+
+
+def check_texts(content: Any) -> None:
+    """Looks at the config texts of a checkpoint.
+
+    Args:
+        content (Any): What the file holds.
+
+    Raises:
+        ValueError: With the place and the line of what is no plain data.
+    """
+    for place in PLACES:
+        text = content
+        for key in place:
+            text = text.get(key) if isinstance(text, Mapping) else None
+        if isinstance(text, str):
+            try:
+                check_text(text)
+            except ValueError as error:
+                raise ValueError(f'{".".join(place)}, {error}') from error
+
+
+def check_text(text: str) -> None:
+    """Looks at one config text.
+
+    Raises:
+        ValueError: Naming the line, if it is more than plain data.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError(f'of {len(text)} characters, is no config')
+    try:
+        statements = ast.parse(text).body
+        for statement in statements:
+            _check_statement(statement)
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        line = getattr(error, 'lineno', None) or 1
+        raise ValueError(f'line {line}: it is no config') from error
+
+
+def _check_statement(node: ast.stmt) -> None:
+    if not isinstance(node, ast.Assign) or not all(
+        isinstance(target, ast.Name) for target in node.targets
+    ):
+        raise _error(node, 'a statement other than NAME = VALUE')
+    for target in node.targets:
+        if target.id in ('_base_', '_scope_'):
+            raise _error(node, f"'{target.id}', which names another file")
+        if target.id == 'custom_imports':
+            _check_imports(node)
+    for part in _plain(node.value):
+        _check_types(part)
+
+
+def _plain(node: ast.expr) -> Iterator[ast.expr]:
+    """The literals and containers of a value; an error at anything else."""
+    yield node
+    if isinstance(node, ast.Constant):
+        return
+    if isinstance(node, ast.UnaryOp) and isinstance(
+        node.op, ast.USub | ast.UAdd
+    ):
+        parts = [node.operand]
+        if not isinstance(node.operand, ast.Constant):
+            raise _error(node, 'an expression')
+    elif isinstance(node, ast.List | ast.Tuple | ast.Set):
+        parts = node.elts
+    elif isinstance(node, ast.Dict) and None not in node.keys:
+        parts = [*node.keys, *node.values]
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ('dict', 'set')
+        and len(node.args) <= 1
+        and all(keyword.arg for keyword in node.keywords)
+    ):
+        parts = [*node.args, *(keyword.value for keyword in node.keywords)]
+    else:
+        raise _error(node, 'more than literals, dict(...) and containers')
+    for part in parts:
+        yield from _plain(part)
+
+
+def _items(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(node, ast.Call):
+        yield from ((k.arg or '', k.value) for k in node.keywords)
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, value
+
+
+def _check_types(node: ast.expr) -> None:
+    for key, value in _items(node):
+        if key in ('_base_', 'custom_imports'):
+            raise _error(node, f"'{key}' within another key")
+        if not (key == 'type' or key.endswith('_type')):
+            continue
+        name = value.value if isinstance(value, ast.Constant) else None
+        if isinstance(name, str) and not _is_registered(name):
+            raise _error(value, f'the type {name!r}, which nobody registered')
+
+
+def _is_registered(name: str) -> bool:
+    """Whether ``name`` builds what a library has meant to be built.
+
+    For a name that is registered nowhere mmengine takes the object of that
+    path, and imports its module.
+    """
+    if '.' not in name:
+        if _find(name, None):
+            return True
+        # Not a class, then: harmless unless it is a module to be imported.
+        root = name.partition('.')[0]
+        known = root in sys.modules or root in sys.stdlib_module_names
+        return known or not name.isidentifier() or find_spec(root) is None
+    scope, _, rest = name.partition('.')
+    if scope in _LIBRARIES:
+        try:
+            import_module(f'{scope}.registry')
+        except ImportError:
+            # Nothing of a library that is not installed can be built.
+            return find_spec(scope) is None
+    if '.' not in rest and _find(rest, scope):
+        return True
+    return _find(name.rpartition('.')[2], None, name)
+
+
+def _find(name: str, scope: str | None, path: str | None = None) -> bool:
+    from mmengine.registry import Registry, root
+
+    registries = [v for v in vars(root).values() if isinstance(v, Registry)]
+    while registries:
+        registry = registries.pop()
+        registries.extend(registry.children.values())
+        if scope is not None and registry.scope != scope:
+            continue
+        if name not in registry.module_dict and scope is not None:
+            # The library may not have been asked for anything yet.
+            registry.import_from_location()
+        found = registry.module_dict.get(name)
+        if found is None:
+            continue
+        where = f'{found.__module__}.{found.__qualname__}'
+        if path is None or path == where or _is_alias(path, found):
+            return True
+    return False
+
+
+def _is_alias(path: str, found: Any) -> bool:
+    """Whether a path of a library leads to a registered object."""
+    if path.partition('.')[0] not in (*_LIBRARIES, 'torch', 'torchvision'):
+        return False
+    from mmengine.utils import get_object_from_string
+
+    return get_object_from_string(path) is found
+
+
+def _check_imports(node: ast.Assign) -> None:
+    for part in ast.walk(node.value):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            root = part.value.partition('.')[0]
+            if root not in _LIBRARIES and root not in sys.modules:
+                raise _error(
+                    node,
+                    f'an import of {part.value!r}; if the checkpoint is '
+                    'yours, import that module before reading it',
+                )
+
+
+def _error(node: ast.AST, what: str) -> ValueError:
+    return ValueError(f'line {node.lineno}: it has {what}')

@@ -1,0 +1,103 @@
+"""Config texts in checkpoints: data passes, programs do not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmuniformer.checkpoint import CheckpointError, read_checkpoint
+from mmuniformer.compat.checkpoint_text import PLACES, check_text
+from mmuniformer.compat.mmengine_checkpoint import UnsafeCheckpoint
+
+ROOT = Path(__file__).parents[2]
+LEAVES = [
+    'quickstart/mask-rcnn_uniformer-tiny_fpn_shapes.py',
+    'quickstart/fpn_uniformer-tiny_shapes.py',
+    'quickstart/td-hm_uniformer-tiny_shapes.py',
+    'quickstart/uniformer-tiny_8x2x1_shapes.py',
+]
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_what_mmengine_writes_passes(leaf):
+    check_text(Config.fromfile(ROOT / 'configs' / leaf).pretty_text)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        'a = 1\nb = -1.5e-3\nc = None\nd = True',
+        "a = dict(type='SGD', lr=0.1, betas=(0.9, 0.99), x={1: 'y', 'z': []})",
+        "model = dict(backbone=dict(type='mmengine.SGD'))",
+        "a = dict(type='torch.optim.sgd.SGD')",
+        "a = dict(type='absolute_range', crop_type='relative')",
+        "custom_imports = dict(imports=['mmuniformer', 'mmdet.models'])",
+        "data_root = 'data/os.system/'",
+    ],
+)
+def test_data(text):
+    check_text(text)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        "__import__('os').mkdir('ran')",
+        "a = 1\nx = __import__('os')",
+        'import os',
+        'from os import mkdir',
+        "a = open('x')",
+        'a = [i for i in (1,)]',
+        'a = (lambda: 1)()',
+        'a = dict(**b)',
+        'a = dict(b)',
+        'a = b',
+        "a = f'{b}'",
+        "a = 'x' * 1000000000",
+        'a = 9 ** 9 ** 9',
+        'a.b = 1',
+        "a['b'] = 1",
+        'a += 1',
+        'if True:\n    a = 1',
+        'def f(): pass',
+        'class A: pass',
+        'del a',
+        'a: int = 1',
+        "_base_ = '/tmp/other.py'",
+        "a = dict(_base_='/tmp/other.py')",
+        "custom_imports = dict(imports=['no_such_module_here'])",
+        "a = dict(custom_imports=dict(imports=['x']))",
+        "model = dict(type='os.system', command='touch ran')",
+        "model = dict(a=[dict(type='mmengine.fileio.remove', filepath='x')])",
+        "model = dict(type='mmengine.remove', filepath='x')",
+        "model = {'type': 'subprocess.run', 'args': ['x']}",
+        "model = dict(head_type='shutil.rmtree', path='x')",
+        "a = dict(type='mmengine.config.Config.fromfile', filename='x')",
+        'a = ' + '(' * 500 + ')' * 500,
+        '\0',
+        'a = 1 +',
+    ],
+)
+def test_programs(text):
+    with pytest.raises(ValueError, match='line'):
+        check_text(text)
+
+
+@pytest.mark.parametrize('place', PLACES)
+def test_every_place_and_every_reader(tmp_path, place):
+    content = dict(state_dict=dict(a=torch.ones(1)))
+    node = content
+    for key in place[:-1]:
+        node = node.setdefault(key, {})
+    node[place[-1]] = f"a = 1\n__import__('os').mkdir({str(tmp_path)!r} + 'x')"
+    path = str(tmp_path / 'file.pth')
+    torch.save(content, path)
+    words = rf'file\.pth was refused: .*{".".join(place)}, line 2'
+    with pytest.raises(CheckpointError, match=words):
+        read_checkpoint(path)
+    with pytest.raises(UnsafeCheckpoint, match=words):
+        CheckpointLoader.load_checkpoint(path, logger='silent')
+    assert not Path(f'{tmp_path}x').exists()
