@@ -64,7 +64,7 @@ def test_other_folders_and_links(folder, tmp_path):
     assert (victim / 'thesis.txt').exists()
 
 
-def test_a_resumed_file_names_others(toy_config, tmp_path):
+def test_a_resumed_file_names_others(toy_config, tmp_path, capfd):
     options = {
         'default_hooks.checkpoint.save_best': 'mean',
         'default_hooks.checkpoint.rule': 'greater',
@@ -95,5 +95,5 @@ def test_a_resumed_file_names_others(toy_config, tmp_path):
             cfg_options=options,
         )
         assert victim.exists()
-        log = max((tmp_path / 'b').glob('*/*.log')).read_text()
-        assert f'{victim} is named by the checkpoint' in log
+        said = ''.join(capfd.readouterr())
+        assert f'{victim} is named by the checkpoint' in said
