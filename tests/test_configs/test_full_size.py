@@ -1,0 +1,106 @@
+"""The backbone of every leaf as it is published: depth, weights and input."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from golden_data import FOLDER, fill, fill_values
+from mmengine import Config
+from mmengine.registry import DefaultScope
+from programs import once
+from recipe_values import MODELS as ENTRIES
+from recipe_values import ROOT
+
+from mmuniformer.registry import MODELS
+
+STATE_DICTS = json.loads((FOLDER / 'state_dicts.json').read_text())
+# The names in the files that leaves start from, by what the file is called.
+PUBLISHED = {
+    r'uniformer_small_in1k': 'image_uniformer_small',
+    r'uniformer_base_in1k': 'dense_base_global',
+    r'uniformer_xxs_\d+_in1k': 'image_uniformer_xxs',
+    r'uniformer_xs_\d+_in1k': 'image_uniformer_xs',
+    r'uniformer.small_.*(kinetics400|k600).*': 'video_small',
+    r'uniformer.base_.*(kinetics400|k600).*': 'video_base',
+}
+# What is not in them: norms between stages and attention in time.
+FRESH = re.compile(r'norm\d\.|.*\.t_(attn|norm)\.')
+
+
+def published_names(checkpoint: str) -> dict[str, list[int]] | None:
+    """Names and shapes of a public file, None for one that is to be made."""
+    if checkpoint.startswith('work_dirs'):
+        return None
+    stem = Path(checkpoint).stem
+    for pattern, name in PUBLISHED.items():
+        if re.fullmatch(pattern, stem):
+            return STATE_DICTS[name]
+    assert 'llll' in stem
+    return None
+
+
+def input_shape(cfg: Config) -> tuple[int, ...]:
+    """One image as it is tested, or one clip."""
+    scope = cfg.default_scope
+    if scope == 'mmdet':
+        return 1, 3, 800, 1344
+    if scope == 'mmseg':
+        return 1, 3, *cfg.model.data_preprocessor.size
+    if scope == 'mmpose':
+        width, height = cfg.model.head.decoder.input_size
+        return 1, 3, height, width
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    (frames,) = (t.clip_len for t in pipeline if 'clip_len' in t)
+    (side,) = (t.crop_size for t in pipeline if 'crop_size' in t)
+    return 1, 3, frames, side, side
+
+
+def check(backbone: Config, shape: tuple[int, ...], path: Path) -> None:
+    """Loads what the published file holds and looks at a forward pass."""
+    names = published_names(backbone.init_cfg.checkpoint)
+    content = {
+        name: torch.from_numpy(fill_values(name, tuple(size)))
+        for name, size in (names or {}).items()
+    }
+    torch.save(content, path)
+    backbone.init_cfg.checkpoint = str(path)
+    model = MODELS.build(backbone)
+    if names is None:
+        fill(model)
+    else:
+        model.init_weights()
+        for name, tensor in model.state_dict().items():
+            if name not in content:
+                assert FRESH.match(name), name
+                continue
+            expected = content[name]
+            if tensor.ndim > expected.ndim:
+                # An image's kernel, spread over time.
+                tensor = tensor.sum(2)
+            torch.testing.assert_close(tensor, expected, msg=name)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        outs = model.eval()(torch.randn(shape))
+    # The light video models give their score token beside each map.
+    maps = [out for out in outs if torch.is_tensor(out)]
+    assert maps
+    assert all(out.isfinite().all() for out in maps)
+    strides = {4, 8, 16, 32}
+    assert {shape[-1] // out.shape[-1] for out in maps} <= strides
+    assert shape[-1] // maps[-1].shape[-1] == 32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('entry', ENTRIES, ids=lambda entry: entry.name)
+def test_published_weights_at_the_published_size(entry, shared, tmp_path):
+    cfg = Config.fromfile(ROOT / entry.config)
+    backbone, shape = cfg.model.backbone, input_shape(cfg)
+    key = hashlib.sha256(f'{backbone}{shape}'.encode()).hexdigest()[:16]
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        once(
+            shared / f'full_size_{key}',
+            lambda: check(backbone, shape, tmp_path / 'published.pth'),
+        )
