@@ -1,3 +1,4 @@
+import gc
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what is there now to itself: it stays until the end.
+
+    mmengine collects all garbage of the process for each data set.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')

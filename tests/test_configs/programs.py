@@ -6,7 +6,6 @@ came out, in a folder that all of them see.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -141,4 +140,5 @@ def _run(cfg: Config, path: Path) -> None:
         metrics={name: float(value) for name, value in metrics.items()},
     )
     path.write_text(json.dumps(asdict(outcome)))
-    shutil.rmtree(work)
+    for checkpoint in work.glob('*.pth'):
+        checkpoint.unlink()
