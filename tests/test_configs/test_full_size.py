@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 from programs import once
 from recipe_values import MODELS as ENTRIES
 from recipe_values import ROOT
+from torch.utils._pytree import tree_leaves
 
 from mmuniformer.registry import MODELS
 
@@ -26,18 +27,18 @@ PUBLISHED = {
     r'uniformer.small_.*(kinetics400|k600).*': 'video_small',
     r'uniformer.base_.*(kinetics400|k600).*': 'video_base',
 }
-# What is not in them: norms between stages and attention in time.
-FRESH = re.compile(r'norm\d\.|.*\.t_(attn|norm)\.')
+# What is not in them: norms between stages, attention in time, layer scale.
+FRESH = re.compile(r'norm\d\.|.*\.(t_attn\.|t_norm\.|gamma_)')
 
 
-def published_names(checkpoint: str) -> dict[str, list[int]] | None:
-    """Names and shapes of a public file, None for one that is to be made."""
+def published_names(checkpoint: str) -> str | None:
+    """The list of a public file's names, None for one that is to be made."""
     if checkpoint.startswith('work_dirs'):
         return None
     stem = Path(checkpoint).stem
     for pattern, name in PUBLISHED.items():
         if re.fullmatch(pattern, stem):
-            return STATE_DICTS[name]
+            return name
     assert 'llll' in stem
     return None
 
@@ -58,19 +59,20 @@ def input_shape(cfg: Config) -> tuple[int, ...]:
     return 1, 3, frames, side, side
 
 
-def check(backbone: Config, shape: tuple[int, ...], path: Path) -> None:
+def check(
+    backbone: Config, names: str | None, shape: tuple[int, ...], path: Path
+) -> None:
     """Loads what the published file holds and looks at a forward pass."""
-    names = published_names(backbone.init_cfg.checkpoint)
     content = {
         name: torch.from_numpy(fill_values(name, tuple(size)))
-        for name, size in (names or {}).items()
+        for name, size in STATE_DICTS.get(names, {}).items()
     }
-    torch.save(content, path)
-    backbone.init_cfg.checkpoint = str(path)
-    model = MODELS.build(backbone)
     if names is None:
-        fill(model)
+        model = fill(MODELS.build(backbone))
     else:
+        torch.save(content, path)
+        backbone.init_cfg = dict(type='Pretrained', checkpoint=str(path))
+        model = MODELS.build(backbone)
         model.init_weights()
         for name, tensor in model.state_dict().items():
             if name not in content:
@@ -83,14 +85,13 @@ def check(backbone: Config, shape: tuple[int, ...], path: Path) -> None:
             torch.testing.assert_close(tensor, expected, msg=name)
     torch.manual_seed(0)
     with torch.no_grad():
-        outs = model.eval()(torch.randn(shape))
-    # The light video models give their score token beside each map.
-    maps = [out for out in outs if torch.is_tensor(out)]
+        outs = tree_leaves(model.eval()(torch.randn(shape)))
+    # The light video models give their score token beside the map, 1 x 1.
+    maps = [out for out in outs if out.shape[-1] > 1]
     assert maps
-    assert all(out.isfinite().all() for out in maps)
-    strides = {4, 8, 16, 32}
-    assert {shape[-1] // out.shape[-1] for out in maps} <= strides
-    assert shape[-1] // maps[-1].shape[-1] == 32
+    assert all(out.isfinite().all() for out in outs)
+    sides = [shape[-1] // out.shape[-1] for out in maps]
+    assert sides == [4, 8, 16, 32][-len(maps) :]
 
 
 @pytest.mark.slow
@@ -98,9 +99,13 @@ def check(backbone: Config, shape: tuple[int, ...], path: Path) -> None:
 def test_published_weights_at_the_published_size(entry, shared, tmp_path):
     cfg = Config.fromfile(ROOT / entry.config)
     backbone, shape = cfg.model.backbone, input_shape(cfg)
-    key = hashlib.sha256(f'{backbone}{shape}'.encode()).hexdigest()[:16]
+    names = published_names(backbone.pop('init_cfg').checkpoint)
+    # Of no effect here: test_*_recipes.py compare it.
+    backbone.drop_path_rate = 0.0
+    text = f'{backbone} {names} {shape}'
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         once(
             shared / f'full_size_{key}',
-            lambda: check(backbone, shape, tmp_path / 'published.pth'),
+            lambda: check(backbone, names, shape, tmp_path / 'published.pth'),
         )
