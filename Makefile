@@ -2,13 +2,13 @@
 # make demo    learns from generated data, and shows what it has learned:
 #              TASK=det instances, TASK=seg segmentation, TASK=pose keypoints,
 #              TASK=video motions; det by default
-# make test    the test suite, on as many processes as WORKERS= says; 2 by
-#              default
-# make test-slow   what takes minutes more: models at their full size
+# make test    the test suite, in WORKERS= processes; 2 by default
+# make test-slow
+#              what takes minutes more: backbones at their full size
 # make lint    ruff
 #
 # VENV= names another folder for the environment, PYTHON= another interpreter,
-# PYTEST_ARGS= more arguments of pytest.
+# PYTEST_ARGS= more arguments for pytest.
 
 VENV ?= .venv
 PYTHON ?= python3

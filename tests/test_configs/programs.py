@@ -106,11 +106,16 @@ def once(path: Path, make: Callable[[], None]) -> Path:
     return path
 
 
-def run(cfg: Config, folder: Path) -> Outcome:
-    """What comes out of a reduced config; ``folder`` is the workers' own."""
-    cfg = Config(
+def program(cfg: Config) -> Config:
+    """What chooses the code of a config's run; equal texts run once."""
+    return Config(
         {key: deepcopy(value) for key, value in cfg.items() if key in READ}
     )
+
+
+def run(cfg: Config, folder: Path) -> Outcome:
+    """What comes out of a reduced config; ``folder`` is the workers' own."""
+    cfg = program(cfg)
     name = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()[:16]
     path = folder / f'{name}.json'
     once(path, lambda: _run(cfg, path))
