@@ -18,10 +18,16 @@ from torch.utils._pytree import tree_leaves
 from mmuniformer.registry import MODELS
 
 STATE_DICTS = json.loads((FOLDER / 'state_dicts.json').read_text())
+# Recorded with layer scale, and published without it as well.
+STATE_DICTS['image_uniformer_base'] = {
+    name: shape
+    for name, shape in STATE_DICTS['image_uniformer_base_ls'].items()
+    if 'gamma_' not in name
+}
 # The names in the files that leaves start from, by what the file is called.
 PUBLISHED = {
     r'uniformer_small_in1k': 'image_uniformer_small',
-    r'uniformer_base_in1k': 'dense_base_global',
+    r'uniformer_base_in1k': 'image_uniformer_base',
     r'uniformer_xxs_\d+_in1k': 'image_uniformer_xxs',
     r'uniformer_xs_\d+_in1k': 'image_uniformer_xs',
     r'uniformer.small_.*(kinetics400|k600).*': 'video_small',
