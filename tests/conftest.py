@@ -1,12 +1,38 @@
+import gc
+import os
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from mmengine.visualization import Visualizer
 
 sys.path.insert(0, str(Path(__file__).parent))
-torch.set_num_threads(2)
+# Workers are as many as cores, and a tool that a test starts is one more.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what is there now to itself: it stays until the end.
+
+    mmengine collects all garbage of the process for each data set.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope='session')
+def shared(tmp_path_factory) -> Path:
+    """A folder of this session that every worker of it sees."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
+    folder = folder / 'shared'
+    folder.mkdir(exist_ok=True)
+    return folder
+
 
 pytest_plugins = ['tools_run']
 

@@ -28,8 +28,11 @@ def cfg(entry) -> Config:
 
 
 def build_detector(cfg: Config) -> torch.nn.Module:
-    """The detector of a config at full size."""
-    with DefaultScope.overwrite_default_scope('mmdet'):
+    """The detector of a config at full size, without memory."""
+    with (
+        torch.device('meta'),
+        DefaultScope.overwrite_default_scope('mmdet'),
+    ):
         return MMDET_MODELS.build(cfg.model)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import mmpose
 import pytest
 from mmengine import Config
-from mmengine.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 SNIPPETS = re.findall(
@@ -41,14 +40,11 @@ def test_drop_in_changes_three_settings_of_mmpose(text):
     assert ours == theirs
 
 
-def test_drop_in_trains_and_evaluates(drop_in, unused_parameters):
-    runner = Runner.from_cfg(drop_in)
-    with unused_parameters(runner) as unused:
-        runner.train()
-    assert unused == []
-    scalars = runner.message_hub.log_scalars
-    assert scalars['train/loss_kpt'].current() > 0
-    assert 0 <= scalars['val/coco/AP'].current() <= 1
+def test_drop_in_trains_and_evaluates(drop_in, outcome):
+    out = outcome(drop_in)
+    assert out.unused == []
+    assert out.scalars['train/loss_kpt'] > 0
+    assert 0 <= out.scalars['val/coco/AP'] <= 1
 
 
 @pytest.mark.parametrize('drop_in', ['simcc'], indirect=True)

@@ -9,8 +9,8 @@ from golden_data import FOLDER as GOLDEN
 from golden_data import fill
 from mmengine import Config
 from mmengine.registry import MODELS, init_default_scope
-from mmuniformer.engine.testing import evaluate
 
+from mmuniformer import apis
 from mmuniformer.models import UniFormer3D
 
 mmaction = pytest.importorskip('mmaction')
@@ -85,7 +85,7 @@ def test_official_file_in_their_config(video_data, tmp_path, monkeypatch):
         'test_dataloader.dataset.pipeline.3.scale': (-1, 64),
         'test_dataloader.dataset.pipeline.4.crop_size': 64,
     }
-    metrics = evaluate(
+    metrics = apis.test(
         str(SMALL), 'official.pth', work_dir='work', cfg_options=options
     )
     assert metrics['acc/top1'] == 1

@@ -16,13 +16,12 @@ from golden_data import (
     samples,
 )
 from mmengine import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
-from mmuniformer.engine.testing import evaluate
-from mmuniformer.engine.training import train
 from torch import nn
 
+from mmuniformer import apis
 from mmuniformer.engine.config import load_config
 from mmuniformer.errors import UserError
 
@@ -32,49 +31,40 @@ SMALL = FOLDER_OF_LEAVES / 'td-hm_uniformer-small_8xb128-210e_coco-256x192.py'
 BASE = FOLDER_OF_LEAVES / 'td-hm_uniformer-base_8xb128-210e_coco-256x192.py'
 
 
+def build(registry: Registry, settings: dict):
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        return registry.build(settings)
+
+
 def build_estimator(path: Path) -> nn.Module:
     """The model of a config at full size."""
-    with DefaultScope.overwrite_default_scope('mmpose'):
-        return MODELS.build(Config.fromfile(path).model)
+    return build(MODELS, Config.fromfile(path).model)
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
-def test_trains_and_evaluates(path, reduced_estimator, unused_parameters):
-    torch.manual_seed(0)
-    runner = Runner.from_cfg(reduced_estimator(Config.fromfile(path)))
-    with unused_parameters(runner) as unused:
-        runner.train()
-
-    scalars = runner.message_hub.log_scalars
-    assert 0 < scalars['train/loss_kpt'].current() < math.inf
-    assert unused == []
+def test_trains_and_evaluates(path, reduced_estimator, outcome):
+    out = outcome(reduced_estimator(Config.fromfile(path)))
+    assert 0 < out.scalars['train/loss_kpt'] < math.inf
+    assert out.unused == []
+    assert out.changed
     for name in ('AP', 'AP .5', 'AP .75', 'AP (M)', 'AP (L)', 'AR'):
         # -1 stands for no person of a size among those here.
         low = -1 if '(' in name else 0
-        assert low <= scalars[f'val/coco/{name}'].current() <= 1
-
-
-def count_images(model: nn.Module) -> list[int]:
-    """Fills the returned list with the batch sizes that the backbone sees."""
-    sizes = []
-    model.backbone.register_forward_pre_hook(
-        lambda _, inputs: sizes.append(len(inputs[0]))
-    )
-    return sizes
+        assert low <= out.scalars[f'val/coco/{name}'] <= 1
+        assert low <= out.metrics[f'coco/{name}'] <= 1
 
 
 @pytest.mark.parametrize('boxes', ['detected', 'annotated'])
-def test_boxes_and_flip_test(boxes, reduced_estimator, keypoint_data):
+def test_boxes_and_flip_test(boxes, reduced_estimator, keypoint_data, outcome):
     option = {'test_dataloader.dataset.bbox_file': None}
     options = option if boxes == 'annotated' else None
     cfg = reduced_estimator(load_config(SMALL, options))
-    runner = Runner.from_cfg(cfg)
-    seen = count_images(runner.model)
-    metrics = runner.test()
-    dataset = runner.test_dataloader.dataset
+    out = outcome(cfg)
+    dataset = build(DATASETS, cfg.test_dataloader.dataset)
     # Each person is seen twice, as it is and mirrored.
-    assert sum(seen) == 2 * len(dataset) > 0
-    assert 0 <= metrics['coco/AP'] <= 1
+    seen = sum(count for count, *_ in out.tested)
+    assert seen == 2 * len(dataset) > 0
+    assert 0 <= out.metrics['coco/AP'] <= 1
 
     people = keypoint_data.people
     if boxes == 'detected':
@@ -83,7 +73,7 @@ def test_boxes_and_flip_test(boxes, reduced_estimator, keypoint_data):
     expected = [person.get('score', 1.0) for person in people[:4]]
     assert scores == pytest.approx(expected)
     cfg.test_dataloader.dataset.indices = None
-    assert len(DATASETS.build(cfg.test_dataloader.dataset)) == len(people)
+    assert len(build(DATASETS, cfg.test_dataloader.dataset)) == len(people)
 
 
 def test_boxes_of_a_detector_are_the_default():
@@ -156,7 +146,7 @@ def test_published_file_loads_as_it_is(
     monkeypatch.setattr(
         Runner, 'test', lambda self: runners.append(self) or test(self)
     )
-    metrics = evaluate(str(path), str(checkpoint), str(tmp_path / 'work'))
+    metrics = apis.test(str(path), str(checkpoint), str(tmp_path / 'work'))
     assert 0 <= metrics['coco/AP'] <= 1
     loaded = runners[0].model.state_dict()
     expected = {
@@ -201,7 +191,6 @@ def broken(reduced_estimator, keypoint_data, tmp_path):
         cfg.train_dataloader.dataset.update(
             ann_file=str(path), indices=None, max_refetch=2
         )
-        cfg.default_hooks.checkpoint.update(interval=1, save_last=True)
         config = tmp_path / 'broken.py'
         cfg.dump(config)
         return str(config), str(tmp_path / 'work')
@@ -224,7 +213,7 @@ def test_wrong_number_of_keypoints(broken, keypoint_data, count):
         match=rf'people\.json: annotation {person["id"]} has {count} numbers'
         r' in keypoints, not 51 .*17 keypoints',
     ):
-        train(config, work_dir)
+        apis.train(config, work_dir)
     assert not list(Path(work_dir).rglob('*.pth'))
 
 
@@ -238,7 +227,7 @@ def test_unreadable_image(broken, tmp_path):
 
     config, work_dir = broken(replace)
     with pytest.raises(UserError, match=r'broken\.jpg: it is damaged'):
-        train(config, work_dir)
+        apis.train(config, work_dir)
     assert not list(Path(work_dir).rglob('*.pth'))
 
 
@@ -257,5 +246,5 @@ def test_missing_file(broken, tmp_path, key, message):
     with pytest.raises(
         UserError, match=rf'nowhere\.json does not exist .*{message}'
     ):
-        train(config, work_dir, cfg_options={key: missing})
+        apis.train(config, work_dir, cfg_options={key: missing})
     assert not list(Path(work_dir).rglob('*.pth'))

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import cv2
 import pytest
-import torch
 from mmengine import Config
-from mmengine.runner import Runner
-from mmuniformer.engine.browsing import MODES, browse_dataset
-from mmuniformer.engine.testing import evaluate
-from mmuniformer.engine.training import train
 
+from mmuniformer import apis
+from mmuniformer.apis import browse
+from mmuniformer.apis.browsing import MODES
 from mmuniformer.errors import UserError
 
 DENSE = 'uniformer-small_imagenet1k-pre_8xb4-16x4x1-110e_kinetics400-rgb.py'
@@ -23,38 +21,27 @@ LEAVES = sorted(FOLDER.glob('*.py'))
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
-def test_trains_and_tests_views(path, reduced_recognizer, unused_parameters):
-    torch.manual_seed(0)
+def test_trains_and_tests_views(path, reduced_recognizer, outcome):
     cfg = reduced_recognizer(Config.fromfile(path))
-    runner = Runner.from_cfg(cfg)
-    batches, views = [], []
-    runner.model.backbone.register_forward_pre_hook(
-        lambda model, inputs: (batches if model.training else views).append(
-            tuple(inputs[0].shape)
-        )
-    )
-    with unused_parameters(runner) as unused:
-        runner.train()
-    metrics = runner.test()
-
-    scalars = runner.message_hub.log_scalars
-    assert 0 < scalars['train/loss_cls'].current() < math.inf
-    assert unused == []
+    out = outcome(cfg)
+    assert 0 < out.scalars['train/loss_cls'] < math.inf
+    assert out.unused == []
+    assert out.changed
     # Two copies of two clips, then a view each of two videos, then all views.
-    assert batches == [(4, 3, 4, 64, 64)]
+    assert out.trained == [[4, 3, 4, 64, 64]]
+    assert out.validated == [[2, 3, 4, 64, 64]]
     tests = cfg.test_dataloader.dataset.pipeline
     clips = next(t for t in tests if 'clip_len' in t).get('num_clips', 1)
     crops = 3 if any(t.type == 'ThreeCrop' for t in tests) else 1
     assert clips * crops > 1
-    assert views == [(2, 3, 4, 64, 64), (2 * clips * crops, 3, 4, 64, 64)]
-    assert 0 <= metrics['acc/top1'] <= metrics['acc/top5'] <= 1
+    assert out.tested == [[2 * clips * crops, 3, 4, 64, 64]]
+    assert 0 <= out.metrics['acc/top1'] <= out.metrics['acc/top5'] <= 1
 
 
 @pytest.fixture(params=[DENSE, UNIFORM], ids=['videos', 'frames'])
 def reduced_file(request, reduced_recognizer, tmp_path) -> Path:
     """A reduced config on disk, for the command lines."""
     cfg = reduced_recognizer(Config.fromfile(FOLDER / request.param))
-    cfg.default_hooks.checkpoint.update(interval=1, save_last=True)
     path = tmp_path / 'reduced.py'
     cfg.dump(path)
     return path
@@ -64,12 +51,14 @@ def test_stops_resumes_and_writes_predictions(
     reduced_file, video_data, tmp_path
 ):
     work = tmp_path / 'work'
-    train(str(reduced_file), str(work))
+    apis.train(str(reduced_file), str(work))
     options = {'train_cfg.max_epochs': 2}
-    train(str(reduced_file), str(work), resume='auto', cfg_options=options)
+    apis.train(
+        str(reduced_file), str(work), resume='auto', cfg_options=options
+    )
     checkpoint = work / 'epoch_2.pth'
     out, pictures = tmp_path / 'scores.pkl', tmp_path / 'pictures'
-    metrics = evaluate(
+    metrics = apis.test(
         str(reduced_file),
         str(checkpoint),
         str(work),
@@ -92,7 +81,7 @@ def test_stops_resumes_and_writes_predictions(
 @pytest.mark.parametrize('mode', MODES)
 def test_samples_are_drawn(reduced_file, mode, tmp_path):
     folder = tmp_path / 'pictures'
-    browse_dataset(str(reduced_file), 'train', mode, 1, str(folder))
+    browse(str(reduced_file), 'train', mode, 1, str(folder))
     (path,) = folder.iterdir()
     height, width = cv2.imread(str(path)).shape[:2]
     if mode == 'transformed':
@@ -107,7 +96,7 @@ def test_missing_weights_to_start_from(reduced_file, tmp_path):
     )
     cfg.dump(reduced_file)
     with pytest.raises(UserError, match=r'checkpoints/k600\.pth') as raised:
-        train(str(reduced_file), str(tmp_path / 'work'))
+        apis.train(str(reduced_file), str(tmp_path / 'work'))
     assert 'model.backbone.init_cfg.checkpoint' in str(raised.value)
 
 
@@ -120,7 +109,7 @@ def test_label_out_of_range(reduced_file, video_data, tmp_path):
     ).read_text()
     wrong.write_text(text.replace(' 2', ' 700'))
     with pytest.raises(UserError, match=r'wrong\.txt, line 3: .* label 700'):
-        train(
+        apis.train(
             str(reduced_file),
             str(tmp_path / 'work'),
             cfg_options={key: str(wrong)},
@@ -139,4 +128,4 @@ def test_unreadable_frame(reduced_file, video_data, tmp_path, content):
         UserError,
         match=rf'{video_data.names[0]}/img_0000\d\.jpg: it is damaged',
     ):
-        train(str(reduced_file), str(tmp_path / 'w'), cfg_options=options)
+        apis.train(str(reduced_file), str(tmp_path / 'w'), cfg_options=options)

@@ -10,7 +10,6 @@ import torch
 from mmaction.registry import MODELS
 from mmengine import Config
 from mmengine.registry import TRANSFORMS, DefaultScope
-from mmengine.runner import Runner
 from recipe_values import ROOT, entries_of, recipe_of
 from test_video_recipes import PLAIN, pipeline_values
 
@@ -160,28 +159,18 @@ def test_plain_rand_is_as_strong_as_the_official_one():
         assert value == pytest.approx(strength(10)), kind
 
 
-def test_trains_and_tests(cfg, reduced_recognizer, unused_parameters):
-    torch.manual_seed(0)
-    runner = Runner.from_cfg(reduced_recognizer(cfg))
-    batches, views = [], []
-    runner.model.backbone.register_forward_pre_hook(
-        lambda model, inputs: (batches if model.training else views).append(
-            tuple(inputs[0].shape)
-        )
-    )
-    with unused_parameters(runner) as unused:
-        runner.train()
-    metrics = runner.test()
-    scalars = runner.message_hub.log_scalars
+def test_trains_and_tests(cfg, reduced_recognizer, outcome):
+    out = outcome(reduced_recognizer(cfg))
     of_map, of_token, total = (
-        scalars[f'train/{name}'].current()
+        out.scalars[f'train/{name}']
         for name in ('loss_cls', 'token_loss_cls', 'loss')
     )
     assert 0 < of_map < math.inf
     assert 0 < of_token < math.inf
     assert total == pytest.approx(of_map + of_token, rel=1e-5)
-    assert unused == []
+    assert out.unused == []
+    assert out.changed
     # Two copies of two clips, then a view each of two videos, twice.
-    assert batches == [(4, 3, 4, 64, 64)]
-    assert views == [(2, 3, 4, 64, 64)] * 2
-    assert 0 <= metrics['acc/top1'] <= metrics['acc/top5'] <= 1
+    assert out.trained == [[4, 3, 4, 64, 64]]
+    assert out.validated == out.tested == [[2, 3, 4, 64, 64]]
+    assert 0 <= out.metrics['acc/top1'] <= out.metrics['acc/top5'] <= 1
