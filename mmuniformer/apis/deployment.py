@@ -14,6 +14,7 @@ from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.checkpoint.classifier import name_for_host
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.state_dict import unwrap
+from mmuniformer.checkpoint.values import check_values
 from mmuniformer.checks import stop_on_errors
 from mmuniformer.checks.checkpoints import check_checkpoint, is_url
 from mmuniformer.engine.backends import AtomicLocalBackend
@@ -64,6 +65,7 @@ def deploy(
     mismatch = describe_mismatch(model, state, checkpoint)
     if mismatch:
         raise UserError(mismatch)
+    check_values(state, model.state_dict(), checkpoint)
     model.load_state_dict(state, strict=False)
     backbones = [m for m in model.modules() if isinstance(m, UniFormerBase)]
     for backbone in backbones:

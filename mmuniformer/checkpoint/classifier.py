@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.reading import read_checkpoint
-from mmuniformer.checkpoint.state_dict import ANCHOR, unwrap
+from mmuniformer.checkpoint.state_dict import ANCHOR, strip_wrappers, unwrap
+from mmuniformer.checkpoint.values import check_values
 from mmuniformer.errors import CheckpointError
 
 BACKBONE = 'backbone.'
@@ -49,6 +50,7 @@ def load_classifier(
     mismatch = describe_mismatch(model, state_dict, str(checkpoint))
     if mismatch:
         raise CheckpointError(mismatch)
+    check_values(state_dict, model.state_dict(), str(checkpoint))
     model.load_state_dict(state_dict, strict=False)
 
 
@@ -64,11 +66,12 @@ def is_whole_classifier(state_dict: Mapping[str, Tensor]) -> bool:
 def name_for_host(
     state_dict: Mapping[str, Tensor], wanted: Collection[str], source: str
 ) -> dict[str, Tensor]:
-    """Renames an official classifier for a model that has it as its parts.
+    """Gives the tensors of a whole model the names that a host has for them.
+
+    Wrappers are taken off, and an official classifier becomes parts.
 
     Args:
-        state_dict (Mapping[str, Tensor]): Tensors of any file. Those of a
-            file that is not an official one stay as they are.
+        state_dict (Mapping[str, Tensor]): Tensors of any file.
         wanted (Collection[str]): Names of the tensors of the model, such as
             ``backbone.patch_embed1.proj.weight`` and
             ``cls_head.fc_cls.weight``.
@@ -77,6 +80,7 @@ def name_for_host(
     Returns:
         dict[str, Tensor]: The tensors by the names of the model.
     """
+    state_dict = strip_wrappers(state_dict, wanted)
     has_backbone = any(key.startswith(BACKBONE + ANCHOR) for key in wanted)
     if not has_backbone or not is_whole_classifier(state_dict):
         return dict(state_dict)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmuniformer.checkpoint.form import check_form
 from mmuniformer.checkpoint.inflation import inflate
+from mmuniformer.checkpoint.input_channels import adapt_input_channels
 from mmuniformer.checkpoint.matching import compare, some
 from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import (
@@ -17,6 +18,7 @@ from mmuniformer.checkpoint.state_dict import (
     select_backbone,
     unwrap,
 )
+from mmuniformer.checkpoint.values import check_values
 from mmuniformer.errors import CheckpointError
 
 # Not in an ImageNet file: the norms of the outputs, which a task trains.
@@ -54,6 +56,7 @@ def load_pretrained(
     map_location: str = 'cpu',
     sha256: str | None = None,
     inflation: str = 'average',
+    input_channels: str = 'sum',
 ) -> None:
     """Loads the weights of a backbone from a published or own file.
 
@@ -79,11 +82,14 @@ def load_pretrained(
             'average', the published models' way, puts it into each frame
             divided by their number, 'centre' into the middle one. Of no
             effect for the file of a video model.
+        input_channels (str): How the first kernel becomes one for another
+            ``in_channels``: 'sum', as timm does it, 'mean', or 'none' for an
+            error (see :func:`adapt_input_channels`).
 
     Raises:
         CheckpointError: If the file cannot be read safely or its weights do
             not fit; the message names the arguments that would.
-        ValueError: If ``inflation`` is neither.
+        ValueError: If ``inflation`` or ``input_channels`` is none of these.
     """
     content = read_checkpoint(checkpoint, sha256, map_location)
     state_dict = unwrap(content, checkpoint)
@@ -93,6 +99,9 @@ def load_pretrained(
 
     wanted = model.state_dict()
     num_stages = model.num_stages
+    loaded, adapted = adapt_input_channels(
+        loaded, wanted, input_channels, checkpoint
+    )
     loaded, inflated = inflate(loaded, wanted, inflation)
     missing, reshaped, unknown = compare(wanted, loaded)
     left_out = [k for k in unknown if _is_left_out(k, num_stages)]
@@ -116,9 +125,12 @@ def load_pretrained(
                 f'{len(names)} tensors are {kind}: {some(names)}'
             )
     taken = {k: v for k, v in loaded.items() if k in wanted}
+    check_values(taken, wanted, checkpoint)
     model.load_state_dict(taken, strict=False)
 
     report = f'Loaded {len(taken)} of {len(wanted)} tensors from {checkpoint}'
+    if adapted:
+        report += f'; {adapted}'
     if inflated:
         report += f'; inflated: {inflated} kernels ({inflation})'
     others = len(state_dict) - len(loaded)

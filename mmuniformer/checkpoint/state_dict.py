@@ -1,9 +1,10 @@
 """What a state dict holds: pure functions over names and shapes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from mmengine.logging import print_log
 from torch import Tensor
 
 from mmuniformer.errors import CheckpointError
@@ -11,6 +12,12 @@ from mmuniformer.errors import CheckpointError
 # Where training code puts the state dict: OpenMMLab, DeiT, SlowFast.
 WRAPPERS = ('state_dict', 'model', 'model_state')
 ANCHOR = 'patch_embed1.'
+# What wraps all names of a model, and those of a compiled module anywhere.
+MODEL_WRAPPERS = ('module.', 'model.')
+COMPILED = '_orig_mod.'
+# Of several backbones in a file: the average of a training, which is the one
+# that is tested, then the one that was trained.
+PREFERRED = ('ema', 'ema_model', 'teacher', 'encoder_q', 'student')
 
 
 def unwrap(content: Mapping, source: str) -> dict[str, Tensor]:
@@ -56,8 +63,7 @@ def select_backbone(
         CheckpointError: If there is no UniFormer under the prefix.
     """
     if prefix is None:
-        prefixes = {k.split(ANCHOR)[0] for k in state_dict if ANCHOR in k}
-        prefix = min(prefixes, key=len, default='')
+        prefix = _choose_prefix(state_dict, source)
     elif prefix and not prefix.endswith('.'):
         prefix += '.'
     backbone = {
@@ -71,6 +77,54 @@ def select_backbone(
             f'{prefix + ANCHOR!r}; the names are {_few(state_dict)}'
         )
     return backbone
+
+
+def _choose_prefix(state_dict: Mapping[str, Tensor], source: str) -> str:
+    """Where the backbone is, and says so where there are several."""
+    # In the order of the file, each once.
+    prefixes = list(
+        dict.fromkeys(k.split(ANCHOR)[0] for k in state_dict if ANCHOR in k)
+    )
+    if len(prefixes) < 2:
+        return ''.join(prefixes)
+
+    def rank(prefix: str) -> tuple[int, int]:
+        words = prefix.split('.')
+        better = [i for i, word in enumerate(PREFERRED) if word in words]
+        return min(better, default=len(PREFERRED)), len(prefix)
+
+    # Stable: of equals the first in the file.
+    best = min(prefixes, key=rank)
+    others = ', '.join(repr(p) for p in prefixes if p != best)
+    print_log(
+        f'{source} holds {len(prefixes)} backbones: that of {best!r} is '
+        f'taken, not {others}; init_cfg.prefix names another one.',
+        logger='current',
+    )
+    return best
+
+
+def strip_wrappers(
+    state_dict: Mapping[str, Tensor], wanted: Collection[str]
+) -> dict[str, Tensor]:
+    """Takes off what wrappers of a whole model put in front of its names.
+
+    Args:
+        state_dict (Mapping[str, Tensor]): Tensors of a file.
+        wanted (Collection[str]): Names of the tensors of the model. A prefix
+            that one of them has is left alone.
+
+    Returns:
+        dict[str, Tensor]: The tensors, without ``module.`` (parallel
+        training), ``_orig_mod.`` (``torch.compile``) and ``model.``
+        (Lightning and others).
+    """
+    tensors = {k.replace(COMPILED, ''): v for k, v in state_dict.items()}
+    for wrapper in MODEL_WRAPPERS * 2:
+        inside = all(key.startswith(wrapper) for key in tensors)
+        if inside and not any(key.startswith(wrapper) for key in wanted):
+            tensors = {k[len(wrapper) :]: v for k, v in tensors.items()}
+    return tensors
 
 
 @dataclass(frozen=True)

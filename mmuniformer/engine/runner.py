@@ -34,6 +34,8 @@ def runner_of(
         runner = build(cfg)
         for note in notes:
             runner.logger.warning(note)
-        for hook in (PublishedCheckpointHook(), *hooks):
+        # Before any other hook sees what was read: that of EMA copies it.
+        runner.register_hook(PublishedCheckpointHook(), priority='VERY_HIGH')
+        for hook in hooks:
             runner.register_hook(hook)
         yield runner

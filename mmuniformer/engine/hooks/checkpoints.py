@@ -11,12 +11,10 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmuniformer.checkpoint.classifier import (
-    is_whole_classifier,
-    name_for_host,
-)
+from mmuniformer.checkpoint.classifier import name_for_host
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.state_dict import unwrap
+from mmuniformer.checkpoint.values import check_values
 from mmuniformer.errors import UserError
 from mmuniformer.registry import HOOKS
 
@@ -123,11 +121,12 @@ class PublishedCheckpointHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Puts a ``state_dict`` into what was read."""
         source = str(runner._load_from)
-        tensors = unwrap(checkpoint, source)
-        if 'state_dict' not in checkpoint or is_whole_classifier(tensors):
-            checkpoint['state_dict'] = name_for_host(
-                tensors, bare_model(runner).state_dict(), source
-            )
+        wanted = bare_model(runner).state_dict()
+        tensors = name_for_host(unwrap(checkpoint, source), wanted, source)
+        check_values(tensors, wanted, source)
+        # A file of ours stays the object that it is, with mmengine's metadata.
+        if list(tensors) != list(checkpoint.get('state_dict', ())):
+            checkpoint['state_dict'] = tensors
 
 
 @HOOKS.register_module()

@@ -1,0 +1,57 @@
+"""Weights that no model can have."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from mmuniformer.checkpoint.matching import some
+from mmuniformer.errors import CheckpointError
+
+
+def check_values(
+    state_dict: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    source: str,
+) -> None:
+    """Looks at the types and numbers of what is about to be loaded.
+
+    Args:
+        state_dict (Mapping[str, Tensor]): Tensors of a file.
+        wanted (Mapping[str, Tensor]): Those of the model; names that it does
+            not have are not looked at.
+        source (str): Path or URL of the file, for the message.
+
+    Raises:
+        CheckpointError: If a tensor is of a type that the model's is not (of
+            whole numbers, complex or without values), or holds numbers that
+            are not finite.
+    """
+    problems: dict[str, list[str]] = {}
+    for name, problem in _problems(state_dict, wanted):
+        problems.setdefault(problem, []).append(name)
+    for problem, names in problems.items():
+        raise CheckpointError(
+            f'{source}: {len(names)} tensors {problem}: {some(names)}; they '
+            'are no weights of this model'
+        )
+
+
+def _problems(
+    state_dict: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> Iterator[tuple[str, str]]:
+    for name, tensor in state_dict.items():
+        if not isinstance(tensor, Tensor) or name not in wanted:
+            continue
+        if not wanted[name].is_floating_point():
+            continue
+        if tensor.is_meta:
+            yield name, 'have no values (device meta)'
+        elif not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix('torch.')
+            yield name, f'are of type {kind}'
+        # Their sum is enough unless it overflows, and is read at once.
+        elif not torch.isfinite(tensor.float().sum()) and not torch.all(
+            torch.isfinite(tensor)
+        ):
+            yield name, 'hold numbers that are not finite'
