@@ -20,7 +20,11 @@ moved.install()
 
 try:
     from mmuniformer import models
-    from mmuniformer.checkpoint import load_classifier, load_pretrained
+    from mmuniformer.checkpoint import (
+        entries,
+        load_classifier,
+        load_pretrained,
+    )
     from mmuniformer.models import (
         MixupCutmix,
         ScoreTokenHead,
@@ -41,6 +45,10 @@ except Exception as error:
             f'mmuniformer.{name} is not available: {_cause}. Run '
             '`python -m mmuniformer.doctor` to see what is missing.'
         ) from _cause
+
+
+else:
+    entries.serve()
 
 
 __all__ = [

@@ -1,6 +1,5 @@
 """Reading checkpoint files without running what may be hidden in them."""
 
-import hashlib
 import re
 import zipfile
 from contextlib import AbstractContextManager, nullcontext
@@ -8,8 +7,12 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from mmengine.dist import barrier, is_main_process
 
+from mmuniformer.checkpoint.downloading import (
+    check_digest,
+    download,
+    is_link,
+)
 from mmuniformer.compat import checkpoint_types
 from mmuniformer.compat.mmengine_checkpoint import (
     UnsafeCheckpoint,
@@ -45,8 +48,7 @@ def read_checkpoint(
     would run code is refused. A ``.safetensors`` file cannot hold code.
 
     Args:
-        source (str): Path, or http(s) URL; what was downloaded is kept in
-            ``torch.hub.get_dir()``.
+        source (str): Path, or http(s) URL (see :func:`download`).
         sha256 (str, optional): Digest that the file must have, or its first
             digits. For a URL, the digest known for that file or in its name
             is the default.
@@ -63,47 +65,19 @@ def read_checkpoint(
             another digest, is damaged, or would run code.
     """
     source = str(source)
-    if urlparse(source).scheme in ('http', 'https'):
+    if is_link(source):
         name = Path(urlparse(source).path).name
         in_name = DIGEST_IN_NAME.search(name)
-        path = _download(source, name)
         sha256 = sha256 or KNOWN_SHA256.get(name)
         sha256 = sha256 or (in_name.group(1) if in_name else None)
+        path = download(source, sha256)
     else:
         path = Path(source).expanduser()
     if not path.is_file():
         raise CheckpointError(f'checkpoint {source} is not a file that exists')
     if sha256:
-        _check_digest(path, sha256, source)
+        check_digest(path, sha256, source)
     return _load(path, map_location, mmap, source)
-
-
-def _download(url: str, name: str) -> Path:
-    path = Path(torch.hub.get_dir(), 'checkpoints', name)
-    # One process first, so that others find the file; then those of nodes
-    # that do not share the folder. The file appears under its name complete.
-    for my_turn in (is_main_process(), True):
-        if my_turn and not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(url, str(path))
-            except OSError as error:
-                raise CheckpointError(
-                    f'cannot download {url}: {error}. Download it where there '
-                    'is a network and give its path instead'
-                ) from error
-        barrier()
-    return path
-
-
-def _check_digest(path: Path, expected: str, source: str) -> None:
-    with path.open('rb') as file:
-        actual = hashlib.file_digest(file, 'sha256').hexdigest()
-    if not actual.startswith(expected.lower()):
-        raise CheckpointError(
-            f'{source} has SHA-256 {actual}, expected {expected}: the file '
-            f'({path}) is damaged or another one; delete it and try again'
-        )
 
 
 def _load(path: Path, map_location: str, mmap: bool, source: str) -> dict:

@@ -7,6 +7,7 @@ import http.server
 import os
 import pickle
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -331,6 +332,75 @@ def test_url_with_digest(server):
     (folder / named).rename(folder / wrong)
     with pytest.raises(CheckpointError, match='expected 00000000'):
         load_pretrained(UniFormer(TINY), f'{url}/{wrong}')
+
+
+def test_two_files_of_one_name(server):
+    folder, url = server
+    for number in (1, 2):
+        (folder / str(number)).mkdir()
+        tensors = {k: v + number for k, v in make_file().items()}
+        torch.save(tensors, folder / str(number) / 'best.pth')
+    values = []
+    for number in (1, 2, 1):
+        model = UniFormer(TINY)
+        load_pretrained(model, f'{url}/{number}/best.pth')
+        values.append(model.patch_embed1.proj.bias[0].item())
+    assert values[1] == pytest.approx(values[0] + 1)
+    assert values[2] == values[0]
+
+
+class CutOff(http.server.BaseHTTPRequestHandler):
+    """Promises more than it sends, or says nothing for long."""
+
+    def do_GET(self):
+        if self.path.startswith('/slow'):
+            time.sleep(3)
+            return
+        self.send_response(200)
+        self.send_header('Content-Length', '100000')
+        self.end_headers()
+        self.wfile.write(b'x' * 1000)
+
+    def log_message(self, *args):
+        """Says nothing."""
+
+
+@pytest.mark.parametrize('path', ['cut.pth', 'slow.pth'])
+def test_what_does_not_come_whole_is_not_kept(path, tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr('mmuniformer.checkpoint.downloading.TIMEOUT', 1)
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), CutOff) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        url = f'http://127.0.0.1:{httpd.server_address[1]}/{path}'
+        words = {
+            'cut.pth': 'ended after 1000 of 100000 bytes',
+            'slow.pth': 'timed out',
+        }[path]
+        with pytest.raises(CheckpointError, match=f'cannot download.*{words}'):
+            load_pretrained(UniFormer(TINY), url)
+        httpd.shutdown()
+        thread.join()
+    assert not [p for p in (tmp_path / 'cache').rglob('*') if p.is_file()]
+
+
+def test_a_wrong_digest_leaves_nothing(server, tmp_path):
+    folder, url = server
+    torch.save(make_file(), folder / 'x.pth')
+    with pytest.raises(CheckpointError, match='expected 0123'):
+        load_pretrained(UniFormer(TINY), f'{url}/x.pth', sha256='0123')
+    cache = tmp_path / 'cache'
+    assert not [p for p in cache.rglob('*') if p.is_file()]
+
+
+def test_plain_http_without_a_digest_is_told(server, messages):
+    folder, url = server
+    torch.save(make_file(), folder / 'x.pth')
+    digest = hashlib.sha256((folder / 'x.pth').read_bytes()).hexdigest()
+    load_pretrained(UniFormer(TINY), f'{url}/x.pth', sha256=digest)
+    assert not any('without encryption' in line for line in messages)
+    load_pretrained(UniFormer(TINY), f'{url}/x.pth')
+    assert any('without encryption' in line for line in messages)
 
 
 def test_url_that_is_absent(server):
