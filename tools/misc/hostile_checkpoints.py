@@ -18,6 +18,7 @@ import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve()
@@ -305,7 +306,7 @@ def readers() -> dict[str, Callable[[str], object]]:
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         log_level='CRITICAL',
     )
-    return {
+    ways = {
         'read_checkpoint': read_checkpoint,
         'check_checkpoint': lambda path: list(check_checkpoint(path, True)),
         'init_cfg': lambda path: load_pretrained(backbone, path),
@@ -317,6 +318,13 @@ def readers() -> dict[str, Callable[[str], object]]:
         ),
         '--resume': runner.resume,
     }
+    if find_spec('mmdet'):
+        from mmdet.apis import DetInferencer
+
+        ways['Inferencer'] = lambda path: DetInferencer(
+            weights=path, device='cpu'
+        )
+    return ways
 
 
 def read_batch(first: int, last: int, folder: Path) -> None:
@@ -348,8 +356,8 @@ def read_batch(first: int, last: int, folder: Path) -> None:
                 if '\n' in words or path.name not in words:
                     outcome = 'unexplained'
             # A file that was read and holds no training: mmengine's words.
-            except (KeyError, RuntimeError) as error:
-                known = name in ('--resume', 'load_checkpoint')
+            except (AssertionError, KeyError, RuntimeError) as error:
+                known = name in ('--resume', 'load_checkpoint', 'Inferencer')
                 outcome = 'read' if known else 'unexplained'
                 words = repr(error)
             except Exception as error:
@@ -442,7 +450,7 @@ def main() -> int:
     wrong, peak, files = [], 0, set()
     results = run(arguments.files, arguments.seed)
     for result in track(
-        results, total=6 * arguments.files, description='reading'
+        results, total=7 * arguments.files, description='reading'
     ):
         files.add(result['number'])
         peak = max(peak, result['peak'])
