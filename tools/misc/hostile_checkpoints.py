@@ -28,6 +28,8 @@ MEMORY = 16 << 30  # bytes of address space; torch itself takes some of them
 # What may come of a file, the first two being right.
 OUTCOMES = ('refused', 'read', 'executed', 'crashed', 'hung', 'unexplained')
 
+# What mmengine and the Inferencers raise at plain data of another kind.
+KNOWN = (AssertionError, LookupError, RuntimeError, ValueError)
 # Names that a file may ask for: those that are allowed in one form, those that
 # run something, and some that are in between.
 NAMES = [
@@ -356,7 +358,7 @@ def read_batch(first: int, last: int, folder: Path) -> None:
                 if '\n' in words or path.name not in words:
                     outcome = 'unexplained'
             # A file that was read and holds no training: mmengine's words.
-            except (AssertionError, KeyError, RuntimeError) as error:
+            except KNOWN as error:
                 known = name in ('--resume', 'load_checkpoint', 'Inferencer')
                 outcome = 'read' if known else 'unexplained'
                 words = repr(error)
