@@ -7,9 +7,11 @@ from mmuniformer.engine.hooks import (
     SafeCheckpointHook,
     VideoPictureHook,
 )
+from mmuniformer.engine.schedulers import LinearWarmupLR
 
 __all__ = [
     'CheckpointMatchHook',
+    'LinearWarmupLR',
     'PictureBackend',
     'PublishedCheckpointHook',
     'SafeCheckpointHook',
