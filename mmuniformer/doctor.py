@@ -71,9 +71,12 @@ def examine(module: str, imported: str, name: str) -> Row:
     """Imports a package as its users do.
 
     Args:
-        module: top-level module.
-        imported: what to import of it.
-        name: distribution that installs it.
+        module (str): Top-level module.
+        imported (str): What to import of it.
+        name (str): Distribution that installs it.
+
+    Returns:
+        Row: 'ok', 'missing' or 'broken', and what to type.
     """
     version = installed(module)
     pip = 'pip install --no-deps' if module.startswith('mm') else 'pip install'
@@ -163,8 +166,12 @@ def _by_message(rows: list[Row]) -> dict[str, list[str]]:
 def report(installed_rows: list[Row], workaround_rows: list[Row]) -> bool:
     """Prints the report.
 
+    Args:
+        installed_rows (list[Row]): The packages.
+        workaround_rows (list[Row]): The workarounds.
+
     Returns:
-        Whether all five libraries can be used.
+        bool: Whether all five libraries can be used.
     """
     from rich import box
     from rich.console import Console

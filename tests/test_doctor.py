@@ -2,24 +2,24 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from mmuniformer import doctor
+from mmuniformer import compat, doctor
 
 ROOT = Path(__file__).parents[1]
 ALL_FIVE = all(importlib.util.find_spec(name) for name in doctor.HOSTS)
 
 
-def run_doctor(*args, path=None, code=None):
+def run_doctor(path=None):
     """Runs the doctor with a folder of made-up packages in front."""
     paths = [str(item) for item in (path, ROOT) if item]
-    command = ['-c', code] if code else ['-m', 'mmuniformer.doctor']
     return subprocess.run(
-        [sys.executable, *command, *args],
+        [sys.executable, '-m', 'mmuniformer.doctor'],
         capture_output=True,
         text=True,
         timeout=300,
@@ -42,13 +42,17 @@ def test_a_complete_environment():
     assert done.stderr == ''
     for name in (*doctor.FOUNDATION, *doctor.HOSTS, *doctor.OTHERS):
         assert f'\n  {name} ' in done.stdout
+    table = done.stdout.partition('what was found')[2]
+    rows = re.findall(r'^  (\S.*?)  +(?:active|not needed) ', table, re.M)
+    assert len(rows) == len(set(rows)) == len(compat.WORKAROUNDS)
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_help():
-    done = run_doctor('--help')
-    assert done.returncode == 0
-    assert 'Exit code 0 if' in done.stdout
+def test_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        doctor.main(['--help'])
+    assert caught.value.code == 0
+    assert 'Exit code 0 if' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Workarounds for OpenMMLab's libraries on a current PyTorch.
 
-One module per upstream defect, each with ``apply()`` and ``status()``. They
-look for the defect, not for a version, do nothing where it is gone, and
-import no other part of this package.
+One module per upstream defect, each with ``apply()`` and ``status()``. A
+workaround looks for the defect, not for a version, does nothing where the
+defect is gone, and imports no other part of this package.
 """
 
 from types import ModuleType
@@ -13,6 +13,7 @@ from mmuniformer.compat import (
     mmaction_opencv,
     mmcv_ext,
     mmcv_fuse_conv_bn,
+    mmcv_unreadable_images,
     mmcv_version,
     mmengine_checkpoint,
     mmengine_flops,
@@ -24,13 +25,13 @@ from mmuniformer.compat import (
 )
 from mmuniformer.compat.status import Status
 
-__all__ = ['Status', 'apply', 'status']
+__all__ = ['WORKAROUNDS', 'Status', 'apply', 'status']
 
-_WORKAROUNDS = (
+WORKAROUNDS = (
     mmcv_ext,
-    mmcv_fuse_conv_bn,
     mmcv_version,
     mmcv_fuse_conv_bn,
+    mmcv_unreadable_images,
     mmengine_checkpoint,
     mmengine_flops,
     mmaction_drn,
@@ -47,24 +48,28 @@ _WORKAROUNDS = (
 def apply() -> None:
     """Puts the workarounds in place that this environment needs.
 
-    Imports no other package: a workaround waits until the library it is for
-    is imported. May be called more than once; a package that is not installed
+    Imports no other package: a workaround waits until its library is
+    imported. May be called more than once; a package that is not installed
     is no error.
     """
-    for workaround in _WORKAROUNDS:
+    for workaround in WORKAROUNDS:
         workaround.apply()
 
 
 def status() -> list[Status]:
-    """State of every workaround. Imports the packages it reports on."""
-    return [_status(workaround) for workaround in _WORKAROUNDS]
+    """State of every workaround. Imports the packages reported on.
+
+    Returns:
+        list[Status]: One for each of ``WORKAROUNDS``, in that order.
+    """
+    return [_status(workaround) for workaround in WORKAROUNDS]
 
 
 def _status(workaround: ModuleType) -> Status:
     try:
         return workaround.status()
-    # What is reported on may be broken in any way: a library of CUDA that
-    # does not load is an OSError.
+    # A package may be broken in any way: a library of CUDA that does not load
+    # is an OSError.
     except Exception as error:
         name = workaround.__name__.rpartition('.')[2]
         message = (str(error).strip() or repr(error)).splitlines()[0]

@@ -13,16 +13,18 @@ from collections.abc import Callable
 from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 ExecModule = Callable[[ModuleType], None]
 Around = Callable[[ExecModule, ModuleType], None]
 
 
 class HookFinder:
-    """Wraps the loading of chosen modules that other finders find."""
+    """Finds modules by the other finders, and wraps their loading."""
 
     def __init__(self) -> None:
-        # Those of a module by what they are made from, the last outermost.
+        # Of every module its hooks, each by the function it was made from;
+        # the last hook is the outermost.
         self.hooks: dict[str, dict[Callable, Around]] = {}
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
@@ -35,8 +37,8 @@ class HookFinder:
             spec = finder.find_spec(fullname, path, target)
             if spec is None:
                 continue
-            # A loader without attributes of its own cannot be wrapped: the
-            # module is then loaded without the workaround.
+            # A loader that takes no attribute cannot be wrapped: its module
+            # is loaded without the workaround.
             with contextlib.suppress(AttributeError):
                 for hook in hooks.values():
                     spec.loader.exec_module = partial(
@@ -52,10 +54,17 @@ _FINDER = HookFinder()
 def around_import(
     name: str, hook: Around, made_from: Callable | None = None
 ) -> None:
-    """Has ``hook(exec_module, module)`` load the module ``name``.
+    """Has a hook load a module, in place of the module's loader.
 
-    A module may have several. Of one that is made anew in each call, say
-    what it is ``made_from``: it then takes the place of the one before.
+    A module may have several hooks.
+
+    Args:
+        name (str): Full name of the module.
+        hook (Callable): Called as ``hook(exec_module, module)``, where
+            ``exec_module(module)`` loads the module.
+        made_from (Callable, optional): For a hook that is a new function in
+            every call: what the hook was made from. A hook made from the same
+            function takes the place of the earlier hook.
     """
     _FINDER.hooks.setdefault(name, {})[made_from or hook] = hook
     if _FINDER not in sys.meta_path:
@@ -63,10 +72,14 @@ def around_import(
 
 
 def after_import(name: str, patch: Callable[[ModuleType], None]) -> None:
-    """Calls ``patch(module)`` once ``name`` is imported, or now if it is.
+    """Calls a patch when a module has been imported; now, if it has been.
 
     A patch that fails is reported as a warning: the library is then as it
     would be without this package.
+
+    Args:
+        name (str): Full name of the module.
+        patch (Callable): Called with the module.
     """
 
     def hook(exec_module: ExecModule, module: ModuleType) -> None:
@@ -87,3 +100,14 @@ def _guarded(patch: Callable[[ModuleType], None], module: ModuleType) -> None:
             f'{patch.__module__} could not patch {module.__name__}: {error!r}',
             stacklevel=2,
         )
+
+
+def ask_last(finder: Any) -> None:
+    """Has the import system ask a finder after all others.
+
+    Args:
+        finder (Any): An object with ``find_spec``; only asked once, however
+            often it is given.
+    """
+    if finder not in sys.meta_path:
+        sys.meta_path.append(finder)

@@ -6,17 +6,17 @@ Defect: the wheel of mmaction2 1.2.0 was built without the folder
 ``No module named 'mmaction.models.localizers.drn'``.
 Applies to: mmaction2 1.2.0 from the package index.
 Upstream: https://github.com/open-mmlab/mmaction2/issues/2714
-Gone when: the import system finds the folder; ours is asked last.
+Gone when: the import system finds the folder; our finder is asked last.
 """
 
 from __future__ import annotations
 
-import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
+from mmuniformer.compat.import_hooks import ask_last
 from mmuniformer.compat.status import Status
 from mmuniformer.compat.versions import installed
 
@@ -61,8 +61,7 @@ def _drn() -> type:
 
 
 def apply() -> None:
-    if DRNFinder not in sys.meta_path:
-        sys.meta_path.append(DRNFinder)
+    ask_last(DRNFinder)
 
 
 def status() -> Status:

@@ -1,22 +1,24 @@
 """mmaction2's OpenCV reader on a video that ends early.
 
-Defect: for a frame that cannot be decoded it takes the one before, again and
-again, and seeks each time: a file cut in half gives clips of repeated frames
-without a word, and takes minutes.
+Defect: for a frame that cannot be decoded mmaction2 takes the frame before,
+and so on, and seeks each time: a file cut in half gives clips of repeated
+frames without a word, and takes minutes.
 Applies to: mmaction2 1.2.0.
 Upstream: https://github.com/open-mmlab/mmaction2 (no issue found)
-Gone when: the search is. A frame or two may be missing at the end as before:
-the length that a container states is not always exact.
+Gone when: mmaction2 does not search for an earlier frame. A frame or two may
+be missing at the end as before: the length that a container states is not
+always exact.
 """
 
 from __future__ import annotations
 
 import inspect
-from functools import wraps
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from mmuniformer.compat.import_hooks import after_import
+from mmuniformer.compat.replacing import is_replaced, replace_once
 from mmuniformer.compat.status import Status
 from mmuniformer.compat.versions import installed
 
@@ -43,18 +45,18 @@ def _is_defect(decode: type) -> bool:
     return 'while' in inspect.getsource(decode.transform)
 
 
-def _patch(module: ModuleType) -> None:
-    decode = module.OpenCVDecode
-    if not _is_defect(decode):
-        return
-    search = decode.transform
-
-    @wraps(search)
+def _counting(search: Callable) -> Callable:
     def transform(self, results: dict) -> dict:
         results['video_reader'] = _Frames(results['video_reader'])
         return search(self, results)
 
-    decode.transform = transform
+    return transform
+
+
+def _patch(module: ModuleType) -> None:
+    decode = module.OpenCVDecode
+    if _is_defect(decode):
+        replace_once(decode, 'transform', _counting, by=__name__)
 
 
 def apply() -> None:
@@ -67,6 +69,6 @@ def status() -> Status:
         return Status(name, 'not needed', 'mmaction2 is not installed')
     from mmaction.datasets.transforms import OpenCVDecode
 
-    if hasattr(OpenCVDecode.transform, '__wrapped__'):
+    if is_replaced(OpenCVDecode.transform, by=__name__):
         return Status(name, 'active', 'missing frames are an error')
     return Status(name, 'not needed', 'missing frames are an error upstream')

@@ -5,18 +5,18 @@ no compiled extension, so that every ``import mmcv.ops`` (all of mmdet, most of
 mmseg, mmpose and mmaction2) dies with ``No module named 'mmcv._ext'``.
 Applies to: mmcv-lite 2.x, or mmcv 2.x built with ``MMCV_WITH_OPS=0``.
 Upstream: https://github.com/open-mmlab/mmcv/issues/3319
-Gone when: the import system finds a compiled ``mmcv._ext``; ours is asked
-last, so a compiled one always wins.
+Gone when: the import system finds a compiled ``mmcv._ext``; our finder is
+asked last, so a compiled extension always wins.
 """
 
 from __future__ import annotations
 
 import importlib
-import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, spec_from_file_location
 from pathlib import Path
 
+from mmuniformer.compat.import_hooks import ask_last
 from mmuniformer.compat.status import Status
 from mmuniformer.compat.versions import distribution, installed
 
@@ -36,8 +36,7 @@ class ExtensionFinder:
 
 
 def apply() -> None:
-    if ExtensionFinder not in sys.meta_path:
-        sys.meta_path.append(ExtensionFinder)
+    ask_last(ExtensionFinder)
 
 
 def status() -> Status:
@@ -59,7 +58,7 @@ def status() -> Status:
             name,
             'broken',
             f'mmcv._ext does not load: {str(error).splitlines()[0]}',
-            # Ours can only fail with torchvision, which has its own line.
+            # Our ops can only fail with torchvision, which has its own row.
             '' if ours else _REMEDY,
         )
     if ours:

@@ -9,6 +9,27 @@ compiled mmcv for every op.
 
 16-bit tensors are computed in float32: torchvision's CPU kernels do not take
 them, and box coordinates lose pixels in them.
+
+Arguments of the same name mean the same in every op:
+
+    boxes, bboxes1, bboxes2 (Tensor): (N, 4), corners x1, y1, x2, y2.
+    scores (Tensor): (N,).
+    dets (Tensor): (N, 5), corners and score.
+    iou_threshold (float): Overlap with a better box from which on a box gives
+        way; in ``nms`` it has to be larger.
+    offset (int): Of boxes, 0 or 1: added to every width and height.
+    rois (Tensor): (K, 5), index of the image and corners.
+    spatial_scale (float): Pixels of the input for one unit of ``rois``.
+    input (Tensor): Feature maps (B, C, H, W); of a loss, logits (N, C).
+    target (Tensor): (N,), class of every row; C is the background.
+    weight (Tensor): Of a convolution (O, C / group, kH, kW); of a loss, a
+        number for each class, or empty.
+    offset, mask (Tensor): Of a deformable convolution, where its taps are
+        moved to (B, 2 * G * kH * kW, h, w), G being ``deformable_group``, and
+        what they are multiplied by (B, G * kH * kW, h, w).
+    output, ious, grad_* (Tensor): Written in place; of a backward, gradients
+        of the argument of that name, where ``grad_output`` is given.
+    columns, ones, im2col_step, value_level_start_index: Of no use here.
 """
 
 from __future__ import annotations
@@ -42,17 +63,23 @@ def get_compiling_cuda_version() -> str:
 # ---- Boxes
 
 
+def _areas(boxes: Tensor, offset: int) -> Tensor:
+    """Areas of boxes (..., 4)."""
+    return (boxes[..., 2:] - boxes[..., :2] + offset).prod(dim=-1)
+
+
+def _intersections(one: Tensor, other: Tensor, offset: int) -> Tensor:
+    """Areas that boxes (..., 4) have in common."""
+    size = torch.minimum(one[..., 2:], other[..., 2:]) - torch.maximum(
+        one[..., :2], other[..., :2]
+    )
+    return (size + offset).clamp(min=0).prod(dim=-1)
+
+
 def nms(
     boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int
 ) -> Tensor:
-    """Indices (K,) of the boxes kept, highest score first.
-
-    Args:
-        boxes: (N, 4) corners.
-        scores: (N,).
-        iou_threshold: a box overlapping a better one by more is dropped.
-        offset: 0 or 1, added to every width and height.
-    """
+    """Indices (K,) of the boxes kept, highest score first."""
     boxes = _compute(boxes)
     if offset:
         boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
@@ -61,13 +88,8 @@ def nms(
 
 def _overlaps(one: Tensor, others: Tensor, offset: int) -> Tensor:
     """IoU (N,) of one box (4,) with others (N, 4)."""
-    size = torch.minimum(one[2:], others[:, 2:]) - torch.maximum(
-        one[:2], others[:, :2]
-    )
-    inter = (size + offset).clamp(min=0).prod(dim=1)
-    areas = (others[:, 2:] - others[:, :2] + offset).prod(dim=1)
-    area = (one[2:] - one[:2] + offset).prod()
-    return inter / (area + areas - inter)
+    inter = _intersections(one, others, offset)
+    return inter / (_areas(one, offset) + _areas(others, offset) - inter)
 
 
 def softnms(
@@ -80,20 +102,12 @@ def softnms(
     method: int,
     offset: int,
 ) -> Tensor:
-    """Soft-NMS; writes boxes and decayed scores to the first rows of dets.
+    """Soft-NMS: indices (K,) of the boxes kept, in the order of ``dets``.
 
-    Args:
-        boxes: (N, 4) corners.
-        scores: (N,).
-        dets: (N, 5), written in place.
-        iou_threshold: overlap from which a score decays (not for gaussian).
-        sigma: width of the gaussian decay.
-        min_score: boxes that decay below it are dropped.
-        method: 0 naive (to zero), 1 linear, 2 gaussian.
-        offset: 0 or 1, added to every width and height.
-
-    Returns:
-        Indices (K,) of the boxes kept, in the order of ``dets``.
+    Writes boxes and decayed scores to the first rows of ``dets``. From
+    ``iou_threshold`` on a score decays to zero (``method`` 0) or linearly
+    with the overlap (1); for any overlap in a gaussian of width ``sigma``
+    (2). Boxes that decay below ``min_score`` are dropped.
     """
     left = torch.arange(len(boxes), device=boxes.device)
     scores = scores.clone()
@@ -117,12 +131,7 @@ def softnms(
 
 
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
-    """Groups of boxes: each kept one, then those it suppressed by score.
-
-    Args:
-        dets: (N, 5) corners and score.
-        iou_threshold: overlap from which a box is suppressed.
-    """
+    """Groups of boxes: each box kept, then those it suppressed, by score."""
     left = dets[:, 4].argsort(descending=True)
     groups = []
     while len(left):
@@ -141,26 +150,16 @@ def bbox_overlaps(
     aligned: bool,
     offset: int,
 ) -> None:
-    """Pairwise overlaps, written to ``ious``.
+    """Overlaps (M, N) of M and N boxes, or (M,) if ``aligned`` row by row.
 
-    Args:
-        bboxes1: (M, 4) corners.
-        bboxes2: (N, 4) corners.
-        ious: (M, N), or (M,) if aligned.
-        mode: 0 over the union, 1 over the area of the first box.
-        aligned: compare row by row, M == N.
-        offset: 0 or 1, added to every width and height.
+    Over the union (``mode`` 0) or over the area of the first box (1).
     """
     if not aligned:
         bboxes1 = bboxes1[:, None]
-    size = torch.minimum(bboxes1[..., 2:], bboxes2[..., 2:]) - torch.maximum(
-        bboxes1[..., :2], bboxes2[..., :2]
-    )
-    inter = (size + offset).clamp(min=0).prod(dim=-1)
-    area = (bboxes1[..., 2:] - bboxes1[..., :2] + offset).prod(dim=-1)
+    inter = _intersections(bboxes1, bboxes2, offset)
+    area = _areas(bboxes1, offset)
     if mode == 0:
-        area = area - inter
-        area = area + (bboxes2[..., 2:] - bboxes2[..., :2] + offset).prod(-1)
+        area = area - inter + _areas(bboxes2, offset)
     ious.copy_(inter / area)
 
 
@@ -188,7 +187,7 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """RoIAlign of (B, C, H, W) in (K, 5) boxes to output (K, C, h, w)."""
+    """RoIAlign to ``output`` (K, C, aligned_height, aligned_width)."""
     _refuse_max_pooling(pool_mode)
     features = _compute(input)
     pooled = _KERNELS.roi_align(
@@ -216,7 +215,7 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Gradient of :func:`roi_align_forward`, written to ``grad_input``."""
+    """Gradient of :func:`roi_align_forward` by ``input``."""
     _refuse_max_pooling(pool_mode)
     grad = _compute(grad_output)
     grad_features = _KERNELS._roi_align_backward(
@@ -239,19 +238,12 @@ _POOL_BUDGET = 2**24
 def _pool_bins(
     start: Tensor, size: Tensor, bins: int, limit: int
 ) -> tuple[Tensor, Tensor]:
-    """Pixels of every bin along one axis: positions, and which bins are empty.
+    """Pixels of every bin along one axis, and which bins are empty.
 
-    Bins differ in width; positions beyond the end of a bin repeat its last
-    pixel, which changes no maximum.
-
-    Args:
-        start: (K,) start of the boxes in pixels.
-        size: (K,) extent of the boxes in pixels.
-        bins: number of bins.
-        limit: length of the axis.
-
-    Returns:
-        Positions (K, bins, widest bin) and emptiness (K, bins).
+    Boxes start at ``start`` (K,) and have the extent ``size`` (K,), in pixels
+    of an axis of ``limit`` pixels. Bins differ in width: the positions are
+    (K, bins, widest bin), and beyond the end of a bin its last pixel is
+    repeated, which changes no maximum. The second result is (K, bins).
     """
     edges = torch.arange(bins + 1, device=start.device, dtype=start.dtype)
     width = (size / bins)[:, None]
@@ -273,20 +265,12 @@ def roi_pool_forward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """RoIPool of (B, C, H, W) in (K, 5) boxes to output (K, C, h, w).
+    """RoIPool to ``output`` (K, C, pooled_height, pooled_width).
 
     torchvision rounds boxes to whole pixels before it divides them into bins;
-    mmcv rounds the bins. This is mmcv's rule, in plain torch.
-
-    Args:
-        input: (B, C, H, W).
-        rois: (K, 5), image index and corners.
-        output: (K, C, h, w), written in place; 0 where a bin is empty.
-        argmax: same shape, int32: the position h * W + w of each maximum, -1
-            where a bin is empty.
-        pooled_height: h.
-        pooled_width: w.
-        spatial_scale: pixels of ``input`` per unit of the boxes.
+    mmcv rounds the bins. This is mmcv's rule, in plain torch. ``argmax``
+    (int32, as large as ``output``) gets the position y * W + x of every
+    maximum; of an empty bin ``output`` is 0 and ``argmax`` -1.
     """
     channels, height, width = input.shape[1:]
     rois = _compute(rois)
@@ -346,14 +330,20 @@ def roi_pool_backward(
 # ---- Losses
 
 
-def _class_weight(weight: Tensor, target: Tensor) -> Tensor | float:
-    """Weight of each row's class; 1 for the background (the last class + 1).
+def _weighted(loss: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    """Rows times the weight of their class; 1 for the background.
 
     mmcv reads behind the end of ``weight`` for a background row.
     """
     if not weight.numel():
-        return 1.0
-    return torch.cat([weight, weight.new_ones(1)])[target]
+        return loss
+    return loss * torch.cat([weight, weight.new_ones(1)])[target][:, None]
+
+
+def _probabilities(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Sigmoids (N, C) of logits, and which of them are of a row's class."""
+    classes = torch.arange(input.size(1), device=input.device)
+    return _compute(input).sigmoid(), target[:, None] == classes
 
 
 def _log(probability: Tensor) -> Tensor:
@@ -369,17 +359,14 @@ def sigmoid_focal_loss_forward(
     gamma: float,
     alpha: float,
 ) -> None:
-    """Focal loss of logits (N, C) and classes (N,), to output (N, C)."""
-    p = _compute(input).sigmoid()
-    classes = torch.arange(input.size(1), device=input.device)
-    positive = target[:, None] == classes
+    """Focal loss (N, C) of sigmoids."""
+    p, positive = _probabilities(input, target)
     loss = torch.where(
         positive,
         -alpha * (1 - p) ** gamma * _log(p),
         -(1 - alpha) * p**gamma * _log(1 - p),
     )
-    row = _class_weight(weight, target)
-    output.copy_(loss if isinstance(row, float) else loss * row[:, None])
+    output.copy_(_weighted(loss, weight, target))
 
 
 def sigmoid_focal_loss_backward(
@@ -390,42 +377,30 @@ def sigmoid_focal_loss_backward(
     gamma: float,
     alpha: float,
 ) -> None:
-    """Derivative of the loss by the logits, written to ``grad_input``."""
-    p = _compute(input).sigmoid()
-    classes = torch.arange(input.size(1), device=input.device)
-    positive = target[:, None] == classes
+    """Derivative (N, C) of the loss by the logits."""
+    p, positive = _probabilities(input, target)
     grad = torch.where(
         positive,
         -alpha * (1 - p) ** gamma * (1 - p - gamma * p * _log(p)),
         -(1 - alpha) * p**gamma * (gamma * (1 - p) * _log(1 - p) - p),
     )
-    row = _class_weight(weight, target)
-    grad_input.copy_(grad if isinstance(row, float) else grad * row[:, None])
+    grad_input.copy_(_weighted(grad, weight, target))
 
 
 # ---- Deformable convolution
 
 
-def _deform_geometry(
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-    groups: int,
-    deform_groups: int,
-) -> tuple[int, ...]:
-    return (*stride, *padding, *dilation, groups, deform_groups)
-
-
-def _deform_forward(
+def _deform_arguments(
     input: Tensor,
     weight: Tensor,
     offset: Tensor,
     mask: Tensor | None,
     bias: Tensor | None,
     geometry: tuple[int, ...],
-) -> Tensor:
+) -> tuple[Tensor | int | bool, ...]:
+    """What torchvision's kernels are called with, forward and backward."""
     data = _compute(input)
-    return _KERNELS.deform_conv2d(
+    return (
         data,
         weight.to(data.dtype),
         offset.to(data.dtype),
@@ -436,26 +411,17 @@ def _deform_forward(
     )
 
 
+def _deform_forward(*operands: Tensor | tuple[int, ...] | None) -> Tensor:
+    return _KERNELS.deform_conv2d(*_deform_arguments(*operands))
+
+
 def _deform_backward(
-    grad_output: Tensor,
-    input: Tensor,
-    weight: Tensor,
-    offset: Tensor,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    geometry: tuple[int, ...],
+    grad_output: Tensor, *operands: Tensor | tuple[int, ...] | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of input, weight, offset, mask and bias."""
-    data = _compute(input)
+    arguments = _deform_arguments(*operands)
     return _KERNELS._deform_conv2d_backward(
-        grad_output.to(data.dtype),
-        data,
-        weight.to(data.dtype),
-        offset.to(data.dtype),
-        data.new_zeros(len(data), 1) if mask is None else mask.to(data.dtype),
-        data.new_zeros(len(weight)) if bias is None else bias.to(data.dtype),
-        *geometry,
-        mask is not None,
+        grad_output.to(arguments[0].dtype), *arguments
     )
 
 
@@ -478,7 +444,7 @@ def deform_conv_forward(
     deformable_group: int,
     im2col_step: int,
 ) -> None:
-    """Deformable convolution v1, written to ``output``."""
+    """Deformable convolution v1."""
     geometry = (dH, dW, padH, padW, dilationH, dilationW)
     geometry = (*geometry, group, deformable_group)
     output.copy_(_deform_forward(input, weight, offset, None, None, geometry))
@@ -504,7 +470,7 @@ def deform_conv_backward_input(
     deformable_group: int,
     im2col_step: int,
 ) -> None:
-    """Gradients of input and offset, written in place."""
+    """Gradients of :func:`deform_conv_forward` by ``input``, ``offset``."""
     geometry = (dH, dW, padH, padW, dilationH, dilationW)
     geometry = (*geometry, group, deformable_group)
     grads = _deform_backward(
@@ -534,7 +500,10 @@ def deform_conv_backward_parameters(
     scale: float,
     im2col_step: int,
 ) -> None:
-    """Gradient of the weight, times ``scale``, added to ``gradWeight``."""
+    """Gradient of :func:`deform_conv_forward` by ``weight``.
+
+    Times ``scale``, and added to ``gradWeight``.
+    """
     geometry = (dH, dW, padH, padW, dilationH, dilationW)
     geometry = (*geometry, group, deformable_group)
     # The value of the weight does not enter its own gradient.
@@ -565,7 +534,7 @@ def modulated_deform_conv_forward(
     deformable_group: int,
     with_bias: bool,
 ) -> None:
-    """Deformable convolution v2, written to ``output``."""
+    """Deformable convolution v2: with a ``mask``."""
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
     geometry = (*geometry, group, deformable_group)
     bias = bias if with_bias else None
@@ -598,7 +567,7 @@ def modulated_deform_conv_backward(
     deformable_group: int,
     with_bias: bool,
 ) -> None:
-    """Gradients of deformable convolution v2, written in place."""
+    """Gradients of :func:`modulated_deform_conv_forward`."""
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
     geometry = (*geometry, group, deformable_group)
     bias = bias if with_bias else None
@@ -659,7 +628,7 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Gradients by running the formula again, written in place."""
+    """Gradients of :func:`ms_deform_attn_forward`, run again for them."""
     leaves = [
         tensor.detach().requires_grad_()
         for tensor in (value, sampling_locations, attention_weights)

@@ -5,8 +5,8 @@ used but incompatible``), although mmcv 2.2.0, the only one with wheels for
 torch 2.2 to 2.4, has every interface that they use.
 Applies to: mmdet 3.3.0, mmsegmentation 1.2.2, mmaction2 1.2.0.
 Upstream: https://github.com/open-mmlab/mmdetection/issues/11763
-Gone when: the import does not end in that assertion. Only then it is run a
-second time, with mmcv 2.1.0 presented while the library's ``__init__`` runs.
+Gone when: the import does not end in that assertion. Only after the assertion
+the library's ``__init__`` runs a second time, with mmcv 2.1.0 presented.
 """
 
 from __future__ import annotations

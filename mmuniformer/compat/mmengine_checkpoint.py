@@ -7,10 +7,13 @@ HistoryBuffer``. Before 2.6, and in an mmengine that passes ``False``, the
 whole pickle is run: a file from anywhere may run code.
 Applies to: mmengine 0.10.7 and earlier.
 Upstream: https://github.com/open-mmlab/mmengine/issues/1655
+Gone when: mmengine reads with ``weights_only`` and allows its own types; a
+refusal is then still said in one line.
 
-From torch 2.4 on, where types can be allowed: exactly the types that
-mmengine's checkpoints hold are, and everything that mmengine's loader reads
-is read with ``weights_only``. A refused file is an :class:`UnsafeCheckpoint`.
+From torch 2.4 on, where types can be allowed, exactly the types that
+mmengine's checkpoints hold are allowed, and everything that mmengine's loader
+reads is read with ``weights_only``. A refused file is an
+:class:`UnsafeCheckpoint`.
 On torch 2.1 to 2.3 mmengine reads files as it always did: resume only from
 files you trust. ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, torch's own switch,
 turns the protection off.
@@ -23,10 +26,11 @@ import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import cache
 from types import ModuleType
 
 from mmuniformer.compat.import_hooks import after_import
+from mmuniformer.compat.replacing import is_replaced, replace_once
 from mmuniformer.compat.status import Status
 from mmuniformer.compat.versions import installed, release
 
@@ -100,7 +104,15 @@ def checkpoint_types() -> list[Callable]:
 
 
 def refusal(filename: str, error: Exception) -> UnsafeCheckpoint:
-    """An error of ``torch.load`` in one line that names file and reason."""
+    """An error of ``torch.load`` in one line that names file and reason.
+
+    Args:
+        filename (str): The checkpoint.
+        error (Exception): What reading it raised.
+
+    Returns:
+        UnsafeCheckpoint: To be raised.
+    """
     found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
     if found is None:
         return UnsafeCheckpoint(
@@ -132,7 +144,7 @@ def allow_checkpoint_types() -> bool:
     """Has ``torch.load(weights_only=True)`` read mmengine's checkpoints.
 
     Returns:
-        Whether this torch can be told (2.4 and later).
+        bool: Whether this torch can be told (2.4 and later).
     """
     import torch
 
@@ -142,13 +154,7 @@ def allow_checkpoint_types() -> bool:
     return True
 
 
-def _patch(checkpoint: ModuleType) -> None:
-    loader = checkpoint.CheckpointLoader
-    original = loader.load_checkpoint.__func__
-    if not allow_checkpoint_types() or hasattr(original, '__wrapped__'):
-        return
-
-    @wraps(original)
+def _refusing(original: Callable) -> Callable:
     def load_checkpoint(cls, filename, *args, **kwargs):
         if os.environ.get(_FORCE_NOT, '').lower() in _TRUE:
             return original(cls, filename, *args, **kwargs)
@@ -163,7 +169,13 @@ def _patch(checkpoint: ModuleType) -> None:
                 raise
             raise refusal(filename, error) from error
 
-    loader.load_checkpoint = classmethod(load_checkpoint)
+    return load_checkpoint
+
+
+def _patch(checkpoint: ModuleType) -> None:
+    if allow_checkpoint_types():
+        loader = checkpoint.CheckpointLoader
+        replace_once(loader, 'load_checkpoint', _refusing, by=__name__)
 
 
 def apply() -> None:
@@ -182,6 +194,12 @@ def status() -> Status:
             f'torch {torch} runs the pickles that it loads: resume only '
             'from files you trust',
         )
-    return Status(
-        name, 'active', 'loads checkpoints of mmengine, refuses other types'
-    )
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    if is_replaced(CheckpointLoader.load_checkpoint, by=__name__):
+        return Status(
+            name,
+            'active',
+            'loads checkpoints of mmengine, refuses other types',
+        )
+    return Status(name, 'broken', 'mmengine reads checkpoints as it would')

@@ -25,9 +25,12 @@ def attention_flops(inputs: list[Any], outputs: list[Any]) -> int:
     """Multiply-accumulates of the products QK^T and AV.
 
     Args:
-        inputs: query (..., L, E), key (..., S, E) and value (..., S, V) as
-            values of the traced graph, then options.
-        outputs: the result (..., L, V).
+        inputs (list): Query (..., L, E), key (..., S, E) and value
+            (..., S, V) as values of the traced graph, then options.
+        outputs (list): The result (..., L, V).
+
+    Returns:
+        int: L * S * (E + V), times the sizes before.
     """
     query, key, value = (item.type().sizes() for item in inputs[:3])
     return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])

@@ -10,10 +10,11 @@ is passed on as it is.
 
 from __future__ import annotations
 
-from functools import wraps
+from collections.abc import Callable
 from types import ModuleType
 
 from mmuniformer.compat.import_hooks import after_import
+from mmuniformer.compat.replacing import is_replaced, replace_once
 from mmuniformer.compat.status import Status
 from mmuniformer.compat.versions import installed
 
@@ -30,22 +31,22 @@ def _is_defect() -> bool:
     return False
 
 
-def _patch(module: ModuleType) -> None:
-    if not _is_defect():
-        return
+def _with_number(draw: Callable) -> Callable:
     import numpy as np
 
-    visualizer = module.OpencvBackendVisualizer
-    draw = visualizer.draw_circles
-
-    @wraps(draw)
     def draw_circles(self, center, radius, *args, **kwargs):
         # The other backend, matplotlib, wants the array.
         if self.backend == 'opencv':
             radius = np.asarray(radius).item()
         return draw(self, center, radius, *args, **kwargs)
 
-    visualizer.draw_circles = draw_circles
+    return draw_circles
+
+
+def _patch(module: ModuleType) -> None:
+    if _is_defect():
+        visualizer = module.OpencvBackendVisualizer
+        replace_once(visualizer, 'draw_circles', _with_number, by=__name__)
 
 
 def apply() -> None:
@@ -56,6 +57,9 @@ def status() -> Status:
     name = 'mmpose draws keypoints'
     if not installed('mmpose'):
         return Status(name, 'not needed', 'mmpose is not installed')
-    if _is_defect():
+    from mmpose.visualization import opencv_backend_visualizer as drawing
+
+    draw = drawing.OpencvBackendVisualizer.draw_circles
+    if is_replaced(draw, by=__name__):
         return Status(name, 'active', 'radius passed as a number')
     return Status(name, 'not needed', 'numpy converts arrays of one element')

@@ -15,7 +15,7 @@ import warnings
 from importlib.util import find_spec
 from types import ModuleType
 
-from mmuniformer.compat.import_hooks import after_import
+from mmuniformer.compat.import_hooks import after_import, ask_last
 from mmuniformer.compat.status import Status
 from mmuniformer.compat.versions import installed
 
@@ -57,8 +57,7 @@ def _warn(package_utils: ModuleType) -> None:
 def apply() -> None:
     # Said at every import of mmengine, and nothing its user can do about.
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
-    if MissingFinder not in sys.meta_path:
-        sys.meta_path.append(MissingFinder)
+    ask_last(MissingFinder)
     after_import('mmengine.utils.package_utils', _warn)
 
 

@@ -13,12 +13,12 @@ class Status:
     """State of one workaround in this environment.
 
     Attributes:
-        name: the defect, in a few words.
-        state: 'active' (the workaround is in use), 'not needed' (the defect
-            is not there), 'missing' (a package is not installed) or 'broken'
-            (the user has to do something).
-        message: one line on what was found.
-        remedy: what to type; empty if there is nothing to do here.
+        name (str): The defect, in a few words.
+        state (str): 'active' (the workaround is in use), 'not needed' (the
+            defect is not there), 'missing' (a package is not installed) or
+            'broken' (the user has to do something).
+        message (str): One line on what was found.
+        remedy (str): What to type; empty if there is nothing to do here.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """torch and torchvision of different releases.
 
 Defect: torchvision's compiled part only loads into the torch it was built
-for. With another, ``import torchvision`` (mmpose, and every library that uses
-``mmcv.ops`` without a compiled mmcv) ends in ``operator torchvision::nms does
-not exist``.
+for. With another torch, ``import torchvision`` (mmpose, and every library that
+uses ``mmcv.ops`` without a compiled mmcv) ends in ``operator torchvision::nms
+does not exist``.
 Applies to: any pair whose minor versions, or CPU and CUDA builds, differ.
 Upstream: https://github.com/pytorch/vision/issues/8985
 Gone when: torchvision imports. No patch: the error names the version.
@@ -20,12 +20,21 @@ from mmuniformer.compat.versions import installed, release
 
 
 def matching_version(torch: str) -> str:
-    """The torchvision release for a torch version: '0.29' for '2.14.1'."""
+    """The torchvision release for a torch version: '0.29' for '2.14.1'.
+
+    Args:
+        torch (str): Version of torch.
+    """
     return f'0.{release(torch)[1] + 15}'
 
 
 def explain(torch: str, torchvision: str) -> str:
-    """The mismatch in one line, with the version that fits."""
+    """The mismatch in one line, with the version that fits.
+
+    Args:
+        torch (str): Version of torch.
+        torchvision (str): Version of torchvision.
+    """
     want = matching_version(torch)
     if release(torchvision) != release(want):
         return (
@@ -39,7 +48,13 @@ def explain(torch: str, torchvision: str) -> str:
 
 
 def remedy(torch: str, torchvision: str = '') -> str:
-    """What to type; a right version of another build has to be forced."""
+    """What to type.
+
+    Args:
+        torch (str): Version of torch.
+        torchvision (str): Version of torchvision, if there is one. The right
+            version of another build has to be forced.
+    """
     want = matching_version(torch)
     same = torchvision and release(torchvision) == release(want)
     force = '--force-reinstall --no-deps ' if same else ''

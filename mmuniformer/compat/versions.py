@@ -17,8 +17,9 @@ def _distributions() -> dict[str, list[str]]:
 def installed(module: str) -> str:
     """Version of what provides a top-level module; '' if nothing does.
 
-    Asks for the module, not for a distribution: mmcv may come from ``mmcv``,
-    ``mmcv-lite`` or a fork of another name.
+    Args:
+        module (str): Name of the module, not of a distribution: mmcv may come
+            from ``mmcv``, ``mmcv-lite`` or a fork of another name.
     """
     for name in _distributions().get(module, ()):
         try:
@@ -29,12 +30,20 @@ def installed(module: str) -> str:
 
 
 def distribution(module: str) -> str:
-    """Names of the distributions that provide a module, '' if none does."""
+    """Names of the distributions that provide a module, '' if none does.
+
+    Args:
+        module (str): Name of the top-level module.
+    """
     return ', '.join(sorted(set(_distributions().get(module, ()))))
 
 
 def release(version: str) -> tuple[int, int]:
-    """Major and minor number of a version such as ``2.14.1+cu130``."""
+    """Major and minor number of a version.
+
+    Args:
+        version (str): Such as ``2.14.1+cu130``.
+    """
     numbers = [int(number) for number in re.findall(r'\d+', version)]
     major, minor = [*numbers, 0, 0][:2]
     return major, minor

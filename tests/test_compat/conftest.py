@@ -3,13 +3,16 @@
 import importlib
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import pytest
-from mmuniformer.engine.videos import READERS
+from damaged_videos import textured, write_damaged
 
-from mmuniformer.compat import mmcv_ops, versions
+from mmuniformer.compat import mmcv_ops
 
+HERE = Path(__file__).parent
 OP_MODULES = (
     'bbox',
     'deform_conv',
@@ -40,7 +43,6 @@ def fake_package(tmp_path, monkeypatch):
     saved = dict(sys.modules)
     names = []
     monkeypatch.syspath_prepend(str(tmp_path))
-    versions._distributions.cache_clear()
 
     def make(name: str, **files: str) -> Path:
         names.append(name)
@@ -58,7 +60,6 @@ def fake_package(tmp_path, monkeypatch):
         for module in _below(name):
             del sys.modules[module]
     sys.modules.update(saved)
-    versions._distributions.cache_clear()
 
 
 def _below(name: str) -> list[str]:
@@ -67,36 +68,38 @@ def _below(name: str) -> list[str]:
     ]
 
 
-@pytest.fixture
-def run_python():
-    """Runs code in a new interpreter and returns the finished process."""
+@pytest.fixture(scope='session')
+def new_interpreter(tmp_path_factory):
+    """The finished process of ``new_interpreter.py``.
 
-    def run(code: str, **env: str) -> subprocess.CompletedProcess:
-        import os
-
-        return subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', code],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, **env},
-            check=False,
-        )
-
-    return run
-
-
-@pytest.fixture
-def plain_readers(monkeypatch):
-    """mmaction2's readers without the engine's words about a file.
-
-    The engine adds them for the whole process.
+    Importing all libraries takes long: tests share the one process. Where
+    decord is installed it has opened two videos that are cut off.
     """
-    loading = pytest.importorskip('mmaction.datasets.transforms.loading')
-    for reader in READERS:
-        for step in ('Init', 'Decode'):
-            cls = getattr(loading, f'{reader}{step}')
-            if hasattr(cls.transform, 'names_file'):
-                plain = cls.transform.__wrapped__
-                monkeypatch.setattr(cls, 'transform', plain)
+    videos = []
+    if find_spec('mmaction') and find_spec('decord'):
+        folder = tmp_path_factory.mktemp('cut')
+        videos = [str(folder / name) for name in ('cut.avi', 'cut.mp4')]
+        cut_avi(Path(videos[0]), 0.6)
+        write_damaged(Path(videos[1]), 'cut, index first')
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', HERE / 'new_interpreter.py', *videos],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=HERE.parents[1],
+        check=False,
+    )
+
+
+def cut_avi(path: Path, share: float) -> None:
+    """An AVI file of which only the first part is left."""
+    frames = textured(60, 160)
+    size = frames[0].shape[:2][::-1]
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*'XVID'), 25, size
+    )
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])

@@ -3,8 +3,6 @@ import pytest
 
 from mmuniformer.compat import mmaction_opencv
 
-pytestmark = pytest.mark.usefixtures('plain_readers')
-
 
 class Reader:
     """A video that states 300 frames and has fewer."""

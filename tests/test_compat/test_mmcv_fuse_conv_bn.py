@@ -1,5 +1,8 @@
 """mmcv's folding on models with parts of ours, and on others."""
 
+import importlib
+
+import mmcv.cnn
 import pytest
 import torch
 from golden_data import fill, relative_l2
@@ -7,6 +10,7 @@ from mmcv.cnn import ConvModule, fuse_conv_bn
 from torch import nn
 
 from mmuniformer.compat import mmcv_fuse_conv_bn
+from mmuniformer.compat.replacing import is_replaced
 from mmuniformer.models import UniFormer
 
 TINY = dict(depths=(1, 1, 1, 1), embed_dims=(8, 16, 32, 32), head_dim=16)
@@ -55,12 +59,16 @@ def test_others_are_folded_as_before(bias):
     assert isinstance(layers[2].bn, nn.Identity)
 
 
-def test_it_reaches_those_who_imported_the_function_before(run_python):
-    done = run_python(
-        'import mmcv.cnn, mmcv.cnn.utils\n'
-        'import mmuniformer\n'
-        'print(hasattr(mmcv.cnn.fuse_conv_bn, "__wrapped__"),'
-        ' hasattr(mmcv.cnn.utils.fuse_conv_bn, "__wrapped__"))'
-    )
-    assert done.stdout.split() == ['True', 'True'], done.stderr
+def test_it_reaches_those_who_imported_the_function_before(monkeypatch):
+    # mmcv names a package and a module in it alike.
+    module = importlib.import_module(mmcv_fuse_conv_bn.MODULE)
+    original = fuse_conv_bn.__wrapped__
+    for place in (module, mmcv.cnn.utils, mmcv.cnn):
+        monkeypatch.setattr(place, 'fuse_conv_bn', original)
+    assert mmcv_fuse_conv_bn.status().state == 'broken'
+    mmcv_fuse_conv_bn.apply()
+    ours = module.fuse_conv_bn
+    assert is_replaced(ours, by=mmcv_fuse_conv_bn.__name__)
+    assert ours.__wrapped__ is original
+    assert mmcv.cnn.fuse_conv_bn is mmcv.cnn.utils.fuse_conv_bn is ours
     assert mmcv_fuse_conv_bn.status().state == 'active'

@@ -7,7 +7,6 @@ from mmuniformer.compat import mmpose_circles
 @pytest.mark.parametrize('backend', ['opencv', 'matplotlib'])
 def test_keypoints_are_drawn(backend):
     pytest.importorskip('mmpose')
-    mmpose_circles.apply()
     from mmengine.structures import InstanceData
     from mmpose.structures import PoseDataSample
     from mmpose.visualization import PoseLocalVisualizer
