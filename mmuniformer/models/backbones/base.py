@@ -284,7 +284,11 @@ class UniFormerBase(BaseModule):
 
     def init_weights(self) -> None:
         """Initialises the weights, from a published file if one is named."""
+        fresh = not self.is_init
         super().init_weights()
+        for block in self.modules():
+            if fresh and isinstance(block, UniFormerBlock):
+                block.reset_temporal()
         for cfg in self.pretrained:
             cfg = {k: v for k, v in cfg.items() if k != 'type'}
             load_pretrained(self, **cfg)

@@ -109,9 +109,8 @@ class UniFormerLight(UniFormerBase):
             HourglassBlock, keep_ratio=keep_ratio, running_mean=running_mean
         )
         if score_token and self.num_stages > 2:
-            token = torch.empty(1, 1, self.arch.embed_dims[2])
+            token = torch.zeros(1, 1, self.arch.embed_dims[2])
             self.cls_token = nn.Parameter(token)
-            nn.init.trunc_normal_(self.cls_token, std=0.02)
         self.build_stages()
         if with_token:
             self.norm_cls = nn.LayerNorm(self.arch.embed_dims[3])

@@ -146,12 +146,23 @@ class UniFormerBlock(PositionedBlock):
             if aggregator == 'divided':
                 self.t_norm = ChannelLayerNorm(dim, eps=1e-6)
                 self.t_attn = attention(over='time')
+                self.reset_temporal()
             self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
             over = 'all' if aggregator == 'global' else 'frame'
             self.attn = attention(kv_stride=kv_stride, over=over)
             self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
         hidden = int(dim * mlp_ratio)
         self.mlp = FeedForward(ndim, dim, hidden, self.is_local, drop)
+
+    def reset_temporal(self) -> None:
+        """Lets attention over time start as nothing that is added.
+
+        The official start of a divided block; others have none.
+        """
+        if self.t_attn is not None:
+            for layer, weight in ((self.t_attn.qkv, 0), (self.t_attn.proj, 1)):
+                nn.init.constant_(layer.weight, weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, window_size: int | None = None) -> Tensor:
         """Maps (B, C, *spatial) to the same shape.
