@@ -22,8 +22,8 @@ class Normed(BaseModel):
         return dict(loss=self.norm(values).square().mean())
 
 
-def train(rank: int, folder: str, port: int, runs: dict[str, dict]) -> None:
-    """Trains for one epoch with each of some default hooks."""
+def train(rank: int, folder: str, port: int, runs: dict[str, list]) -> None:
+    """Trains for one epoch with each of some lists of hooks."""
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
@@ -39,7 +39,7 @@ def train(rank: int, folder: str, port: int, runs: dict[str, dict]) -> None:
             train_dataloader=DataLoader([{}], collate_fn=lambda _: {}),
             train_cfg=dict(by_epoch=True, max_epochs=1),
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-            default_hooks=hooks,
+            custom_hooks=hooks,
             launcher='pytorch',
             cfg=dict(
                 model_wrapper_cfg=dict(
