@@ -1,12 +1,21 @@
 """Which frames of a file the experiments of video see."""
 
 import json
-import math
+import re
 
 import numpy as np
 import pytest
-from experiments import RECIPES, ROOT, SPLITS, alike, built, pipeline, sampled
+from experiments import (
+    RECIPES,
+    ROOT,
+    SPLITS,
+    built,
+    config,
+    pipeline,
+    sampled,
+)
 
+GUIDE = (ROOT / 'docs/video.md').read_text()
 RECORDED = json.loads((ROOT / 'tests/golden/sampling.json').read_text())
 # Shorter than a frame's share of a clip, than a clip, and longer.
 LENGTHS = (1, 8, 40, 64, 65, 255, 300, 601)
@@ -139,23 +148,20 @@ def test_even_clips(experiment):
             assert len(np.unique(drawn[:, 0])) == width
 
 
-@pytest.mark.parametrize(
-    ('nodes', 'same'),
-    alike(
-        DENSE,
-        lambda e: [
-            [t for t in pipeline(e, split) if 'clip_len' in t]
-            for split in SPLITS
-        ],
-    ),
-)
-def test_a_rate_for_own_videos(nodes, same):
-    """With `target_fps`, a clip has the same length in seconds."""
-    node = dict(nodes[2][0], target_fps=30)
-    sampler = built(same[0], [node])
-    length = node['clip_len'] * node['frame_interval']
+@pytest.mark.parametrize('experiment', DENSE)
+def test_a_rate_for_own_videos(experiment):
+    """The options of docs/video.md: a clip has one length in seconds."""
+    options = re.findall(r'(\w+_dataloader\S+)=30', GUIDE)
+    assert len(options) == 3
+    cfg = config(experiment).copy()
+    cfg.merge_from_dict(dict.fromkeys(options, 30))
+    for split in SPLITS:
+        node = cfg[f'{split}_dataloader'].dataset.pipeline[1]
+        assert node.target_fps == 30
+    sampler = built(experiment, [node])
+    length = node.clip_len * node.frame_interval
     at_25 = frames_of(sampler, 2000, 25.0)
-    assert at_25[0, -1] == math.floor(length * 25 / 30 - 1)
+    assert at_25[0, -1] == int(length * 25 / 30 - 1)
+    plain = sampler_of(experiment, 'test')
     at_30 = frames_of(sampler, 2000, 30.0)
-    plain = built(same[0], [nodes[2][0]])
     assert (at_30 == frames_of(plain, 2000, 30.0)).all()

@@ -1,5 +1,6 @@
 """Real files through the real readers: what order of colours arrives."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from experiments import (
     DETECTION,
     POSE,
     RECIPES,
+    ROOT,
     SEGMENTATION,
     VIDEO,
     alike,
@@ -20,6 +22,7 @@ from experiments import (
 )
 from mmengine.structures import BaseDataElement
 
+GUIDE = (ROOT / 'docs/video.md').read_text()
 RED_BGR = (0, 0, 255)
 ARRIVES = {'rgb': (255, 0, 0), 'bgr': (0, 0, 255)}
 SIZE, LENGTH = (64, 48), 70
@@ -103,15 +106,18 @@ def test_clips_of_a_test(nodes, same, red):
     assert (normal - expected).abs().max() < 0.2
 
 
-def test_own_frames_may_stay_red(red):
-    """`order='rgb'`, the one thing to change for other data."""
-    experiment = next(e for e in VIDEO if 'sthv2' in e)
-    nodes = [dict(t) for t in pipeline(experiment, 'train')[:-1]]
-    (switch,) = (t for t in nodes if 'order' in t)
-    assert switch['type'] == 'mmuniformer.ChannelOrder'
-    switch['order'] = 'rgb'
-    results = built(experiment, nodes)(sample(experiment, red))
-    assert all(is_colour(f, ARRIVES['rgb']) for f in results['imgs'])
+@pytest.mark.parametrize('experiment', [e for e in VIDEO if 'sthv' in e])
+def test_own_frames_may_stay_red(experiment, red):
+    """The options of docs/video.md, for frames of other data."""
+    options = re.findall(r'(\w+_dataloader\S+\.order)=rgb', GUIDE)
+    assert len(options) == 3
+    cfg = config(experiment).copy()
+    cfg.merge_from_dict(dict.fromkeys(options, 'rgb'))
+    for split in ('train', 'val', 'test'):
+        nodes = cfg[f'{split}_dataloader'].dataset.pipeline[:3]
+        assert nodes[2].type == 'mmuniformer.ChannelOrder'
+        results = built(experiment, nodes)(sample(experiment, red))
+        assert is_colour(results['imgs'][0], ARRIVES['rgb'])
 
 
 @pytest.mark.parametrize(
