@@ -212,7 +212,11 @@ def is_small(cfg: Config) -> bool:
 
 def start(cfg: Config) -> str:
     """What a model starts from that its file does not hold."""
-    text = 'linear layers normal (0.02), biases 0, norms 1 and 0'
+    text = (
+        'what the file does not hold: linear layers normal (deviation 0.02) '
+        'with a bias of 0, norms a weight of 1 and a bias of 0, convolutions '
+        'as PyTorch starts them'
+    )
     if is_light(cfg):
         text += ', the score token 0'
     return text
@@ -229,8 +233,8 @@ def detection_scale(cfg: Config) -> str:
     low, high = cropped[1].crop_size
     return (
         f'a short side of {short[0]} to {short[-1]} ({len(short)} steps), a '
-        'long one of at most 1333; half of the images before that resized to '
-        f'a short side of {before} and cropped to {low} to {high} pixels '
+        'long one of at most 1333; half of the images are first resized '
+        f'to a short side of {before} and cropped to {low} to {high} pixels '
         'each way'
     )
 
@@ -245,7 +249,8 @@ def detection_rate(cfg: Config) -> str:
     after = ' and '.join(str(m) for m in steps.milestones)
     return (
         f'{warmup.start_factor * rate:g} to {rate:g} in {warmup.end} '
-        f'iterations; a tenth after epochs {after} of {steps.end}'
+        f'iterations; times a tenth after each of epochs {after} of '
+        f'{steps.end}'
     )
 
 
@@ -273,9 +278,10 @@ def segmentation_rate(cfg: Config) -> str:
     warmup, main = cfg.param_scheduler
     rate = cfg.optim_wrapper.optimizer.lr
     shape = 'half a cosine' if 'Cosine' in main.type else 'a line'
+    low = main.get('eta_min', rate * main.get('eta_min_ratio', 0))
     return (
-        f'{shape} from {rate:g} to 0 in {main.end} iterations, times a '
-        f'warm-up from {warmup.start_factor:g} to 1 in the first {warmup.end}'
+        f'{shape} from {rate:g} to {low:g} in {main.end} iterations, '
+        f'times a warm-up from {warmup.start_factor:g} to 1 in the first {warmup.end}'
     )
 
 
@@ -470,7 +476,7 @@ DEVIATIONS = [
         'noise behind the normalisation',
         'the same in front of it, cut off at black and white',
         '3 % of the noise is cut off',
-        'as above',
+        'as for the crop',
         [f'{DEVIATIONS_HELD}::test_noise_is_cut_off'],
     ),
     Deviation(
@@ -530,7 +536,7 @@ DEVIATIONS = [
         'apex, level O1',
         "PyTorch's own, with a loss scale that adapts",
         'not measured',
-        'apex is gone',
+        "mmdet 3 has PyTorch's alone",
         [
             'tests/test_configs/test_detection_recipes.py::'
             'test_values_are_the_official_ones'
