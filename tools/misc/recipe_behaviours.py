@@ -229,12 +229,12 @@ def detection_scale(cfg: Config) -> str:
         return f'within {max(scale)} x {min(scale)}'
     plain, cropped = choice.transforms
     short = sorted(min(scale) for scale in plain[0].scales)
-    before = ', '.join(str(min(s)) for s in cropped[0].scales)
+    *before, last = (str(min(scale)) for scale in cropped[0].scales)
     low, high = cropped[1].crop_size
     return (
         f'a short side of {short[0]} to {short[-1]} ({len(short)} steps), a '
         'long one of at most 1333; half of the images are first resized '
-        f'to a short side of {before} and cropped to {low} to {high} pixels '
+        f'to a short side of {", ".join(before)} or {last} and cropped to {low} to {high} pixels '
         'each way'
     )
 
@@ -281,7 +281,8 @@ def segmentation_rate(cfg: Config) -> str:
     low = main.get('eta_min', rate * main.get('eta_min_ratio', 0))
     return (
         f'{shape} from {rate:g} to {low:g} in {main.end} iterations, '
-        f'times a warm-up from {warmup.start_factor:g} to 1 in the first {warmup.end}'
+        f'times a warm-up from {warmup.start_factor:g} to 1 in the first '
+        f'{warmup.end}'
     )
 
 
