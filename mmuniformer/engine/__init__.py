@@ -7,10 +7,13 @@ from mmuniformer.engine.hooks import (
     SafeCheckpointHook,
     VideoPictureHook,
 )
+from mmuniformer.engine.schedulers import LinearWarmupLR, PolyDecayLR
 
 __all__ = [
     'CheckpointMatchHook',
+    'LinearWarmupLR',
     'PictureBackend',
+    'PolyDecayLR',
     'PublishedCheckpointHook',
     'SafeCheckpointHook',
     'VideoPictureHook',

@@ -69,7 +69,8 @@ def different_values(cfg: Config, recipe: dict) -> set[str]:
 def step_schedule_values(cfg: Config) -> dict:
     """Warm-up by iterations, then steps by epochs."""
     warmup, steps = cfg.param_scheduler
-    assert (warmup.type, steps.type) == ('LinearLR', 'MultiStepLR')
+    assert warmup.type == 'mmuniformer.LinearWarmupLR'
+    assert steps.type == 'MultiStepLR'
     assert not warmup.by_epoch
     assert steps.by_epoch
     assert steps.end == cfg.train_cfg.max_epochs

@@ -147,9 +147,9 @@ def test_plain_rand_is_as_strong_as_the_official_one():
     """At a magnitude of 10, where rounding up or down decides."""
     entry = next(e for e in ENTRIES if '4xb64-u4-' in e.name)
     cfg = Config.fromfile(ROOT / entry.config)
-    broadcaster = cfg.train_dataloader.dataset.pipeline[-1].transforms[0]
+    node = cfg.train_dataloader.dataset.pipeline[-1].transforms[0]
     with DefaultScope.overwrite_default_scope('mmaction'):
-        augment = TRANSFORMS.build(broadcaster.transforms[0])
+        augment = TRANSFORMS.build(node).randaug
     by_name = {type(operation).__name__: operation for operation in augment}
     for kind, strength in PLAIN.items():
         value = by_name[kind].random_magnitude()

@@ -295,7 +295,7 @@ def test_frozen_stages():
 def test_init_weights_are_the_papers():
     model = tiny()
     model.init_weights()
-    assert model.cls_token.std().item() == pytest.approx(0.02, rel=0.3)
+    assert (model.cls_token == 0).all()
     linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
     assert model.cls_upsample in linears
     weights = torch.cat([m.weight.flatten() for m in linears])
@@ -400,7 +400,7 @@ def test_compiled_equals_eager():
 def test_copies_are_independent():
     model = sharp().eval()
     twin = copy.deepcopy(model)
-    twin.cls_token.data.zero_()
+    twin.cls_token.data.normal_()
     x = images()
     assert not torch.equal(model(x)[2], twin(x)[2])
 

@@ -1,15 +1,9 @@
 dataset_type = 'VideoDataset'
 data_root = 'data/kinetics400/'
 
-# Dense sampling: frames of one stretch of a video. The stride is that of a
-# video with 30 frames per second.
-frames = dict(
-    type='SampleFrames',
-    clip_len=16,
-    frame_interval=4,
-    target_fps=30,
-    out_of_bound_opt='repeat_last',
-)
+# Dense sampling: frames of one stretch of a video. The stride counts frames of
+# the file, whatever their rate.
+frames = dict(type='mmuniformer.DenseSample', clip_len=16, frame_interval=4)
 # For each channel: of a single number, a rotation fills the first alone.
 grey = [128, 128, 128]
 # Each clip twice in a step: rand-m7-n4-mstd0.5-inc1, random crop, flip and
@@ -19,21 +13,12 @@ augment = dict(
     num_repeats=2,
     transforms=[
         dict(
-            type='TransformBroadcaster',
-            mapping=dict(img='imgs'),
-            auto_remap=True,
-            share_random_params=True,
-            transforms=[
-                dict(
-                    _scope_='mmpretrain',
-                    type='RandAugment',
-                    policies='timm_increasing',
-                    num_policies=4,
-                    magnitude_level=7,
-                    magnitude_std=0.5,
-                    hparams=dict(pad_val=grey, interpolation='bicubic'),
-                )
-            ],
+            type='mmuniformer.ClipRandAugment',
+            policies='timm_increasing',
+            num_policies=4,
+            magnitude_level=7,
+            magnitude_std=0.5,
+            hparams=dict(pad_val=grey, interpolation='bicubic'),
         ),
         dict(
             type='RandomResizedCrop',

@@ -24,17 +24,10 @@ policies = [
 ]
 randaug = dict(
     _base_.augment.transforms[0],
-    transforms=[
-        dict(
-            _scope_='mmpretrain',
-            type='RandAugment',
-            policies=policies,
-            num_policies=2,
-            magnitude_level=5,
-            magnitude_std=0.25,
-            hparams=dict(pad_val=_base_.grey, interpolation='bicubic'),
-        )
-    ],
+    policies=policies,
+    num_policies=2,
+    magnitude_level=5,
+    magnitude_std=0.25,
 )
 augment = dict(
     _base_.augment, transforms=[randaug, *_base_.augment.transforms[1:]]

@@ -2,6 +2,8 @@ _base_ = './kinetics400.py'
 
 # Uniform sampling: one frame of each of as many stretches of the whole video.
 frames = dict(_delete_=True, type='UniformSample', clip_len=16)
+# The published models see BGR here.
+bgr = dict(type='mmuniformer.ChannelOrder', order='bgr')
 # Left and right belong to the labels: no flip.
 augment = dict(
     _base_.augment,
@@ -14,11 +16,13 @@ augment = dict(
 train_pipeline = [
     dict(type='UniformSample', clip_len=16),
     dict(type='RawFrameDecode'),
+    bgr,
     augment,
 ]
 val_pipeline = [
     dict(type='UniformSample', clip_len=16, test_mode=True),
     dict(type='RawFrameDecode'),
+    bgr,
     dict(type='Resize', scale=(-1, 224)),
     dict(type='CenterCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
@@ -27,6 +31,7 @@ val_pipeline = [
 test_pipeline = [
     dict(type='UniformSample', clip_len=16, test_mode=True),
     dict(type='RawFrameDecode'),
+    bgr,
     dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),

@@ -21,8 +21,19 @@ optim_wrapper = dict(
 # Both from the first iteration on: as in mmcv 1, warm-up multiplies a
 # learning rate that decays meanwhile.
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, end=1500),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, end=160000),
+    dict(
+        type='mmuniformer.LinearWarmupLR',
+        start_factor=1e-6,
+        by_epoch=False,
+        end=1500,
+    ),
+    dict(
+        type='mmuniformer.PolyDecayLR',
+        power=1.0,
+        eta_min=0.0,
+        by_epoch=False,
+        end=160000,
+    ),
 ]
 
 auto_scale_lr = dict(enable=False, base_batch_size=16)

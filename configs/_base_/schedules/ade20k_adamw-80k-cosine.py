@@ -13,7 +13,12 @@ optim_wrapper = dict(
 # Both from the first iteration on: as in mmcv 1, warm-up multiplies a
 # learning rate that decays meanwhile.
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=1000),
+    dict(
+        type='mmuniformer.LinearWarmupLR',
+        start_factor=0.1,
+        by_epoch=False,
+        end=1000,
+    ),
     dict(
         type='CosineAnnealingLR',
         eta_min_ratio=1e-8,

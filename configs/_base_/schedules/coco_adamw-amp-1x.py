@@ -19,3 +19,12 @@ optim_wrapper = dict(
         }
     ),
 )
+param_scheduler = [
+    dict(
+        type='mmuniformer.LinearWarmupLR',
+        start_factor=0.001,
+        by_epoch=False,
+        end=500,
+    ),
+    _base_.param_scheduler[1],
+]

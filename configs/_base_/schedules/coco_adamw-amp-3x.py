@@ -2,9 +2,7 @@ _base_ = './coco_adamw-amp-1x.py'
 
 train_cfg = dict(max_epochs=36)
 param_scheduler = [
-    dict(
-        type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500
-    ),
+    _base_.param_scheduler[0],
     dict(
         type='MultiStepLR',
         begin=0,

@@ -15,7 +15,7 @@ optim_wrapper = dict(
 # At every iteration: from 1e-6 to the learning rate, and back to 1e-6.
 param_scheduler = [
     dict(
-        type='LinearLR',
+        type='mmuniformer.LinearWarmupLR',
         start_factor=1e-6 / 1e-4,
         end=10,
         convert_to_iter_based=True,

@@ -24,5 +24,14 @@ optim_wrapper = dict(
         type='AdamW', lr=2e-3, betas=(0.9, 0.999), weight_decay=0.01
     ),
 )
+param_scheduler = [
+    dict(
+        type='mmuniformer.LinearWarmupLR',
+        start_factor=0.001,
+        by_epoch=False,
+        end=500,
+    ),
+    _base_.param_scheduler[1],
+]
 auto_scale_lr = dict(base_batch_size=1024)
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=3))

@@ -16,15 +16,10 @@ model = dict(
 # rand-m7-n4-mstd0.5-inc1, as for the full-size models.
 randaug = dict(
     _base_.randaug,
-    transforms=[
-        dict(
-            _base_.randaug.transforms[0],
-            policies='timm_increasing',
-            num_policies=4,
-            magnitude_level=7,
-            magnitude_std=0.5,
-        )
-    ],
+    policies='timm_increasing',
+    num_policies=4,
+    magnitude_level=7,
+    magnitude_std=0.5,
 )
 augment = dict(
     _base_.augment,

@@ -13,14 +13,7 @@ model = dict(
 )
 
 # Plain "rand": two operations of magnitude 10, without noise.
-randaug = dict(
-    _base_.randaug,
-    transforms=[
-        dict(
-            _base_.randaug.transforms[0], magnitude_level=10, magnitude_std=0.0
-        )
-    ],
-)
+randaug = dict(_base_.randaug, magnitude_level=10, magnitude_std=0.0)
 augment = dict(
     _base_.augment, transforms=[randaug, *_base_.augment.transforms[1:]]
 )

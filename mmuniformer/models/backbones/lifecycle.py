@@ -81,7 +81,11 @@ class Backbone(BaseModule):
 
     def init_weights(self) -> None:
         """Initialises the weights, from a published file if one is named."""
+        fresh = not self.is_init
         super().init_weights()
+        for block in self.modules():
+            if fresh and hasattr(block, 'reset_temporal'):
+                block.reset_temporal()
         for cfg in self.pretrained:
             cfg = {k: v for k, v in cfg.items() if k != 'type'}
             load_pretrained(self, **cfg)

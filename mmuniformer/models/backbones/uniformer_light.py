@@ -371,8 +371,8 @@ def light_embeds(
     embeds: dict[str, nn.Module | nn.Parameter] = {}
     arch = settings.arch
     if score_token and settings.num_stages > 2:
-        token = nn.Parameter(torch.empty(1, 1, arch.embed_dims[2]))
-        embeds['cls_token'] = nn.init.trunc_normal_(token, std=0.02)
+        token = torch.zeros(1, 1, arch.embed_dims[2])
+        embeds['cls_token'] = nn.Parameter(token)
     for i, (in_channels, dim) in enumerate(settings.widths):
         if i == 0:
             embed = ConvEmbed(in_channels, dim, stem)

@@ -278,10 +278,21 @@ class DividedBlock(Block):
         )
         self.t_norm = ChannelLayerNorm(dim, eps=1e-6)
         self.t_attn = SelfAttention(dim, num_heads, 1, attn_drop, drop)
+        self.reset_temporal()
         self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
         self.attn = SelfAttention(dim, num_heads, kv_stride, attn_drop, drop)
         self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
         self.mlp = FeedForward(ChannelLinear, dim, mlp_ratio, drop)
+
+    def reset_temporal(self) -> None:
+        """Lets attention over time start as nothing that is added.
+
+        The official start: neither queries nor values, and a projection of
+        ones.
+        """
+        for layer, weight in ((self.t_attn.qkv, 0), (self.t_attn.proj, 1)):
+            nn.init.constant_(layer.weight, weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, T, H, W) to the same shape."""

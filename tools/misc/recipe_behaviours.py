@@ -1,0 +1,605 @@
+"""What the published recipes do: the sentences of docs/recipes.md.
+
+Each sentence is a function of a config, so that it says what the config does,
+and names the tests that hold it. A new behaviour or deviation is a new entry
+here; ``write_recipes.py`` writes the page.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mmengine.config import Config
+
+OFFICIAL, INFERRED = 'official code', 'inferred'
+CLIPS = 'tests/test_recipes/test_clips.py'
+COLOURS = 'tests/test_recipes/test_colours.py'
+AUGMENT = 'tests/test_recipes/test_video_augmentation.py'
+IMAGES = 'tests/test_recipes/test_image_augmentation.py'
+KEYPOINTS = 'tests/test_recipes/test_keypoints.py'
+SCHEDULES = 'tests/test_recipes/test_schedules.py'
+CHECKPOINTS = 'tests/test_recipes/test_checkpoints.py'
+DEVIATIONS_HELD = 'tests/test_recipes/test_deviations.py'
+STARTS = 'tests/test_models/test_initial_values.py'
+BLENDING = 'tests/test_models/test_blending.py'
+
+
+@dataclass
+class Behaviour:
+    """Something that configs of a task do.
+
+    Attributes:
+        task: Folder of ``configs/``.
+        name: What it is about.
+        say: Gives the sentence for a config, or an empty one if it is not
+            for it; with a source besides, if that is not the official code.
+        tests: The tests that hold it, ``file::function``.
+    """
+
+    task: str
+    name: str
+    say: Callable[[Config], str | tuple[str, str]]
+    tests: list[str]
+
+
+@dataclass
+class Deviation:
+    """Something that remains different from the official code.
+
+    Attributes:
+        task: Folder of ``configs/``.
+        name: What it is about.
+        official, here, size, reason: Columns of the page.
+        concerns: Whether it is for a config.
+        tests: The tests that hold what is said of it here.
+    """
+
+    task: str
+    name: str
+    official: str
+    here: str
+    size: str
+    reason: str
+    tests: list[str]
+    concerns: Callable[[Config], bool] = field(default=lambda cfg: True)
+
+
+def step(cfg: Config, name: str, split: str = 'train') -> dict | None:
+    """The first transform of a pipeline whose type ends so."""
+    nodes = list(cfg[f'{split}_dataloader'].dataset.pipeline)
+    while nodes:
+        node = nodes.pop(0)
+        if isinstance(node, list):
+            nodes = [*node, *nodes]
+        elif node['type'].rpartition('.')[2] == name:
+            return node
+        else:
+            nodes = [*node.get('transforms', []), *nodes]
+    return None
+
+
+def percent(share: float) -> str:
+    return f'{100 * share:g} %'
+
+
+def is_light(cfg: Config) -> bool:
+    return 'Light' in cfg.model.backbone.type
+
+
+def clips(cfg: Config) -> str | tuple[str, str]:
+    dense = step(cfg, 'DenseSample')
+    if dense:
+        span = dense.clip_len * dense.frame_interval
+        return (
+            f'{dense.clip_len} frames spread over {span} frames of the file, '
+            'whatever its frame rate; after its end, its last frame. From '
+            'anywhere in training; in a test from the start to the end'
+        )
+    frames = step(cfg, 'UniformSample').clip_len
+    text = (
+        f'one frame of each of {frames} equal stretches of the file: anywhere '
+        'in it in training, in its middle in a test'
+    )
+    return (text, INFERRED) if is_light(cfg) else text
+
+
+def colours(cfg: Config) -> str:
+    order = step(cfg, 'ChannelOrder')
+    return f'{order.order.upper() if order else "RGB"}, from decoding on'
+
+
+def policy(cfg: Config) -> str:
+    node = step(cfg, 'ClipRandAugment')
+    noise = node.magnitude_std
+    more = node.policies == 'timm_increasing'
+    return (
+        f'{node.num_policies} of 15 operations, each with half a chance and a '
+        f'strength of {node.magnitude_level}'
+        + (f' (normal, deviation {noise:g}, within 0 to 10)' if noise else '')
+        + ', drawn for each of them, also for one that is drawn twice; '
+        'the same in all frames, another in each copy; '
+        + ('more is stronger' if more else "timm's plain scale of strengths")
+    )
+
+
+def crop(cfg: Config) -> str:
+    node, resize = step(cfg, 'RandomResizedCrop'), step(cfg, 'Resize')
+    low, high = node.area_range
+    narrow, wide = node.aspect_ratio_range
+    flip = step(cfg, 'Flip')
+    flipped = (
+        f'mirrored in {percent(flip.flip_ratio)}'
+        if flip
+        else ('never mirrored')
+    )
+    return (
+        f'{percent(low)} to {percent(high)} of the picture, ratio '
+        f'{narrow:g} to {wide:g}, at '
+        f'{resize.scale[0]} x {resize.scale[1]}; {flipped}'
+    )
+
+
+def erasing(cfg: Config) -> str:
+    node = step(cfg, 'RandomErasing')
+    return (
+        f'in {percent(node.erase_prob)} of the copies a box is noise, the '
+        'same box in all frames'
+    )
+
+
+def copies(cfg: Config) -> str:
+    number = step(cfg, 'RepeatAugment').num_repeats
+    batch = cfg.auto_scale_lr.base_batch_size
+    return (
+        f'{number} copies of each clip in a step: {number * batch} of '
+        f'{batch} clips'
+    )
+
+
+def mixing(cfg: Config) -> str:
+    node = cfg.model.data_preprocessor.blending
+    return (
+        f'each batch gets Mixup (alpha {node.mixup_alpha:g}) or CutMix '
+        f'({node.cutmix_alpha:g}), with {percent(node.switch_prob)} for the '
+        'latter: each sample with its mirror image in the batch; labels '
+        f'smoothed by {cfg.model.cls_head.label_smooth_eps:g}'
+    )
+
+
+def video_rate(cfg: Config) -> str:
+    warmup, cosine = cfg.param_scheduler
+    rate = cfg.optim_wrapper.optimizer.lr
+    return (
+        f'by iteration: {warmup.start_factor * rate:g} to {rate:g} in '
+        f'{warmup.end} epochs, then half a cosine to {cosine.eta_min:g} at '
+        f'epoch {cosine.end}'
+    )
+
+
+def video_decay(cfg: Config) -> str:
+    decay = cfg.optim_wrapper.optimizer.weight_decay
+    return f'{decay:g}; none for what has one dimension (norms, biases)'
+
+
+def views(cfg: Config) -> str:
+    nodes = cfg.test_dataloader.dataset.pipeline
+    number = next(t for t in nodes if 'clip_len' in t).get('num_clips', 1)
+    three = step(cfg, 'ThreeCrop', 'test')
+    side = (three or step(cfg, 'CenterCrop', 'test')).crop_size
+    return (
+        f'{number} x {3 if three else 1} views (clips x crops) of {side} '
+        f'pixels, from a short side of {step(cfg, "Resize", "test").scale[1]}'
+    )
+
+
+def tested(cfg: Config) -> str:
+    """Which checkpoint the published figures are those of."""
+    loop = cfg.train_cfg
+    last = (
+        f'epoch_{loop.max_epochs}'
+        if 'max_epochs' in loop
+        else f'iter_{loop.max_iters}'
+    )
+    if 'cls_head' in cfg.model and (is_light(cfg) or is_small(cfg)):
+        return 'the best: `best_acc_top1_epoch_*.pth`'
+    return f'the last: `{last}.pth`'
+
+
+def is_small(cfg: Config) -> bool:
+    """Whether the data set is UCF101 or HMDB51."""
+    root = cfg.train_dataloader.dataset.data_root
+    return 'ucf101' in root or 'hmdb51' in root
+
+
+def start(cfg: Config) -> str:
+    """What a model starts from that its file does not hold."""
+    text = (
+        'what the file does not hold: linear layers normal (deviation 0.02) '
+        'with a bias of 0, norms a weight of 1 and a bias of 0, convolutions '
+        'as PyTorch starts them'
+    )
+    if is_light(cfg):
+        text += ', the score token 0'
+    return text
+
+
+def detection_scale(cfg: Config) -> str:
+    choice = step(cfg, 'RandomChoice')
+    if choice is None:
+        scale = step(cfg, 'Resize').scale
+        return f'within {max(scale)} x {min(scale)}'
+    plain, cropped = choice.transforms
+    short = sorted(min(scale) for scale in plain[0].scales)
+    *before, last = (str(min(scale)) for scale in cropped[0].scales)
+    low, high = cropped[1].crop_size
+    return (
+        f'a short side of {short[0]} to {short[-1]} ({len(short)} steps), a '
+        'long one of at most 1333; half of the images are first resized '
+        f'to a short side of {", ".join(before)} or {last} and cropped to {low} to {high} pixels '
+        'each way'
+    )
+
+
+def image_colours(cfg: Config) -> str:
+    return "RGB, ImageNet's mean and deviation"
+
+
+def detection_rate(cfg: Config) -> str:
+    warmup, steps = cfg.param_scheduler
+    rate = cfg.optim_wrapper.optimizer.lr
+    after = ' and '.join(str(m) for m in steps.milestones)
+    return (
+        f'{warmup.start_factor * rate:g} to {rate:g} in {warmup.end} '
+        f'iterations; times a tenth after each of epochs {after} of '
+        f'{steps.end}'
+    )
+
+
+def image_decay(cfg: Config) -> str:
+    decay = cfg.optim_wrapper.optimizer.weight_decay
+    keys = cfg.optim_wrapper.get('paramwise_cfg', {}).get('custom_keys')
+    return f'{decay:g}; ' + (
+        "none for what has 'norm' in its name; biases are decayed"
+        if keys
+        else 'for every parameter'
+    )
+
+
+def segmentation_scale(cfg: Config) -> str:
+    resize, cut = step(cfg, 'RandomResize'), step(cfg, 'RandomCrop')
+    low, high = resize.ratio_range
+    return (
+        f'{low:g} to {high:g} times {resize.scale[0]} x {resize.scale[1]}, '
+        f'then {cut.crop_size[0]} x {cut.crop_size[1]} with no class on more '
+        f'than {percent(cut.cat_max_ratio)}, in up to ten draws'
+    )
+
+
+def segmentation_rate(cfg: Config) -> str:
+    warmup, main = cfg.param_scheduler
+    rate = cfg.optim_wrapper.optimizer.lr
+    shape = 'half a cosine' if 'Cosine' in main.type else 'a line'
+    low = main.get('eta_min', rate * main.get('eta_min_ratio', 0))
+    return (
+        f'{shape} from {rate:g} to {low:g} in {main.end} iterations, '
+        f'times a warm-up from {warmup.start_factor:g} to 1 in the first '
+        f'{warmup.end}'
+    )
+
+
+def segmentation_test(cfg: Config) -> str:
+    align = step(cfg, 'ResizeToMultiple', 'test')
+    scale = step(cfg, 'Resize', 'test').scale
+    more = f', then up to multiples of {align.size_divisor}' if align else ''
+    return f'whole images within {scale[0]} x {scale[1]}{more}'
+
+
+def heatmap(cfg: Config) -> str:
+    codec = cfg.model.head.decoder
+    width, height = codec.heatmap_size
+    return (
+        f'a bell with a deviation of {codec.sigma} on a map of {height} x '
+        f'{width}, 1 at the keypoint; people at {codec.input_size[1]} x '
+        f'{codec.input_size[0]}'
+    )
+
+
+def people(cfg: Config) -> str:
+    return (
+        'turned by up to 80 degrees (60 %), 0.5 to 1.5 times as large, '
+        'shifted by up to 0.2 of the box (30 %), half of the body alone '
+        '(30 %, if more than 8 keypoints are there), mirrored (50 %)'
+    )
+
+
+BEHAVIOURS = [
+    Behaviour('video', 'Frames', clips, [
+        f'{CLIPS}::test_dense_clips_of_a_test',
+        f'{CLIPS}::test_dense_clips_of_training',
+        f'{CLIPS}::test_even_clips',
+    ]),
+    Behaviour('video', 'Colours', colours, [
+        f'{COLOURS}::test_clips_of_training',
+        f'{COLOURS}::test_clips_of_a_test',
+    ]),
+    Behaviour('video', 'RandAugment', policy, [
+        f'{AUGMENT}::test_each_operation_is_drawn_for_itself',
+        f'{AUGMENT}::test_frames_share_what_copies_do_not',
+    ]),
+    Behaviour('video', 'Crop and flip', crop, [
+        f'{AUGMENT}::test_how_often_clips_are_flipped_and_erased',
+        f'{AUGMENT}::test_something_something_is_never_flipped',
+    ]),
+    Behaviour('video', 'Erasing', erasing, [
+        f'{AUGMENT}::test_how_often_clips_are_flipped_and_erased',
+        f'{AUGMENT}::test_frames_share_what_copies_do_not',
+    ]),
+    Behaviour('video', 'Copies', copies, [
+        f'{AUGMENT}::test_frames_share_what_copies_do_not',
+    ]),
+    Behaviour('video', 'Mixing', mixing, [
+        f'{BLENDING}::test_mixup_mixes_both_ends_in_the_labels_shares',
+        f'{BLENDING}::test_cutmix_exchanges_a_box_in_the_labels_shares',
+        f'{BLENDING}::test_one_or_the_other_as_often_as_said',
+    ]),
+    Behaviour('video', 'Learning rate', video_rate, [
+        f'{SCHEDULES}::test_half_a_wave_after_a_warm_up',
+    ]),
+    Behaviour('video', 'Weight decay', video_decay, [
+        f'{SCHEDULES}::test_what_is_decayed',
+    ]),
+    Behaviour('video', 'Initial values', start, [
+        f'{STARTS}::test_every_parameter_starts_as_in_the_official_code',
+    ]),
+    Behaviour('video', 'Views of a test', views, [
+        f'{CLIPS}::test_dense_clips_of_a_test',
+        f'{COLOURS}::test_clips_of_a_test',
+    ]),
+    Behaviour('detection', 'Scales', detection_scale, [
+        f'{IMAGES}::test_scales_of_detection',
+        f'{IMAGES}::test_crops_of_detection',
+    ]),
+    Behaviour('detection', 'Flip', lambda cfg: 'mirrored in 50 %', [
+        f'{IMAGES}::test_scales_of_detection',
+    ]),
+    Behaviour('detection', 'Colours', image_colours, [
+        f'{COLOURS}::test_images',
+    ]),
+    Behaviour(
+        'detection',
+        'Padding',
+        lambda cfg: 'to multiples of 32, with the mean',
+        [f'{IMAGES}::test_padding_of_detection'],
+    ),
+    Behaviour('detection', 'Learning rate', detection_rate, [
+        f'{SCHEDULES}::test_steps_after_a_warm_up',
+    ]),
+    Behaviour('detection', 'Weight decay', image_decay, [
+        f'{SCHEDULES}::test_what_is_decayed',
+    ]),
+    Behaviour('detection', 'Initial values', start, [
+        f'{STARTS}::test_every_parameter_starts_as_in_the_official_code',
+    ]),
+    Behaviour(
+        'detection',
+        'Test',
+        lambda cfg: (
+            'one scale, within {} x {}'.format(
+                *step(cfg, 'Resize', 'test').scale
+            )
+        ),
+        [f'{IMAGES}::test_sizes_of_a_test'],
+    ),
+    Behaviour('segmentation', 'Scales and crops', segmentation_scale, [
+        f'{IMAGES}::test_scales_and_crops_of_segmentation',
+        f'{IMAGES}::test_a_crop_with_one_class_alone_is_drawn_again',
+    ]),
+    Behaviour('segmentation', 'Flip', lambda cfg: 'mirrored in 50 %', [
+        f'{IMAGES}::test_scales_and_crops_of_segmentation',
+    ]),
+    Behaviour('segmentation', 'Colours', image_colours, [
+        f'{COLOURS}::test_images',
+    ]),
+    Behaviour(
+        'segmentation',
+        'Padding and labels',
+        lambda cfg: (
+            'to 512 x 512: images with the mean, maps with 255, which is '
+            'ignored; label 0 of a file is ignored, too'
+        ),
+        [
+            f'{IMAGES}::test_padding_of_segmentation',
+            f'{IMAGES}::test_the_first_label_of_a_file_is_no_class',
+        ],
+    ),
+    Behaviour('segmentation', 'Learning rate', segmentation_rate, [
+        f'{SCHEDULES}::test_decay_from_the_first_iteration',
+    ]),
+    Behaviour('segmentation', 'Weight decay', image_decay, [
+        f'{SCHEDULES}::test_what_is_decayed',
+    ]),
+    Behaviour('segmentation', 'Initial values', start, [
+        f'{STARTS}::test_every_parameter_starts_as_in_the_official_code',
+    ]),
+    Behaviour('segmentation', 'Test', segmentation_test, [
+        f'{IMAGES}::test_sizes_of_a_test',
+    ]),
+    Behaviour('pose', 'Heatmaps', heatmap, [
+        f'{KEYPOINTS}::test_heatmaps',
+        f'{KEYPOINTS}::test_people_are_cut_out_at_the_size_of_the_recipe',
+    ]),
+    Behaviour('pose', 'People', people, [
+        f'{KEYPOINTS}::test_how_boxes_are_moved',
+        f'{KEYPOINTS}::test_how_often_people_are_flipped_and_halved',
+    ]),
+    Behaviour('pose', 'Colours', image_colours, [
+        f'{COLOURS}::test_images',
+    ]),
+    Behaviour('pose', 'Learning rate', detection_rate, [
+        f'{SCHEDULES}::test_steps_after_a_warm_up',
+    ]),
+    Behaviour('pose', 'Weight decay', image_decay, [
+        f'{SCHEDULES}::test_what_is_decayed',
+    ]),
+    Behaviour('pose', 'Initial values', start, [
+        f'{STARTS}::test_every_parameter_starts_as_in_the_official_code',
+    ]),
+]  # fmt: skip
+
+TESTED = [
+    f'{CHECKPOINTS}::test_commands_test_the_best_one',
+    f'{CHECKPOINTS}::test_commands_test_the_last_one',
+    f'{CHECKPOINTS}::test_the_best_checkpoint_is_kept_beside_the_last_ones',
+]
+
+DEVIATIONS = [
+    Deviation(
+        'video',
+        'RandAugment',
+        'on Pillow',
+        'on OpenCV, the same operations',
+        'in the mean at most 2 of 255 for what moves pixels, 0.5 for '
+        'saturation, 0.1 for the others',
+        "mmpretrain's operations, which users know",
+        [f'{DEVIATIONS_HELD}::test_operations_are_those_of_pillow'],
+    ),
+    Deviation(
+        'video',
+        'Random crop',
+        'interpolated between normalised numbers',
+        'between bytes',
+        '0.3 of 255',
+        'mmaction2 normalises on the device, behind the augmentation',
+        [f'{DEVIATIONS_HELD}::test_operations_are_those_of_pillow'],
+    ),
+    Deviation(
+        'video',
+        'Erasing',
+        'noise behind the normalisation',
+        'the same in front of it, cut off at black and white',
+        '3 % of the noise is cut off',
+        'as for the crop',
+        [f'{DEVIATIONS_HELD}::test_noise_is_cut_off'],
+    ),
+    Deviation(
+        'video',
+        'Validation',
+        'random crops',
+        'the centre of one clip',
+        'not measured; chooses the best checkpoint where that is tested',
+        'nearer to the test',
+        [f'{COLOURS}::test_clips_of_a_test'],
+    ),
+    Deviation(
+        'video',
+        'Statistics of BatchNorm on several GPUs',
+        'those of the first',
+        "the mean of all; the official code's: `custom_hooks=[]`",
+        'not measured',
+        "mmaction2's default",
+        [f'{CHECKPOINTS}::test_one_switch_leaves_the_statistics_of_rank_0'],
+    ),
+    Deviation(
+        'video',
+        'Choice of frames',
+        'not in the release, whose loader fails',
+        'that of Something-Something',
+        'unknown',
+        'the likely one',
+        [f'{CLIPS}::test_even_clips'],
+        is_light,
+    ),
+    Deviation(
+        'video',
+        'Precision',
+        'mixed, but for scores (XXS with 32 frames: mixed throughout)',
+        'float32',
+        'not measured',
+        'the official README calls mixed precision closed: it met NaN',
+        ['tests/test_configs/test_video_light.py::test_schedule'],
+        is_light,
+    ),
+    Deviation(
+        'video',
+        'Classes',
+        '101, of which 51 occur',
+        '51',
+        '50 rows of the classifier',
+        'the data set has 51',
+        [
+            'tests/test_configs/test_video_recipes.py::'
+            'test_model_and_augmentation'
+        ],
+        lambda cfg: 'hmdb51' in cfg.train_dataloader.dataset.data_root,
+    ),
+    Deviation(
+        'detection',
+        'Mixed precision',
+        'apex, level O1',
+        "PyTorch's own, with a loss scale that adapts",
+        'not measured',
+        "mmdet 3 has PyTorch's alone",
+        [
+            'tests/test_configs/test_detection_recipes.py::'
+            'test_values_are_the_official_ones'
+        ],
+        lambda cfg: cfg.optim_wrapper.type == 'AmpOptimWrapper',
+    ),
+    Deviation(
+        'segmentation',
+        'Order of the images',
+        'a data set that is repeated 50 times',
+        'a sampler without an end',
+        'the order alone',
+        "mmseg 1's way of training by iterations",
+        [
+            'tests/test_configs/test_segmentation_recipes.py::'
+            'test_values_are_the_official_ones'
+        ],
+        lambda cfg: 'Cosine' in cfg.param_scheduler[1].type,
+    ),
+    Deviation(
+        'pose',
+        'Shift of a box',
+        'drawn once for each person; replaced by a half-body box',
+        'drawn every time, on top of a half-body box',
+        'the same limits; uniform there, normal here',
+        "mmpose 1's transform",
+        [f'{KEYPOINTS}::test_how_boxes_are_moved'],
+    ),
+    Deviation(
+        'pose',
+        'Annotated boxes',
+        'a pixel less wide and high',
+        'as written',
+        '1 pixel of the photo',
+        "mmpose 1's data set",
+        [f'{DEVIATIONS_HELD}::test_annotated_boxes_are_as_written'],
+    ),
+    Deviation(
+        'pose',
+        'Rotation',
+        'normal, deviation of 40 degrees, clipped at 80',
+        'none beyond 80',
+        'a deviation of 43 degrees',
+        "mmpose 1's transform",
+        [f'{KEYPOINTS}::test_how_boxes_are_moved'],
+    ),
+    Deviation(
+        'pose',
+        'Scale',
+        'normal, deviation of 0.5, clipped at 0.5 and 1.5',
+        'none beyond 0.5 and 1.5',
+        'a deviation of 0.27',
+        "mmpose 1's transform",
+        [f'{KEYPOINTS}::test_how_boxes_are_moved'],
+    ),
+    Deviation(
+        'pose',
+        'Statistics of BatchNorm on several GPUs',
+        'those of the first',
+        "the mean of all; the official code's: `custom_hooks=[]`",
+        'not measured',
+        "mmpose's default",
+        [f'{CHECKPOINTS}::test_one_switch_leaves_the_statistics_of_rank_0'],
+    ),
+]
