@@ -86,6 +86,13 @@ def test_every_parameter_starts_as_in_the_official_code(name):
         assert (buffer == expected).all(), key
 
 
+class Nothing(torch.nn.Module):
+    """In place of an attention."""
+
+    def forward(self, x: torch.Tensor, *_: object) -> torch.Tensor:
+        return torch.zeros_like(x)
+
+
 def test_attention_over_time_starts_as_nothing():
     """A divided block begins as one that attends within frames alone."""
     model = UniFormer3D(ARCH, attention='divided').eval()
@@ -94,7 +101,7 @@ def test_attention_over_time_starts_as_nothing():
     with torch.no_grad():
         before = model(clip)
         for block in (*model.blocks3, *model.blocks4):
-            block.t_attn = None
+            block.t_attn = Nothing()
         assert torch.equal(model(clip), before)
 
 

@@ -234,8 +234,8 @@ def detection_scale(cfg: Config) -> str:
     return (
         f'a short side of {short[0]} to {short[-1]} ({len(short)} steps), a '
         'long one of at most 1333; half of the images are first resized '
-        f'to a short side of {", ".join(before)} or {last} and cropped to {low} to {high} pixels '
-        'each way'
+        f'to a short side of {", ".join(before)} or {last} and cropped to '
+        f'{low} to {high} pixels each way'
     )
 
 
