@@ -64,7 +64,7 @@ def prepare(
 
 def _start_from_newest(cfg: Config) -> list[str]:
     """Names the file to go on from, where a config says to resume alone."""
-    if not cfg.get('resume') or cfg.get('load_from'):
+    if not cfg.get('resume') or cfg.get('load_from') is not None:
         return []
     cfg.load_from, _ = newest_checkpoint(cfg.work_dir)
     if cfg.load_from is not None:
