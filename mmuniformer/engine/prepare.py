@@ -173,8 +173,9 @@ def use_own_parts(cfg: Config) -> None:
     """Puts parts of ours in place of the host's that lose data or names.
 
     - mmengine's ``CheckpointHook`` becomes a ``SafeCheckpointHook``;
-    - each ``VideoDataset`` of mmaction2 becomes ours, which names a video
-      that cannot be read and may go on without it;
+    - each ``VideoDataset`` and ``RepeatAugDataset`` of mmaction2 becomes
+      ours, which names a video that cannot be read; the former may go on
+      without it;
     - each pipeline of mmseg that loads labels gets :class:`CheckLabels`.
 
     Args:
@@ -205,8 +206,9 @@ def use_named_videos(cfg: Config) -> None:
     """Replaces the video data sets of a config of mmaction2."""
     for name in LOADERS:
         for _, node in walk(cfg.get(name)):
-            if node.get('type') in ('VideoDataset', 'mmaction.VideoDataset'):
-                node['type'] = 'mmuniformer.VideoDataset'
+            for kind in ('VideoDataset', 'RepeatAugDataset'):
+                if node.get('type') in (kind, f'mmaction.{kind}'):
+                    node['type'] = f'mmuniformer.{kind}'
 
 
 def check_labels_as_loaded(cfg: Config) -> None:
