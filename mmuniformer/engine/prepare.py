@@ -186,7 +186,7 @@ def use_own_parts(cfg: Config) -> None:
     if scope == 'mmaction':
         use_named_videos(cfg)
     elif scope == 'mmseg':
-        check_labels_as_loaded(cfg)
+        add_checks_of_labels(cfg)
 
 
 def _use_safe_checkpoint_hook(cfg: Config) -> None:
@@ -211,7 +211,7 @@ def use_named_videos(cfg: Config) -> None:
                     node['type'] = f'mmuniformer.{kind}'
 
 
-def check_labels_as_loaded(cfg: Config) -> None:
+def add_checks_of_labels(cfg: Config) -> None:
     """Adds :class:`CheckLabels` to the pipelines of a config of mmseg.
 
     Nothing is added where the model has no number of classes.
@@ -231,10 +231,10 @@ def check_labels_as_loaded(cfg: Config) -> None:
     for name in LOADERS:
         for _, node in walk(cfg.get(name)):
             if isinstance(node.get('pipeline'), list):
-                _check_after_loading(node.pipeline, check)
+                _add_after_loading(node.pipeline, check)
 
 
-def _check_after_loading(pipeline: list, check: ConfigDict) -> None:
+def _add_after_loading(pipeline: list, check: ConfigDict) -> None:
     for index, transform in enumerate(pipeline):
         if type_name(transform) == 'TestTimeAug':
             # Alternatives for each step: one for this one.
