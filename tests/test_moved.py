@@ -19,6 +19,15 @@ def test_old_places(old, name):
     assert found is getattr(import_module(f'mmuniformer.{module}'), today)
 
 
+@pytest.mark.parametrize(('module', 'name'), [
+    ('mmuniformer.engine.hooks', 'bare_model'),
+    ('mmuniformer.models.backbones.settings', 'InputError'),
+    ('mmuniformer.models.layers', 'run_block'),
+])  # fmt: skip
+def test_modules_that_stay_have_their_old_names(module, name):
+    assert callable(getattr(import_module(module), name))
+
+
 def test_other_names_are_unknown():
     module = import_module('mmuniformer.engine.training')
     with pytest.raises(AttributeError, match="no attribute 'trian'"):

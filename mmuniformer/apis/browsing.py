@@ -14,7 +14,7 @@ from rich.progress import track
 
 from mmuniformer.checks import check_inputs, stop_on_errors
 from mmuniformer.checks.machine import check_display
-from mmuniformer.datasets.repeat_augment import RepeatAugment
+from mmuniformer.datasets import CheckLabels, RepeatAugment
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors
 from mmuniformer.engine.prepare import host_of, prepare
@@ -31,6 +31,11 @@ PHASES = ('train', 'val', 'test')
 # Transforms that read and decode: what they give is the original.
 READING = ('Load', 'Decord', 'OpenCV', 'PyAV', 'RawFrame', 'SampleFrames')
 READING += ('UniformSample', 'DenseSample')
+# What a config, above all one that a run wrote, may say of its run: data are
+# drawn whether or not that could start here.
+NO_RUN = dict(
+    launcher='none', device=None, work_dir=None, load_from=None, resume=False
+)
 
 
 def browse(
@@ -58,7 +63,7 @@ def browse(
     Raises:
         UserError: For a mistake in what the user gave.
     """
-    cfg = load_config(config, cfg_options)
+    cfg = load_config(config, cfg_options, **NO_RUN)
     host_of(cfg, 'browse_dataset.py')
     if number < 1:
         raise UserError(f'--number must be at least 1, not {number}')
@@ -120,7 +125,9 @@ def _steps(
     finally:
         dataset.pipeline = whole
     shown = []
-    for position, transform in enumerate(transforms):
+    # Of ours, and no step of the config.
+    steps = [t for t in transforms if not isinstance(t, CheckLabels)]
+    for transform in transforms:
         before = frames_of(results)
         results = transform(results)
         if results is None:
@@ -131,7 +138,7 @@ def _steps(
         name = type(transform).__name__
         reading = name.startswith(READING)
         changed = _changed(before, frames_of(results))
-        last = position == len(transforms) - 1
+        last = transform is steps[-1]
         new = changed or last or name.startswith('Load')
         if mode == 'pipeline' and new and frames_of(results):
             shown.append((name, _copy(results)))

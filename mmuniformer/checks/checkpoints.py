@@ -25,7 +25,7 @@ def check_start(cfg: Config) -> Iterator[Finding]:
     A URL is looked at when it is read.
     """
     load_from = cfg.get('load_from')
-    if load_from:
+    if load_from is not None:
         if not is_url(load_from):
             yield from check_checkpoint(load_from, bool(cfg.get('resume')))
     elif cfg.get('resume'):

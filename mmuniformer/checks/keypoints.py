@@ -74,4 +74,6 @@ def _check_file(path: Path, wanted: int) -> Iterator[Finding]:
 
 def _annotations(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding='utf-8') as file:
-        return json.load(file).get('annotations', [])
+        content = json.load(file)
+    # The library refuses other files by itself.
+    return content.get('annotations', []) if isinstance(content, dict) else []

@@ -67,15 +67,20 @@ def _check_gpu_count(launcher: str) -> Iterator[Finding]:
 def check_writable(work_dir: str) -> Iterator[Finding]:
     """Looks whether a work dir can be made, or written if it is there."""
     folder = Path(work_dir).absolute()
-    while not folder.exists():
-        folder = folder.parent
     what = f'cannot make the work dir {work_dir}'
-    if folder == Path(work_dir).absolute():
-        what = f'cannot write into the work dir {work_dir}'
-    if not folder.is_dir():
-        what = f'cannot make the work dir {work_dir} ({folder} is a file)'
-    elif os.access(folder, os.W_OK | os.X_OK):
-        return
+    try:
+        while not folder.exists():
+            folder = folder.parent
+    except OSError as error:
+        # The name is too long, or in a folder that must not be searched.
+        what += f' ({error.strerror})'
+    else:
+        if not folder.is_dir():
+            what += f' ({folder} is a file)'
+        elif os.access(folder, os.W_OK | os.X_OK):
+            return
+        elif folder == Path(work_dir).absolute():
+            what = f'cannot write into the work dir {work_dir}'
     yield Finding(what, 'name another one with --work-dir', entry='work_dir')
 
 

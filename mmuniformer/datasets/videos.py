@@ -1,13 +1,15 @@
-"""A list of videos, of which some may be unreadable.
+"""Lists of videos, of which some may be unreadable.
 
-Imports mmaction2: the registry does it when a config names the class.
+Imports mmaction2: the registry does it when a config names a class.
 """
 
 import logging
 from typing import Any
 
 import torch
+from mmaction.datasets import RepeatAugDataset as MMActionRepeatAugDataset
 from mmaction.datasets import VideoDataset as MMActionVideoDataset
+from mmengine.dataset import Compose
 from mmengine.logging import print_log
 
 from mmuniformer.datasets.video_readers import with_names
@@ -103,3 +105,24 @@ class VideoDataset(MMActionVideoDataset):
         )
         if self._skipped.all():
             raise UserError(f'no video of {self.ann_file} can be read')
+
+
+@DATASETS.register_module()
+class RepeatAugDataset(MMActionRepeatAugDataset):
+    """mmaction2's RepeatAugDataset, which names a video that cannot be read.
+
+    Args:
+        ann_file (str): The list of videos.
+        pipeline (list): Transforms that begin as mmaction2's class asks for.
+        args, kwargs: Those of mmaction2's.
+
+    Raises:
+        UnreadableVideo: Later, naming the file.
+    """
+
+    def __init__(
+        self, ann_file: str, pipeline: list, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(ann_file, pipeline, *args, **kwargs)
+        # Only now: the base class knows its readers by name.
+        self.pipeline = Compose(with_names(pipeline))

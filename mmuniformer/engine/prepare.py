@@ -64,7 +64,7 @@ def prepare(
 
 def _start_from_newest(cfg: Config) -> list[str]:
     """Names the file to go on from, where a config says to resume alone."""
-    if not cfg.get('resume') or cfg.get('load_from'):
+    if not cfg.get('resume') or cfg.get('load_from') is not None:
         return []
     cfg.load_from, _ = newest_checkpoint(cfg.work_dir)
     if cfg.load_from is not None:
@@ -173,8 +173,9 @@ def use_own_parts(cfg: Config) -> None:
     """Puts parts of ours in place of the host's that lose data or names.
 
     - mmengine's ``CheckpointHook`` becomes a ``SafeCheckpointHook``;
-    - each ``VideoDataset`` of mmaction2 becomes ours, which names a video
-      that cannot be read and may go on without it;
+    - each ``VideoDataset`` and ``RepeatAugDataset`` of mmaction2 becomes
+      ours, which names a video that cannot be read; the former may go on
+      without it;
     - each pipeline of mmseg that loads labels gets :class:`CheckLabels`.
 
     Args:
@@ -185,7 +186,7 @@ def use_own_parts(cfg: Config) -> None:
     if scope == 'mmaction':
         use_named_videos(cfg)
     elif scope == 'mmseg':
-        check_labels_as_loaded(cfg)
+        add_checks_of_labels(cfg)
 
 
 def _use_safe_checkpoint_hook(cfg: Config) -> None:
@@ -205,11 +206,12 @@ def use_named_videos(cfg: Config) -> None:
     """Replaces the video data sets of a config of mmaction2."""
     for name in LOADERS:
         for _, node in walk(cfg.get(name)):
-            if node.get('type') in ('VideoDataset', 'mmaction.VideoDataset'):
-                node['type'] = 'mmuniformer.VideoDataset'
+            for kind in ('VideoDataset', 'RepeatAugDataset'):
+                if node.get('type') in (kind, f'mmaction.{kind}'):
+                    node['type'] = f'mmuniformer.{kind}'
 
 
-def check_labels_as_loaded(cfg: Config) -> None:
+def add_checks_of_labels(cfg: Config) -> None:
     """Adds :class:`CheckLabels` to the pipelines of a config of mmseg.
 
     Nothing is added where the model has no number of classes.
@@ -229,10 +231,10 @@ def check_labels_as_loaded(cfg: Config) -> None:
     for name in LOADERS:
         for _, node in walk(cfg.get(name)):
             if isinstance(node.get('pipeline'), list):
-                _check_after_loading(node.pipeline, check)
+                _add_after_loading(node.pipeline, check)
 
 
-def _check_after_loading(pipeline: list, check: ConfigDict) -> None:
+def _add_after_loading(pipeline: list, check: ConfigDict) -> None:
     for index, transform in enumerate(pipeline):
         if type_name(transform) == 'TestTimeAug':
             # Alternatives for each step: one for this one.

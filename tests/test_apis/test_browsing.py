@@ -174,6 +174,39 @@ def test_pipeline_shows_the_steps(host, config, tmp_path):
     assert picture.shape[1] > SIZE + SIZES.get(host, (48, 48))[0]
 
 
+class TestLabels:
+    @pytest.fixture
+    def host(self) -> str:
+        pytest.importorskip('mmseg')
+        return 'mmseg'
+
+    def test_their_check_is_no_step(self, config, tmp_path):
+        steps = ('Resize', 'RandomFlip')
+        text = ''.join(
+            line
+            for line in Path(config).read_text().splitlines(keepends=True)
+            if not any(f"type='{step}'" in line for step in steps)
+        )
+        pictures = []
+        # With a number of classes labels are checked.
+        for model in ('{}', 'dict(decode_head=dict(num_classes=20))'):
+            Path(config).write_text(f'{text}model = {model}\n')
+            browse(config, mode='pipeline', number=1, out_dir=str(tmp_path))
+            pictures.append(cv2.imread(str(tmp_path / 'train_0000.png')))
+        np.testing.assert_array_equal(*pictures)
+
+
+def test_what_a_config_says_of_its_run(config, tmp_path):
+    """One that a run wrote is looked at where that run could not go on."""
+    with open(config, 'a', encoding='utf-8') as file:
+        file.write(
+            "resume = True\nlauncher = 'pytorch'\ndevice = 'cuda'\n"
+            "work_dir = '/proc/none'\nload_from = 'gone.pth'\n"
+        )
+    browse(config, number=1, out_dir=str(tmp_path / 'out'))
+    assert list((tmp_path / 'out').iterdir())
+
+
 class TestMistakes:
     @pytest.fixture
     def host(self) -> str:

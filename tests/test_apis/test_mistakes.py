@@ -66,6 +66,8 @@ class TestData:
         (tmp_path / 'file').write_text('')
         with pytest.raises(UserError, match='cannot make the work dir'):
             train(toy_config, work_dir=str(tmp_path / 'file' / 'run'))
+        with pytest.raises(UserError, match='cannot make the work dir'):
+            train(toy_config, work_dir=str(tmp_path / ('x' * 300)))
 
 
 class _Hostile:
@@ -78,6 +80,11 @@ class TestCheckpoint:
         typo = checkpoint.with_name('epoch_2.pth')
         with pytest.raises(UserError, match=r'did you mean epoch_1\.pth'):
             test(toy_config, str(typo))
+
+    def test_no_name(self, toy_config):
+        """As of a variable of a shell that is not set."""
+        with pytest.raises(UserError, match=r'checkpoint \. is a folder'):
+            test(toy_config, '')
 
     def test_hostile_pickle_is_refused(
         self, toy_config, tmp_path, monkeypatch

@@ -5,12 +5,15 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, TRANSFORMS
 
 from mmuniformer.checks import Finding, check_inputs
+from mmuniformer.checks.label_maps import check_label_map
+from mmuniformer.checks.options import check_options
 from mmuniformer.datasets.shapes import generate, generate_videos
 from mmuniformer.engine.config import load_config
 from mmuniformer.hosts import HOSTS
@@ -126,6 +129,19 @@ def test_config_classes_and_files(scope, data, tmp_path):
         assert set(after[name]) == set(attributes), name
     assert registered().items() >= before[2].items()
     assert (files(data), files(tmp_path)) == on_disk
+
+
+def test_options_and_maps_of_labels():
+    cfg = Config(dict(train_cfg=dict(max_epochs=2), lr=0.1, model=dict(a=1)))
+    options = {'model.b': 1, 'lrr': 2, 'train_cfg.max_epoch': [3]}
+    before = copy.deepcopy(cfg._cfg_dict), copy.deepcopy(options)
+    assert len(list(check_options(cfg, options))) == len(options)
+    assert (cfg._cfg_dict, options) == before
+
+    labels = np.full((2, 3), 7, np.uint8)
+    (finding,) = check_label_map(labels, 'a.png', (2, 3), 5, 255)
+    assert 'the label 7' in str(finding)
+    assert (labels == 7).all()
 
 
 def test_a_patched_class_would_be_seen(monkeypatch):

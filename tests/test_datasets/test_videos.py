@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from mmuniformer.apis import train
 from mmuniformer.datasets.shapes.videos import write_video
 from mmuniformer.datasets.video_readers import with_names
-from mmuniformer.datasets.videos import VideoDataset
+from mmuniformer.datasets.videos import RepeatAugDataset, VideoDataset
 from mmuniformer.errors import UnreadableVideo, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,6 +123,26 @@ class TestDataSet:
         )
         with pytest.raises(UnreadableVideo, match=r'take it off .*list\.txt'):
             dataset[0]
+
+    @pytest.mark.usefixtures('scope')
+    def test_repeated_augmentation(self, tmp_path):
+        write_damaged(tmp_path / 'a.mp4', 'cut, index first')
+        write_video(tmp_path / 'b.mp4', textured())
+        (tmp_path / 'list.txt').write_text('a.mp4 0\nb.mp4 1\n')
+        dataset = RepeatAugDataset(
+            ann_file=str(tmp_path / 'list.txt'),
+            pipeline=[
+                dict(type='DecordInit'),
+                SAMPLE,
+                dict(type='DecordDecode'),
+            ],
+            data_prefix=dict(video=str(tmp_path)),
+            num_repeats=2,
+        )
+        with pytest.raises(UnreadableVideo, match=rf'{DAMAGED}$') as raised:
+            dataset[0]
+        assert str(tmp_path / 'a.mp4') in str(raised.value)
+        assert [len(copy['imgs']) for copy in dataset[1]] == [8, 8]
 
 
 @pytest.fixture

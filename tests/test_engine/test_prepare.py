@@ -168,8 +168,9 @@ class TestCheckIsAdded:
         assert checked(cfg) == [LOAD]
 
 
-def test_video_data_sets_are_ours_wherever_they_stand():
-    inner = dict(type='mmaction.VideoDataset')
+@pytest.mark.parametrize('kind', ['VideoDataset', 'RepeatAugDataset'])
+def test_video_data_sets_are_ours_wherever_they_stand(kind):
+    inner = dict(type=f'mmaction.{kind}')
     other = dict(type='RawframeDataset')
     cfg = Config(
         dict(
@@ -182,5 +183,5 @@ def test_video_data_sets_are_ours_wherever_they_stand():
     )
     use_own_parts(cfg)
     dataset = cfg.train_dataloader.dataset
-    assert dataset.dataset.type == 'mmuniformer.VideoDataset'
+    assert dataset.dataset.type == f'mmuniformer.{kind}'
     assert cfg.val_dataloader.dataset == other

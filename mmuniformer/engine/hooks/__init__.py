@@ -2,6 +2,7 @@ from mmuniformer.engine.hooks.checkpoints import (
     CheckpointMatchHook,
     PublishedCheckpointHook,
     SafeCheckpointHook,
+    bare_model,
 )
 from mmuniformer.engine.hooks.video_pictures import VideoPictureHook
 
@@ -10,4 +11,5 @@ __all__ = [
     'PublishedCheckpointHook',
     'SafeCheckpointHook',
     'VideoPictureHook',
+    'bare_model',
 ]

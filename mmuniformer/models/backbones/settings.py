@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
+from mmuniformer.errors import InputError as InputError  # of version 0.1
 from mmuniformer.errors import SettingError
 
 NUM_STAGES = 4

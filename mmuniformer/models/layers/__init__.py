@@ -15,7 +15,10 @@ from mmuniformer.models.layers.channels import (
 )
 from mmuniformer.models.layers.embed import ConvEmbed, PatchEmbed
 from mmuniformer.models.layers.hourglass import HourglassBlock
-from mmuniformer.models.layers.recompute import recompute_in_backward
+from mmuniformer.models.layers.recompute import (
+    recompute_in_backward,
+    run_block,
+)
 from mmuniformer.models.layers.scores import TokenScores, pool_importance
 
 __all__ = [
@@ -36,4 +39,5 @@ __all__ = [
     'UniFormerBlock',
     'pool_importance',
     'recompute_in_backward',
+    'run_block',
 ]

@@ -1,4 +1,4 @@
-"""Gradient checkpointing of a block."""
+"""Recomputation of a block in the backward pass."""
 
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -20,7 +20,7 @@ def recompute_in_backward(block: nn.Module, *args) -> Any:
 
     The backward pass computes them again. BatchNorm does not count that
     second pass: its running statistics are those of training without
-    checkpointing.
+    recomputation.
 
     Args:
         block (nn.Module): Module to run.
@@ -37,11 +37,25 @@ def recompute_in_backward(block: nn.Module, *args) -> Any:
     return checkpoint(block, *args, use_reentrant=False, **kwargs)
 
 
+def run_block(block: nn.Module, *args, recompute: bool) -> Any:
+    """Runs a block, with recomputation or without: a name of version 0.1.
+
+    Args:
+        block (nn.Module): Module to run.
+        args: What its ``forward`` takes.
+        recompute (bool): Whether to keep none of its activations.
+
+    Returns:
+        Any: What the block returns.
+    """
+    return recompute_in_backward(block, *args) if recompute else block(*args)
+
+
 @contextmanager
 def paused_stats(norms: list[nn.Module]):
     """Lets BatchNorm run without counting the batch in its statistics.
 
-    The same operations as in the forward pass, as checkpointing asks for:
+    The same operations as in the forward pass, as recomputation asks for:
     a momentum of 0 leaves the running statistics as they are.
 
     Args:
