@@ -1,4 +1,4 @@
-"""Public names at the places where they stood in version 0.1.
+"""Public names at the places where they stood before.
 
 ``import mmuniformer.engine.training`` and the like still work, with a
 ``DeprecationWarning``.

@@ -11,6 +11,8 @@ from mmuniformer.checks.finding import Finding, suggest
 from mmuniformer.errors import CheckpointError
 
 # What training needs to go on, besides the weights.
+# Values of ``load_from`` with which a training goes on from its newest file.
+NEWEST = (None, 'auto')
 STATE_OF_TRAINING = ('state_dict', 'optimizer', 'message_hub', 'meta')
 
 
@@ -25,12 +27,11 @@ def check_start(cfg: Config) -> Iterator[Finding]:
     A URL is looked at when it is read.
     """
     load_from = cfg.get('load_from')
-    if load_from is not None:
-        if not is_url(load_from):
-            yield from check_checkpoint(load_from, bool(cfg.get('resume')))
-    elif cfg.get('resume'):
+    if cfg.get('resume') and load_from in NEWEST:
         _, findings = newest_checkpoint(cfg.work_dir)
         yield from findings
+    elif load_from is not None and not is_url(load_from):
+        yield from check_checkpoint(load_from, bool(cfg.get('resume')))
 
 
 def check_checkpoint(

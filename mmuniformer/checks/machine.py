@@ -1,5 +1,6 @@
 """Whether this machine has what a run asks for."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -81,6 +82,8 @@ def check_writable(work_dir: str) -> Iterator[Finding]:
             return
         elif folder == Path(work_dir).absolute():
             what = f'cannot write into the work dir {work_dir}'
+        else:
+            what += f' ({folder}: {os.strerror(errno.EACCES)})'
     yield Finding(what, 'name another one with --work-dir', entry='work_dir')
 
 

@@ -3,14 +3,21 @@
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
+from mmengine.hooks import CheckpointHook
 
-from mmuniformer.checks.checkpoints import newest_checkpoint
+from mmuniformer.checks.checkpoints import NEWEST, newest_checkpoint
 from mmuniformer.engine.devices import fit_to_devices
 from mmuniformer.engine.tta import augment_at_test_time
 from mmuniformer.errors import UserError
 from mmuniformer.hosts import HOSTS, Host
 from mmuniformer.nodes import type_name, walk
 
+# What mmengine's hook is called in configs, pure Python ones included.
+HOOKS_OF_MMENGINE = (
+    'CheckpointHook',
+    'mmengine.CheckpointHook',
+    CheckpointHook,
+)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -64,7 +71,7 @@ def prepare(
 
 def _start_from_newest(cfg: Config) -> list[str]:
     """Names the file to go on from, where a config says to resume alone."""
-    if not cfg.get('resume') or cfg.get('load_from') is not None:
+    if not cfg.get('resume') or cfg.get('load_from') not in NEWEST:
         return []
     cfg.load_from, _ = newest_checkpoint(cfg.work_dir)
     if cfg.load_from is not None:
@@ -197,7 +204,8 @@ def _use_safe_checkpoint_hook(cfg: Config) -> None:
     hook = cfg.default_hooks.get('checkpoint', dict(type='CheckpointHook'))
     if hook is None:
         return
-    if type_name(hook) == 'CheckpointHook':
+    # Not of another project's hook of that name.
+    if hook['type'] in HOOKS_OF_MMENGINE:
         hook = dict(hook, type='mmuniformer.SafeCheckpointHook')
     cfg.default_hooks.checkpoint = hook
 

@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS, METRICS, MODELS, init_default_scope
 
 from mmuniformer.engine.prepare import (
@@ -185,3 +186,23 @@ def test_video_data_sets_are_ours_wherever_they_stand(kind):
     dataset = cfg.train_dataloader.dataset
     assert dataset.dataset.type == f'mmuniformer.{kind}'
     assert cfg.val_dataloader.dataset == other
+
+
+@pytest.mark.parametrize(
+    ('kind', 'replaced'),
+    [
+        ('CheckpointHook', True),
+        ('mmengine.CheckpointHook', True),
+        (CheckpointHook, True),
+        ('myproject.CheckpointHook', False),
+        ('MyHook', False),
+    ],
+)
+def test_mmengines_checkpoint_hook_alone_is_replaced(kind, replaced):
+    hook = dict(type=kind, interval=3)
+    cfg = Config(dict(train_cfg={}, default_hooks=dict(checkpoint=hook)))
+    use_own_parts(cfg)
+    found = cfg.default_hooks.checkpoint
+    ours = 'mmuniformer.SafeCheckpointHook'
+    assert (found.type == ours) == replaced
+    assert found.interval == 3

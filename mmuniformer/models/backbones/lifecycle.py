@@ -13,7 +13,7 @@ from mmuniformer.checkpoint.form import DEPLOYED, check_form
 from mmuniformer.checkpoint.levels import leave_out_levels
 from mmuniformer.models.backbones.settings import (
     Settings,
-    checkpointed_blocks,
+    recomputed_blocks,
 )
 from mmuniformer.models.layers import recompute_in_backward
 
@@ -52,7 +52,7 @@ class Backbone(BaseModule):
         self.pretrained = [c for c in given if c['type'] == 'Pretrained']
         others = [c for c in given if c['type'] != 'Pretrained']
         super().__init__(init_cfg=[*self.default_init, *others])
-        self.with_cp = checkpointed_blocks(
+        self.with_cp = recomputed_blocks(
             settings.with_cp, settings.arch.depths
         )
         self.frozen_stages = settings.frozen_stages

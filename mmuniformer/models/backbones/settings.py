@@ -138,7 +138,7 @@ class Settings:
             self.kv_strides,
             f'{NUM_STAGES} positive integers',
         )
-        checkpointed_blocks(self.with_cp, self.arch.depths)
+        recomputed_blocks(self.with_cp, self.arch.depths)
         require(
             isinstance(self.compile, bool | dict),
             'compile',
@@ -330,7 +330,7 @@ def stage3_windows(
     return [None if is_global(i) else window_size for i in range(depth)]
 
 
-def checkpointed_blocks(
+def recomputed_blocks(
     with_cp: bool | Sequence[int], depths: Sequence[int]
 ) -> list[int]:
     """Number of blocks of each stage whose activations are recomputed.
