@@ -26,7 +26,7 @@ PLACES = (
     ('message_hub', 'runtime_info', 'cfg'),
 )
 _LONGEST = 1 << 23  # characters; the longest config of mmdet has 100,000
-# What mmengine replaces in a text before it runs it: quotes inside a string may
+# What mmengine replaces in a text before it runs it: quotes in a string may
 # end it after that, and the rest of the string is code.
 _REPLACED = re.compile(
     r'\{\{[\'"]?\s*(\$\w|_base_\s*\.|file(Dirname|Basename|Extname))'
