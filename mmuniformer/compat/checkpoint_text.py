@@ -33,6 +33,11 @@ _REPLACED = re.compile(
 )
 # Keys of names that mmengine builds from, besides those that end in `type`.
 _NAMES = ('type', 'collate_fn', 'constructor')
+# Keys of text that a library evaluates: the warp of mmdet's tracking, the type
+# of numbers in mmpretrain's wrappers of torchvision.
+_EVALUATED = ('dtype', 'warp_mode')
+_WORDS = re.compile(r'[\w.]*')
+_UNREGISTERED = re.compile(r'[\w/+ -]*')  # mmcv evaluates the type of an NMS
 # Keys of packages of which mmengine imports the registry.
 _SCOPES = ('_scope_', 'default_scope')
 # Functions of torch that configs name and nobody registers.
@@ -157,8 +162,12 @@ def _check_types(node: ast.expr) -> None:
 
 def _check_entry(key: str, value: ast.expr) -> None:
     name = value.value if isinstance(value, ast.Constant) else None
+    if key == 'trust_remote_code' and name:
+        raise _error(value, f'{key}, which runs what a server sends')
     if not isinstance(name, str):
         return
+    if key in _EVALUATED and not _WORDS.fullmatch(name):
+        raise _error(value, f'the {key} {name!r}, which would be evaluated')
     if key in _SCOPES and not _may_import(name):
         raise _error(
             value,
@@ -186,7 +195,7 @@ def _is_registered(name: str) -> bool:
         if _find(name, None):
             return True
         # Not a class, then: harmless unless it is a module to be imported.
-        return _may_import(name)
+        return _UNREGISTERED.fullmatch(name) is not None and _may_import(name)
     if name in _FUNCTIONS:
         return True
     scope, _, rest = name.partition('.')
@@ -227,10 +236,14 @@ def _find(name: str, scope: str | None, path: str | None = None) -> bool:
         found = registry.module_dict.get(name)
         if found is None:
             continue
-        where = f'{found.__module__}.{found.__qualname__}'
-        if path is None or path == where or _is_alias(path, found):
+        if path is None or path == _path(found) or _is_alias(path, found):
             return True
     return False
+
+
+def _path(found: Any) -> str:
+    # What mmpretrain registers for torchvision has no name.
+    return f'{found.__module__}.{getattr(found, "__qualname__", "")}'
 
 
 def _is_alias(path: str, found: Any) -> bool:
@@ -246,7 +259,8 @@ def _check_imports(node: ast.Assign) -> None:
     for part in ast.walk(node.value):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             root = part.value.partition('.')[0]
-            if root not in _LIBRARIES and root not in sys.modules:
+            known = root in _LIBRARIES or root in sys.modules
+            if not known or '__main__' in part.value.split('.'):
                 raise _error(
                     node,
                     f'an import of {part.value!r}; if the checkpoint is '
