@@ -7,7 +7,12 @@ from torch import Tensor, nn
 
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.reading import read_checkpoint
-from mmuniformer.checkpoint.state_dict import ANCHOR, strip_wrappers, unwrap
+from mmuniformer.checkpoint.state_dict import (
+    ANCHOR,
+    choose_prefix,
+    strip_wrappers,
+    unwrap,
+)
 from mmuniformer.checkpoint.values import check_values
 from mmuniformer.errors import CheckpointError
 
@@ -82,6 +87,16 @@ def name_for_host(
     """
     state_dict = strip_wrappers(state_dict, wanted)
     has_backbone = any(key.startswith(BACKBONE + ANCHOR) for key in wanted)
+    if has_backbone and not any(
+        k.startswith(BACKBONE + ANCHOR) for k in state_dict
+    ):
+        # A copy of the model: an average, a teacher, an encoder.
+        copy = choose_prefix(state_dict, source).removesuffix(BACKBONE)
+        state_dict = {
+            key.removeprefix(copy): value
+            for key, value in state_dict.items()
+            if key.startswith(copy)
+        }
     if not has_backbone or not is_whole_classifier(state_dict):
         return dict(state_dict)
     renamed = {_rename(k, wanted): v for k, v in state_dict.items()}

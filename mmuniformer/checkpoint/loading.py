@@ -162,8 +162,14 @@ def _check_layout(
 ) -> Layout:
     """The layout of the whole file, if that of the model is part of it."""
     own = read_layout(model.state_dict())
-    whole = read_layout(loaded)
-    file = read_layout(loaded, model.num_stages)
+    try:
+        whole = read_layout(loaded)
+        file = read_layout(loaded, model.num_stages)
+    except IndexError as error:
+        raise CheckpointError(
+            f'{source} holds no UniFormer: blocks or kernels of its stages '
+            'are missing'
+        ) from error
     if (file.ndim, own.ndim) == (2, 3):
         file, whole = file.as_video(own), whole.as_video(own)
     if own == file:

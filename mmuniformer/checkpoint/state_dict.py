@@ -36,7 +36,11 @@ def unwrap(content: Mapping, source: str) -> dict[str, Tensor]:
     for wrapper in WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
             return unwrap(content[wrapper], source)
-    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)}
+    tensors = {
+        k: v
+        for k, v in content.items()
+        if isinstance(k, str) and isinstance(v, Tensor)
+    }
     if not tensors:
         raise CheckpointError(
             f'{source} holds no tensors; its keys are {_few(content)}'
@@ -63,7 +67,7 @@ def select_backbone(
         CheckpointError: If there is no UniFormer under the prefix.
     """
     if prefix is None:
-        prefix = _choose_prefix(state_dict, source)
+        prefix = choose_prefix(state_dict, source)
     elif prefix and not prefix.endswith('.'):
         prefix += '.'
     backbone = {
@@ -79,8 +83,16 @@ def select_backbone(
     return backbone
 
 
-def _choose_prefix(state_dict: Mapping[str, Tensor], source: str) -> str:
-    """Where the backbone is, and says so where there are several."""
+def choose_prefix(state_dict: Mapping[str, Tensor], source: str) -> str:
+    """Where the backbone is; the log says so where there are several.
+
+    Args:
+        state_dict (Mapping[str, Tensor]): Tensors of any file.
+        source (str): Path or URL of the file, for the log.
+
+    Returns:
+        str: What its names start with; empty without a backbone, too.
+    """
     # In the order of the file, each once.
     prefixes = list(
         dict.fromkeys(k.split(ANCHOR)[0] for k in state_dict if ANCHOR in k)

@@ -24,8 +24,8 @@ def check_values(
 
     Raises:
         CheckpointError: If a tensor is of a type that the model's is not (of
-            whole numbers, complex or without values), or holds numbers that
-            are not finite.
+            whole numbers, complex, sparse or without values), or holds
+            numbers that are not finite.
     """
     problems: dict[str, list[str]] = {}
     for name, problem in _problems(state_dict, wanted):
@@ -45,7 +45,12 @@ def _problems(
             continue
         if not wanted[name].is_floating_point():
             continue
-        if tensor.is_meta:
+        # Not loaded, and as large as the file says it is.
+        if tensor.shape != wanted[name].shape:
+            continue
+        if tensor.layout is not torch.strided:
+            yield name, 'are sparse'
+        elif tensor.is_meta:
             yield name, 'have no values (device meta)'
         elif not tensor.is_floating_point():
             kind = str(tensor.dtype).removeprefix('torch.')

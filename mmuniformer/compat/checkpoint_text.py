@@ -11,8 +11,10 @@ function that a ``type`` names by its path.
 from __future__ import annotations
 
 import ast
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -24,6 +26,25 @@ PLACES = (
     ('message_hub', 'runtime_info', 'cfg'),
 )
 _LONGEST = 1 << 23  # characters; the longest config of mmdet has 100,000
+# What mmengine replaces in a text before it runs it: quotes in a string may
+# end it after that, and the rest of the string is code.
+_REPLACED = re.compile(
+    r'\{\{[\'"]?\s*(\$\w|_base_\s*\.|file(Dirname|Basename|Extname))'
+)
+# Keys of names that mmengine builds from, besides those that end in `type`.
+_NAMES = ('type', 'collate_fn', 'constructor')
+# Keys of text that a library evaluates: the warp of mmdet's tracking, the type
+# of numbers in mmpretrain's wrappers of torchvision.
+_EVALUATED = ('dtype', 'warp_mode')
+_WORDS = re.compile(r'[\w.]*')
+_UNREGISTERED = re.compile(r'[\w/+ -]*')  # mmcv evaluates the type of an NMS
+# Keys of packages of which mmengine imports the registry.
+_SCOPES = ('_scope_', 'default_scope')
+# Functions of torch that configs name and nobody registers.
+_FUNCTIONS = (
+    'torch.distributed.fsdp.wrap.size_based_auto_wrap_policy',
+    'torch.distributed.fsdp.wrap.transformer_auto_wrap_policy',
+)
 # Packages that a text may have imported.
 _LIBRARIES = (
     'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpose', 'mmaction', 'mmpretrain',
@@ -43,7 +64,8 @@ def check_texts(content: Any) -> None:
     for place in PLACES:
         text = content
         for key in place:
-            text = text.get(key) if isinstance(text, Mapping) else None
+            # The file may have put a `get` of its own on a mapping.
+            text = dict.get(text, key) if isinstance(text, dict) else None
         if isinstance(text, str):
             try:
                 check_text(text)
@@ -59,6 +81,10 @@ def check_text(text: str) -> None:
     """
     if len(text) > _LONGEST:
         raise ValueError(f'of {len(text)} characters, is no config')
+    replaced = _REPLACED.search(text)
+    if replaced:
+        line = text.count('\n', 0, replaced.start()) + 1
+        raise ValueError(f'line {line}: it has {replaced[0]!r}, a variable')
     try:
         statements = ast.parse(text).body
         for statement in statements:
@@ -78,6 +104,7 @@ def _check_statement(node: ast.stmt) -> None:
             raise _error(node, f"'{target.id}', which names another file")
         if target.id == 'custom_imports':
             _check_imports(node)
+        _check_entry(target.id, node.value)
     for part in _plain(node.value):
         _check_types(part)
 
@@ -101,7 +128,8 @@ def _plain(node: ast.expr) -> Iterator[ast.expr]:
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id in ('dict', 'set')
-        and len(node.args) <= 1
+        # Pairs would be keys that nobody looks at.
+        and (not node.args or _is_content(node))
         and all(keyword.arg for keyword in node.keywords)
     ):
         parts = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -109,6 +137,11 @@ def _plain(node: ast.expr) -> Iterator[ast.expr]:
         raise _error(node, 'more than literals, dict(...) and containers')
     for part in parts:
         yield from _plain(part)
+
+
+def _is_content(node: ast.Call) -> bool:
+    kind = ast.Dict if node.func.id == 'dict' else ast.List | ast.Tuple
+    return len(node.args) == 1 and isinstance(node.args[0], kind)
 
 
 def _items(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
@@ -124,11 +157,32 @@ def _check_types(node: ast.expr) -> None:
     for key, value in _items(node):
         if key in ('_base_', 'custom_imports'):
             raise _error(node, f"'{key}' within another key")
-        if not (key == 'type' or key.endswith('_type')):
-            continue
-        name = value.value if isinstance(value, ast.Constant) else None
-        if isinstance(name, str) and not _is_registered(name):
-            raise _error(value, f'the type {name!r}, which nobody registered')
+        _check_entry(key, value)
+
+
+def _check_entry(key: str, value: ast.expr) -> None:
+    name = value.value if isinstance(value, ast.Constant) else None
+    if key == 'trust_remote_code' and name:
+        raise _error(value, f'{key}, which runs what a server sends')
+    if not isinstance(name, str):
+        return
+    if key in _EVALUATED and not _WORDS.fullmatch(name):
+        raise _error(value, f'the {key} {name!r}, which would be evaluated')
+    if key in _SCOPES and not _may_import(name):
+        raise _error(
+            value,
+            f'the scope {name!r}; if the checkpoint is yours, import that '
+            'package before reading it',
+        )
+    if (key in _NAMES or key.endswith('_type')) and not _is_registered(name):
+        raise _error(value, f'the type {name!r}, which nobody registered')
+
+
+def _may_import(name: str) -> bool:
+    """Whether an import of ``name`` runs nothing new."""
+    root = name.partition('.')[0]
+    known = root in _LIBRARIES or root in sys.modules
+    return known or not root.isidentifier() or find_spec(root) is None
 
 
 def _is_registered(name: str) -> bool:
@@ -141,10 +195,12 @@ def _is_registered(name: str) -> bool:
         if _find(name, None):
             return True
         # Not a class, then: harmless unless it is a module to be imported.
-        root = name.partition('.')[0]
-        known = root in sys.modules or root in sys.stdlib_module_names
-        return known or not name.isidentifier() or find_spec(root) is None
+        return _UNREGISTERED.fullmatch(name) is not None and _may_import(name)
+    if name in _FUNCTIONS:
+        return True
     scope, _, rest = name.partition('.')
+    if scope == 'timm':
+        return _is_of_timm(rest)
     if scope in _LIBRARIES:
         try:
             import_module(f'{scope}.registry')
@@ -154,6 +210,13 @@ def _is_registered(name: str) -> bool:
     if '.' not in rest and _find(rest, scope):
         return True
     return _find(name.rpartition('.')[2], None, name)
+
+
+def _is_of_timm(name: str) -> bool:
+    """Whether it is a model of timm, which mmaction2 names so."""
+    if find_spec('timm') is None:
+        return True
+    return import_module('timm').is_model(name)
 
 
 def _find(name: str, scope: str | None, path: str | None = None) -> bool:
@@ -167,14 +230,20 @@ def _find(name: str, scope: str | None, path: str | None = None) -> bool:
             continue
         if name not in registry.module_dict and scope is not None:
             # The library may not have been asked for anything yet.
-            registry.import_from_location()
+            with suppress(ImportError):
+                # Scopes that stand for another's have no modules of theirs.
+                registry.import_from_location()
         found = registry.module_dict.get(name)
         if found is None:
             continue
-        where = f'{found.__module__}.{found.__qualname__}'
-        if path is None or path == where or _is_alias(path, found):
+        if path is None or path == _path(found) or _is_alias(path, found):
             return True
     return False
+
+
+def _path(found: Any) -> str:
+    # What mmpretrain registers for torchvision has no name.
+    return f'{found.__module__}.{getattr(found, "__qualname__", "")}'
 
 
 def _is_alias(path: str, found: Any) -> bool:
@@ -190,7 +259,8 @@ def _check_imports(node: ast.Assign) -> None:
     for part in ast.walk(node.value):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             root = part.value.partition('.')[0]
-            if root not in _LIBRARIES and root not in sys.modules:
+            known = root in _LIBRARIES or root in sys.modules
+            if not known or '__main__' in part.value.split('.'):
                 raise _error(
                     node,
                     f'an import of {part.value!r}; if the checkpoint is '

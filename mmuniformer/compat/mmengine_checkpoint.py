@@ -56,6 +56,8 @@ _OF_PICKLES = (
     ValueError,
     struct.error,
 )
+# How many times the size of an archive its parts may have.
+_SWELLING = 20
 # What a RuntimeError says that is about this machine, not about the file.
 _OF_DEVICES = ('deserialize object on', 'CUDA error', 'out of memory')
 
@@ -131,8 +133,21 @@ def check_archive(path: str | os.PathLike) -> None:
     try:
         if not zipfile.is_zipfile(path):
             return
+        size = os.path.getsize(path)
         with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            # torch compresses nothing; a small file may not fill the memory.
+            if sum(part.file_size for part in parts) > _SWELLING * size:
+                raise UnsafeCheckpoint(
+                    f'{path} is no checkpoint: its parts are more than '
+                    f'{_SWELLING} times as large as the file'
+                )
+            # torch.serialization.set_crc32_options(False) leaves all at 0.
+            if not any(part.CRC for part in parts):
+                return
             damaged = archive.testzip()
+    except UnsafeCheckpoint:
+        raise
     # A damaged directory of an archive may raise anything.
     except Exception as error:
         raise refusal(str(path), error) from error
@@ -158,11 +173,19 @@ def settled(content: Any, filename: str) -> Any:
         content = checkpoint_types.settle(content)
     except pickle.UnpicklingError as error:
         raise refusal(filename, error) from error
-    state = content.get('state_dict', {}) if isinstance(content, dict) else {}
+    # The file may have put a `get` of its own on a mapping.
+    is_dict = isinstance(content, dict)
+    state = dict.get(content, 'state_dict', {}) if is_dict else {}
     if not isinstance(state, dict):
         raise UnsafeCheckpoint(
             f'{filename} is no checkpoint: its state_dict is a '
             f'{type(state).__name__}'
+        )
+    odd = next((key for key in state if not isinstance(key, str)), None)
+    if odd is not None:
+        raise UnsafeCheckpoint(
+            f'{filename} is no checkpoint: its state_dict has a '
+            f'{type(odd).__name__} for a name'
         )
     try:
         checkpoint_text.check_texts(content)
@@ -179,14 +202,15 @@ def _refusing(original: Callable) -> Callable:
     def load_checkpoint(cls, filename, *args, **kwargs):
         if os.environ.get(_FORCE_NOT, '').lower() in _TRUE:
             return original(cls, filename, *args, **kwargs)
-        if os.path.isfile(filename):
-            check_archive(filename)
+        path = os.path.expanduser(filename)
+        if os.path.isfile(path):
+            check_archive(path)
         try:
             with _weights_only(), checkpoint_types.allowance():
                 content = original(cls, filename, *args, **kwargs)
         except Exception as error:
             refused = isinstance(error, pickle.UnpicklingError)
-            if refused or (is_malformed(error) and os.path.isfile(filename)):
+            if refused or (is_malformed(error) and os.path.isfile(path)):
                 raise refusal(filename, error) from error
             raise
         return settled(content, filename)

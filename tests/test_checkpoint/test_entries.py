@@ -1,5 +1,7 @@
 """mmengine's doors: init_detector and its kin, Inferencers, links."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from torch import nn
 
 from mmuniformer import UniFormer
+from mmuniformer.checkpoint import load_pretrained
 from mmuniformer.errors import CheckpointError
 
 ARCH = dict(depths=(1,) * 4, embed_dims=(8, 16, 32, 64), head_dim=8)
@@ -190,3 +193,45 @@ class TestDetector:
             init_detector(str(config), str(path), device='cpu')
         with pytest.raises(Exception, match=words):
             DetInferencer(weights=str(path), device='cpu')
+
+
+@pytest.mark.parametrize(
+    'names', [['teacher.', 'student.'], ['encoder_q.', 'encoder_k.'], ['x.']]
+)
+def test_a_copy_of_the_model_in_the_file(names):
+    right = Model()
+    state = {}
+    for number, name in enumerate(reversed(names)):
+        for key, value in right.state_dict().items():
+            last = number == len(names) - 1
+            state[name + key] = value if last else value * 0 + 7
+    model = Model()
+    load_state_dict(model, state, logger='silent')
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, right.state_dict()[key]), key
+
+
+def test_a_tensor_as_large_as_a_file_says(tmp_path):
+    model = Model()
+    state = model.state_dict()
+    state['backbone.patch_embed1.proj.weight'] = torch.zeros(1).expand(1 << 50)
+    with pytest.raises(CheckpointError, match='fills 75 of 76'):
+        load_state_dict(model, state, logger='silent')
+    torch.save(state, tmp_path / 'large.pth')
+    with pytest.raises(CheckpointError, match=r'large\.pth holds no UniForm'):
+        load_pretrained(model.backbone, str(tmp_path / 'large.pth'))
+
+
+def test_a_sparse_weight_is_no_weight():
+    model = Model()
+    state = model.state_dict()
+    state['head.weight'] = state['head.weight'].to_sparse()
+    with pytest.raises(CheckpointError, match=r'are sparse: head\.weight'):
+        load_state_dict(model, state, logger='silent')
+
+
+def test_a_number_for_a_name(tmp_path):
+    path = str(tmp_path / 'numbered.pth')
+    torch.save({'state_dict': {1: torch.ones(1)}}, path)
+    with pytest.raises(pickle.UnpicklingError, match=r'ed\.pth .* int for a'):
+        load_checkpoint(Model(), path, logger='silent')

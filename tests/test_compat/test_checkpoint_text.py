@@ -1,5 +1,6 @@
 """Config texts in checkpoints: data passes, programs do not."""
 
+from collections import Counter, OrderedDict
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,16 @@ def test_what_mmengine_writes_passes(leaf):
         "a = dict(type='absolute_range', crop_type='relative')",
         "custom_imports = dict(imports=['mmuniformer', 'mmdet.models'])",
         "data_root = 'data/os.system/'",
+        "a = dict(type='mmaction.ResNet3dSlowFast')",
+        "a = dict(type='timm.swin_base_patch4_window7_224')",
+        "a = 'torch.distributed.fsdp.wrap.size_based_auto_wrap_policy'",
+        "a = dict({1: 'x', 'a b': dict(type='SGD')})\nb = set(['x'])",
+        "default_scope = 'mmdet'\na = dict(_scope_='mmcls', type='SGD')",
+        "a = '{{}} {{ x }} $HOME'",
+        "a = dict(type='torchvision/ToTensor')",
+        "a = dict(type='mmpretrain.torchvision/RandomResizedCrop', size=9)",
+        "a = dict(dtype='float32', warp_mode='cv2.MOTION_EUCLIDEAN')",
+        "a = dict(nms=dict(type='soft_nms'), trust_remote_code=False)",
     ],
 )
 def test_data(text):
@@ -52,6 +63,19 @@ def test_data(text):
         "a = open('x')",
         'a = [i for i in (1,)]',
         'a = (lambda: 1)()',
+        "a = dict([('type', 'os.system'), ('command', 'ls')])",
+        "a = dict((('type', 'os.system'),))",
+        'a = """ ""{{$A:""}},__import__("os"),""{{$B:""}} """',
+        'a = """ {{_base_.a}}"",__import__("os"),""{{_base_.b}} """',
+        "a = '{{${{fileBasenameNoExtension}}:x}}'",
+        "default_scope = 'antigravity'",
+        "a = dict(dtype='float32 if print(1) else 0')",
+        "a = dict(warp_mode='print(1)')",
+        "nms = dict(type='print(1)')",
+        "a = dict(type='AutoModel', trust_remote_code=True)",
+        "a = dict(_scope_='antigravity', type='SGD')",
+        "a = dict(type='antigravity')",
+        "test_dataloader = dict(collate_fn='antigravity.geohash')",
         'a = dict(**b)',
         'a = dict(b)',
         'a = b',
@@ -69,6 +93,7 @@ def test_data(text):
         "_base_ = '/tmp/other.py'",
         "a = dict(_base_='/tmp/other.py')",
         "custom_imports = dict(imports=['no_such_module_here'])",
+        "custom_imports = dict(imports=['unittest.__main__'])",
         "a = dict(custom_imports=dict(imports=['x']))",
         "model = dict(type='os.system', command='touch ran')",
         "model = dict(a=[dict(type='mmengine.fileio.remove', filepath='x')])",
@@ -101,3 +126,13 @@ def test_every_place_and_every_reader(tmp_path, place):
     with pytest.raises(UnsafeCheckpoint, match=words):
         CheckpointLoader.load_checkpoint(path, logger='silent')
     assert not Path(f'{tmp_path}x').exists()
+
+
+def test_a_mapping_with_a_get_of_its_own_hides_no_text(tmp_path):
+    hub = OrderedDict(runtime_info={'cfg': "__import__('os').mkdir('ran')"})
+    # An attribute, which a pickle may put on this class.
+    hub.get = Counter
+    path = str(tmp_path / 'hidden.pth')
+    torch.save({'message_hub': hub, 'state_dict': {}}, path)
+    with pytest.raises(CheckpointError, match=r'hidden\.pth was refused'):
+        read_checkpoint(path)

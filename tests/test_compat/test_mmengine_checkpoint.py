@@ -364,3 +364,35 @@ def test_holes_of_torch_itself_are_told(
     assert status.state == state
     assert cve in status.message
     assert status.remedy == ('pip install "torch>=2.10"' if cve else '')
+
+
+def test_a_file_without_checksums_is_whole(tmp_path):
+    options = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({'state_dict': {'a': torch.ones(2)}}, tmp_path / 'a.pth')
+    finally:
+        torch.serialization.set_crc32_options(options)
+    read = read_checkpoint(str(tmp_path / 'a.pth'))
+    assert read['state_dict']['a'].tolist() == [1, 1]
+
+
+def test_a_small_file_does_not_fill_the_memory(tmp_path):
+    path = str(tmp_path / 'a.pth')
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('a/data.pkl', bytes(1 << 20))
+    with pytest.raises(CheckpointError, match=r'a\.pth is no .* 20 times'):
+        read_checkpoint(path)
+
+
+def test_damage_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    values = torch.arange(100.0)
+    torch.save({'state_dict': {'a': values}}, tmp_path / 'a.pth')
+    content = (tmp_path / 'a.pth').read_bytes()
+    start = content.index(values.numpy().tobytes())
+    damaged = bytearray(content)
+    damaged[start + 41] ^= 16
+    (tmp_path / 'a.pth').write_bytes(damaged)
+    with pytest.raises(UnsafeCheckpoint, match='checksum'):
+        CheckpointLoader.load_checkpoint('~/a.pth', logger='silent')
