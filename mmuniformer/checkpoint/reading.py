@@ -99,7 +99,8 @@ def _load(path: Path, map_location: str, mmap: bool, source: str) -> dict:
         raise CheckpointError(str(error)) from error
     except Exception as error:
         if is_malformed(error):
-            raise CheckpointError(_refusal(path, source, error)) from error
+            words = str(refusal(source, error, path))
+            raise CheckpointError(words) from error
         raise
     if not isinstance(content, dict):
         raise CheckpointError(
@@ -112,19 +113,3 @@ def _allowance() -> AbstractContextManager:
     if checkpoint_types.can_allow():
         return checkpoint_types.allowance()
     return nullcontext()
-
-
-def _refusal(path: Path, source: str, error: Exception) -> str:
-    found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
-    if found is not None:
-        return str(refusal(source, error))
-    return _not_a_checkpoint(path, source)
-
-
-def _not_a_checkpoint(path: Path, source: str) -> str:
-    with path.open('rb') as file:
-        start = file.read(24)
-    return (
-        f'{source} is no checkpoint, or a damaged one: {path.stat().st_size} '
-        f'bytes that begin with {start!r}. Download or copy it again'
-    )

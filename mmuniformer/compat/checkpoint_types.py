@@ -212,6 +212,15 @@ def _method(*args: Any) -> Callable:
     raise pickle.UnpicklingError('GLOBAL builtins.getattr is refused')
 
 
+def _path(*parts: Any) -> Any:
+    """A path in stored arguments: text, of whatever system."""
+    from pathlib import Path
+
+    if not all(type(part) is str for part in parts):
+        raise _refuse('pathlib.Path')
+    return Path(*parts)
+
+
 def _config_dict(*args: Any) -> Any:
     from mmengine.config import ConfigDict
 
@@ -243,6 +252,12 @@ def _stand_ins() -> tuple[Callable, ...]:
         _named('mmengine.config.config.ConfigDict', _config_dict),
         _named('mmengine.logging.history_buffer.HistoryBuffer', History),
         _named(f'{scheduler}.OneCycleParamScheduler', Schedule),
+        # Python 3.13 has them in a module of their own.
+        *(
+            _named(f'{module}.{name}', _path)
+            for module in ('pathlib', 'pathlib._local')
+            for name in ('PosixPath', 'WindowsPath')
+        ),
         _named('numpy.dtype', DType),
         _named('numpy.ndarray', ArrayName),
         # An array that `_reconstruct` has made, under a name no file can say.

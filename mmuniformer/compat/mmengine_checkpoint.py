@@ -66,27 +66,47 @@ class UnsafeCheckpoint(pickle.UnpicklingError):
     """A checkpoint file that is damaged, or would run code when read."""
 
 
-def refusal(filename: str, error: Exception) -> UnsafeCheckpoint:
+def refusal(
+    filename: str, error: Exception, path: str | os.PathLike | None = None
+) -> UnsafeCheckpoint:
     """An error of ``torch.load`` in one line that names file and reason.
 
     Args:
         filename (str): The checkpoint.
         error (Exception): What reading it raised.
+        path (str or PathLike, optional): Where it lies, if the name is a
+            link.
 
     Returns:
         UnsafeCheckpoint: To be raised.
     """
     found = re.search(r'GLOBAL (\S+)|Unsupported class (\S+)', str(error))
+    if found is None and 'Unsupported operand 149' in str(error):
+        return UnsafeCheckpoint(
+            f'{filename} was refused: it is a pickle of protocol 4 or later, '
+            'which torch does not read as data. Save it again with the '
+            'protocol of torch.save, which is 2'
+        )
     if found is None:
         return UnsafeCheckpoint(
-            f'{filename} is no checkpoint, or a damaged one: '
-            'download or copy it again'
+            f'{filename} is no checkpoint, or a damaged one'
+            f'{_start_of(path or filename)}. Download or copy it again'
         )
     return UnsafeCheckpoint(
         f'{filename} was refused: it holds {found[1] or found[2]}, which is '
         'no tensor and could run code when it is read. If you trust its '
         'origin, save its state dict alone to a new file'
     )
+
+
+def _start_of(path: str | os.PathLike) -> str:
+    """What a file begins with: a web page, often."""
+    path = os.path.expanduser(path)
+    if not os.path.isfile(path):
+        return ''
+    with open(path, 'rb') as file:
+        start = file.read(24)
+    return f': {os.path.getsize(path)} bytes that begin with {start!r}'
 
 
 @contextmanager

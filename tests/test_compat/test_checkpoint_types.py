@@ -3,6 +3,7 @@
 import argparse
 import pickle
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,7 +71,9 @@ class TestData:
 
     def test_what_mmengine_and_official_scripts_store(self, tmp_path):
         buffer = HistoryBuffer([1.0, 3.0], [1, 1])
-        arguments = argparse.Namespace(lr=1e-3, sizes=[1, 2], x=np.float64(2))
+        arguments = argparse.Namespace(
+            lr=1e-3, sizes=[1, 2], x=np.float64(2), out=Path('a', 'b')
+        )
         anneal = param_scheduler.OneCycleParamScheduler._annealing_cos
         found = read(tmp_path, a=buffer, b=arguments, c=anneal)
         assert type(found['a']) is HistoryBuffer
@@ -154,6 +157,13 @@ class TestNoConstructor:
         path.write_bytes(b'\x80\x02' + deep + b'.')
         with pytest.raises(CheckpointError):
             read_checkpoint(str(path))
+
+
+def test_a_later_protocol_is_said(tmp_path):
+    path = tmp_path / 'file.pth'
+    torch.save(dict(a=torch.ones(1)), path, pickle_protocol=4)
+    with pytest.raises(CheckpointError, match='pickle of protocol 4'):
+        read_checkpoint(str(path))
 
 
 class TestNarrow:

@@ -95,6 +95,11 @@ TEXTS = [
     "model = dict(type='mmengine.mkdir_or_exist', dir_name=MARK)",
     "model = dict(type='subprocess.run', args=['mkdir', MARK])",
     '_base_ = BASE',
+    'x = """ ""{{$A:""}},__import__(\'os\').mkdir(MARK),""{{$B:""}} """',
+    "model = dict([('type', 'os.mkdir'), ('path', MARK)])",
+    "model = dict(type='CameraMotionCompensation', "
+    'warp_mode="__import__(\'os\').mkdir(MARK)")',
+    "collate_fn = 'hostile_module'",
     "custom_imports = dict(imports=['hostile_module'])",
     'a = ' + '[' * 5000,
     "a = 'x' * 10 ** 10",
