@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mmuniformer.errors import UserError
 from mmuniformer.registry import TRANSFORMS
 
 
@@ -28,7 +29,9 @@ class DenseSample:
             seconds in every video, which no published recipe has.
 
     Raises:
-        ValueError: If a number is less than 1.
+        ValueError: If a number is less than 1, or ``target_fps`` not above 0.
+        UserError: Later, if ``target_fps`` is given and the reader of videos
+            does not tell the rate of a file.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class DenseSample:
         ).items():
             if value < 1:
                 raise ValueError(f'{name} must be at least 1, not {value}')
+        if target_fps is not None and not target_fps > 0:
+            raise ValueError(f'target_fps must be above 0, not {target_fps}')
         self.clip_len = clip_len
         self.frame_interval = frame_interval
         self.num_clips = num_clips
@@ -56,8 +61,15 @@ class DenseSample:
         """Adds ``frame_inds`` (num_clips * clip_len,) to what was opened."""
         total = results['total_frames']
         length = self.clip_len * self.frame_interval
-        if self.target_fps and results.get('avg_fps'):
-            length *= results['avg_fps'] / self.target_fps
+        if self.target_fps:
+            if 'avg_fps' not in results:
+                raise UserError(
+                    f'target_fps={self.target_fps} needs the rate of each '
+                    'file, which the reader of this pipeline does not tell: '
+                    'read with DecordInit, or leave target_fps out'
+                )
+            # A file may not know its own.
+            length *= (results['avg_fps'] or self.target_fps) / self.target_fps
         starts = self._starts(max(total - length, 0))
         within = np.linspace(0, max(length - 1, 0), self.clip_len)
         indices = (starts[:, None] + within).astype(int)

@@ -218,7 +218,7 @@ def _reduce_run(cfg: Config) -> Config:
     replace(cfg.optim_wrapper.optimizer, lr=1e-4, weight_decay=0.05)
     # Up in two steps, then down until the fourth.
     for scheduler in cfg.param_scheduler:
-        warmup = scheduler.type == 'LinearLR'
+        warmup = scheduler.type == 'mmuniformer.LinearWarmupLR'
         replace(
             scheduler,
             start_factor=0.01,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmuniformer.datasets import ChannelOrder, ClipRandAugment, DenseSample
+from mmuniformer.errors import UserError
 
 
 class TestDenseSample:
@@ -32,8 +33,19 @@ class TestDenseSample:
 
     def test_rate_without_a_rate_in_the_file(self):
         sampler = DenseSample(4, 2, test_mode=True, target_fps=30)
-        results = sampler(dict(total_frames=8))
+        results = sampler(dict(total_frames=8, avg_fps=0.0))
         assert results['frame_inds'].tolist() == [0, 2, 4, 7]
+
+    def test_rate_with_a_reader_that_tells_none(self):
+        """The clip would not be what the option asks for."""
+        sampler = DenseSample(4, 2, test_mode=True, target_fps=30)
+        with pytest.raises(UserError, match='target_fps=30 needs the rate'):
+            sampler(dict(total_frames=8))
+
+    @pytest.mark.parametrize('rate', [0, -30])
+    def test_refuses_no_rate(self, rate):
+        with pytest.raises(ValueError, match='target_fps must be above 0'):
+            DenseSample(4, 2, target_fps=rate)
 
 
 class TestChannelOrder:

@@ -96,6 +96,9 @@ def test_commands_test_the_best_one(experiment):
         if line.startswith('bash tools/dist_test.sh') and ADDRESS in line
     ]
     assert len(commands) >= 2
+    # Of runs that there are, whose best checkpoint is the published one.
+    runs = {Path(line.split()[3]).parent.name for line in commands}
+    assert runs <= {CONFIGS[e].stem for e in BEST}
 
 
 @pytest.mark.parametrize('experiment', [e for e in CONFIGS if e not in BEST])

@@ -1,4 +1,4 @@
-"""Learning rates over a whole run, and what is decayed, by name."""
+"""Learning rates over a whole run, what is decayed, how classifiers start."""
 
 import math
 
@@ -184,3 +184,20 @@ def test_what_is_decayed(_, same):
         kinds.add(decayed)
     everything = same[0] in POSE or 'fpn_seg' in same[0]
     assert kinds == ({True} if everything else {True, False})
+
+
+@pytest.mark.parametrize(
+    ('node', 'same'), alike(VIDEO, lambda e: config(e).model.cls_head)
+)
+def test_classifiers_start_as_linear_layers(node, same):
+    """Those of the light models' score token, too."""
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope(SCOPES[task_of(same[0])]):
+        head = MODELS.build(node)
+    head.init_weights()
+    layers = [m for m in head.modules() if isinstance(m, torch.nn.Linear)]
+    assert len(layers) == (2 if 'exp_light' in same[0] else 1)
+    for layer in layers:
+        assert (layer.bias == 0).all()
+        error = 4 * 0.02 / (2 * layer.weight.numel()) ** 0.5
+        assert abs(layer.weight.std().item() - 0.02) < error

@@ -211,14 +211,19 @@ def is_small(cfg: Config) -> bool:
 
 
 def start(cfg: Config) -> str:
-    """What a model starts from that its file does not hold."""
+    """What a backbone starts from that its file does not hold.
+
+    Necks and heads of the image tasks start as their libraries start them.
+    """
     text = (
-        'what the file does not hold: linear layers normal (deviation 0.02) '
-        'with a bias of 0, norms a weight of 1 and a bias of 0, convolutions '
-        'as PyTorch starts them'
+        'what the file does not hold of the backbone: linear layers normal '
+        '(deviation 0.02) with a bias of 0, norms a weight of 1 and a bias of '
+        '0, convolutions as PyTorch starts them'
     )
     if is_light(cfg):
         text += ', the score token 0'
+    if 'cls_head' in cfg.model:
+        text += '; classifiers as linear layers'
     return text
 
 
@@ -349,6 +354,7 @@ BEHAVIOURS = [
     ]),
     Behaviour('video', 'Initial values', start, [
         f'{STARTS}::test_every_parameter_starts_as_in_the_official_code',
+        f'{SCHEDULES}::test_classifiers_start_as_linear_layers',
     ]),
     Behaviour('video', 'Views of a test', views, [
         f'{CLIPS}::test_dense_clips_of_a_test',
