@@ -62,3 +62,9 @@ def test_mim_finds_configs_and_tools():
     mim = Path(mmuniformer.__file__).parent / '.mim'
     for name in ('configs', 'tools', 'model-index.yml'):
         assert (mim / name).resolve() == ROOT / name
+
+
+def test_names_of_test_files_are_unique():
+    """pytest imports them by their name alone."""
+    files = [path.name for path in (ROOT / 'tests').rglob('test_*.py')]
+    assert len(files) == len(set(files))

@@ -1,16 +1,31 @@
 """Checkpoint files: what a run starts from or goes on from."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.registry import OPTIMIZERS
 
 from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.checks.finding import Finding, suggest
 from mmuniformer.errors import CheckpointError
 
 # What training needs to go on, besides the weights.
+# Arguments of torch's optimizers that tell one kind from another.
+TELLING = frozenset(
+    (
+        'alpha',
+        'betas',
+        'etas',
+        'initial_accumulator_value',
+        'lambd',
+        'max_iter',
+        'momentum',
+        'rho',
+    )
+)
 # Values of ``load_from`` with which a training goes on from its newest file.
 NEWEST = (None, 'auto')
 STATE_OF_TRAINING = ('state_dict', 'optimizer', 'message_hub', 'meta')
@@ -31,7 +46,12 @@ def check_start(cfg: Config) -> Iterator[Finding]:
         _, findings = newest_checkpoint(cfg.work_dir)
         yield from findings
     elif load_from is not None and not is_url(load_from):
-        yield from check_checkpoint(load_from, bool(cfg.get('resume')))
+        resume = bool(cfg.get('resume'))
+        findings = list(check_checkpoint(load_from, resume))
+        yield from findings
+        if resume and not findings:
+            content = read_checkpoint(str(load_from), mmap=True)
+            yield from check_training_state(content, cfg, str(load_from))
 
 
 def check_checkpoint(
@@ -63,6 +83,52 @@ def check_checkpoint(
             f'cannot resume from {path}: it has no {", ".join(missing)}',
             'to start a new training from its weights, set load_from',
             file=str(path),
+        )
+
+
+def check_training_state(
+    content: dict, cfg: Config, path: str
+) -> Iterator[Finding]:
+    """Looks whether the optimizer and schedules of a file are the config's.
+
+    mmengine goes on with the hyper-parameters of the file, and leaves out
+    schedules that the file or the config has more of.
+
+    Args:
+        content (dict): What the file holds.
+        cfg (Config): The config that is to go on from it.
+        path (str): The file, for the message.
+    """
+    groups = content['optimizer'].get('param_groups')
+    settings = (cfg.get('optim_wrapper') or {}).get('optimizer') or {}
+    kind = settings.get('type')
+    kind = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
+    if groups and getattr(kind, '__module__', '').startswith('torch.optim'):
+        arguments = inspect.signature(kind).parameters
+        stored = sorted(TELLING.intersection(groups[0]))
+        needed = sorted(TELLING.intersection(arguments))
+        if stored != needed:
+            yield Finding(
+                f'cannot resume from {path}: its optimizer has '
+                f'{", ".join(stored) or "no such argument"}, and '
+                f'{kind.__name__} of the config (optim_wrapper.optimizer) '
+                f'{", ".join(needed) or "none of these"}',
+                'take the config that it was trained with, or start from its '
+                'weights alone with load_from',
+                file=path,
+                entry='optim_wrapper.optimizer',
+            )
+    schedules = cfg.get('param_scheduler')
+    stored = content.get('param_schedulers')
+    both = isinstance(stored, list) and isinstance(schedules, list | tuple)
+    if both and len(stored) != len(schedules):
+        yield Finding(
+            f'cannot resume from {path}: it has {len(stored)} schedules, and '
+            f'the config {len(schedules)} (param_scheduler)',
+            'take the config that it was trained with, or start from its '
+            'weights alone with load_from',
+            file=path,
+            entry='param_scheduler',
         )
 
 
