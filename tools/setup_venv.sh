@@ -19,7 +19,9 @@ trap 'rm -f "$log"' EXIT
 
 stamp=$venv/.mmuniformer-requirements
 wanted=$(cat requirements/*.txt setup.py pyproject.toml tools/setup_venv.sh | cksum)
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$PWD $wanted" ]; then
+# A checkout made anew in the same place lacks the links of the installation.
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$PWD $wanted" ] &&
+    [ -e mmuniformer/.mim/configs ]; then
     exit 0
 fi
 
