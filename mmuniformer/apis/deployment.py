@@ -16,7 +16,7 @@ from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.state_dict import unwrap
 from mmuniformer.checkpoint.values import check_values
 from mmuniformer.checks import stop_on_errors
-from mmuniformer.checks.checkpoints import check_checkpoint, is_url
+from mmuniformer.checks.checkpoints import check_is_file, is_url
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors
@@ -54,7 +54,7 @@ def deploy(
         raise UserError(f'{out} exists; name a new file or delete that one')
     cfg = load_config(config, cfg_options)
     if not is_url(checkpoint):
-        stop_on_errors(check_checkpoint(checkpoint))
+        stop_on_errors(check_is_file(checkpoint))
     content = read_checkpoint(checkpoint)
     deployed = _deployed_config(cfg)
     with readable_errors(cfg):

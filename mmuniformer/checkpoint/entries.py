@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
 from mmuniformer.checkpoint.classifier import name_for_host
-from mmuniformer.checkpoint.form import check_forms
+from mmuniformer.checkpoint.form import backbones_of, check_forms
 from mmuniformer.checkpoint.matching import compare, some
 from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import unwrap
@@ -63,8 +64,8 @@ def _naming(original: Callable) -> Callable:
         strict: bool = False,
         logger: Any = None,
     ) -> Any:
-        model = _bare(module)
-        prefixes = _backbones(model)
+        model = bare(module)
+        prefixes = [prefix for prefix, _ in backbones_of(model)]
         if prefixes:
             named = name_for_model(model, prefixes, state_dict)
             named = OrderedDict(named)
@@ -118,19 +119,12 @@ def name_for_model(
     return tensors
 
 
-def _backbones(model: nn.Module) -> list[str]:
-    """Prefixes of the backbones of this package within a model."""
-    return [
-        f'{name}.' if name else ''
-        for name, module in model.named_modules()
-        if hasattr(module, 'patch_embed1') and hasattr(module, 'deploy')
-    ]
+def bare(model: nn.Module) -> nn.Module:
+    """A model without wrappers of parallel runs and of test augmentation.
 
-
-def _bare(model: nn.Module) -> nn.Module:
-    """A model without wrappers of parallel runs and of test augmentation."""
-    from mmengine.model import BaseTTAModel, is_model_wrapper
-
+    Args:
+        model (nn.Module): A model of any library.
+    """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     return model

@@ -1,6 +1,6 @@
 """Whether weights are those of training or those of the deployment form."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
@@ -24,10 +24,23 @@ def check_forms(
     Raises:
         CheckpointError: If one is in deployment form and the other is not.
     """
+    for prefix, backbone in backbones_of(model):
+        check_form(backbone, state_dict, prefix, source)
+
+
+def backbones_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The backbones of this package in a model of any library.
+
+    Args:
+        model (nn.Module): The model, or a backbone itself.
+
+    Yields:
+        tuple[str, nn.Module]: What the names of the backbone start with, and
+        the backbone.
+    """
     for name, module in model.named_modules():
         if hasattr(module, 'patch_embed1') and hasattr(module, 'deploy'):
-            prefix = f'{name}.' if name else ''
-            check_form(module, state_dict, prefix, source)
+            yield f'{name}.' if name else '', module
 
 
 def check_form(

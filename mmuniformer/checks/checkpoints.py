@@ -12,7 +12,6 @@ from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.checks.finding import Finding, suggest
 from mmuniformer.errors import CheckpointError
 
-# What training needs to go on, besides the weights.
 # Arguments of torch's optimizers that tell one kind from another.
 TELLING = frozenset(
     (
@@ -28,6 +27,7 @@ TELLING = frozenset(
 )
 # Values of ``load_from`` with which a training goes on from its newest file.
 NEWEST = (None, 'auto')
+# What training needs to go on, the weights among it.
 STATE_OF_TRAINING = ('state_dict', 'optimizer', 'message_hub', 'meta')
 
 
@@ -46,12 +46,28 @@ def check_start(cfg: Config) -> Iterator[Finding]:
         _, findings = newest_checkpoint(cfg.work_dir)
         yield from findings
     elif load_from is not None and not is_url(load_from):
-        resume = bool(cfg.get('resume'))
-        findings = list(check_checkpoint(load_from, resume))
-        yield from findings
-        if resume and not findings:
-            content = read_checkpoint(str(load_from), mmap=True)
-            yield from check_training_state(content, cfg, str(load_from))
+        absent = list(check_is_file(load_from))
+        yield from absent
+        if absent:
+            return
+        content = read_checkpoint(str(load_from), mmap=True)
+        if cfg.get('resume'):
+            lacking = list(_check_is_of_training(content, load_from))
+            yield from lacking
+            if not lacking:
+                yield from check_training_state(content, cfg, load_from)
+
+
+def check_is_file(path: str | Path) -> Iterator[Finding]:
+    """Looks whether a local checkpoint is there, and for one like it."""
+    path = Path(path)
+    if not path.is_file():
+        siblings = (p.name for p in path.parent.glob('*.pth'))
+        what = 'is a folder' if path.is_dir() else 'does not exist'
+        yield Finding(
+            f'checkpoint {path} {what}{suggest(path.name, siblings)}',
+            file=str(path),
+        )
 
 
 def check_checkpoint(
@@ -67,18 +83,20 @@ def check_checkpoint(
     Raises:
         CheckpointError: If the file is damaged, no checkpoint, or holds code.
     """
-    path = Path(path)
-    if not path.is_file():
-        siblings = (p.name for p in path.parent.glob('*.pth'))
-        what = 'is a folder' if path.is_dir() else 'does not exist'
-        yield Finding(
-            f'checkpoint {path} {what}{suggest(path.name, siblings)}',
-            file=str(path),
-        )
+    absent = list(check_is_file(path))
+    yield from absent
+    if absent:
         return
     content = read_checkpoint(str(path), mmap=True)
+    if to_resume:
+        yield from _check_is_of_training(content, path)
+
+
+def _check_is_of_training(
+    content: dict, path: str | Path
+) -> Iterator[Finding]:
     missing = [key for key in STATE_OF_TRAINING if key not in content]
-    if to_resume and missing:
+    if missing:
         yield Finding(
             f'cannot resume from {path}: it has no {", ".join(missing)}',
             'to start a new training from its weights, set load_from',

@@ -7,11 +7,11 @@ from typing import Any
 
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from mmuniformer.checkpoint.classifier import name_for_host
+from mmuniformer.checkpoint.entries import bare
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.state_dict import unwrap
 from mmuniformer.checkpoint.values import check_values
@@ -154,7 +154,4 @@ class CheckpointMatchHook(Hook):
 
 def bare_model(runner: Runner) -> nn.Module:
     """The model without wrappers for parallel runs or test augmentation."""
-    model = runner.model
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
-    return model
+    return bare(runner.model)
