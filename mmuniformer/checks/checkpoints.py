@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -41,21 +42,33 @@ def check_start(cfg: Config) -> Iterator[Finding]:
 
     A URL is looked at when it is read.
     """
-    load_from = cfg.get('load_from')
-    if cfg.get('resume') and load_from in NEWEST:
-        _, findings = newest_checkpoint(cfg.work_dir)
-        yield from findings
-    elif load_from is not None and not is_url(load_from):
-        absent = list(check_is_file(load_from))
-        yield from absent
-        if absent:
-            return
-        content = read_checkpoint(str(load_from), mmap=True)
-        if cfg.get('resume'):
-            lacking = list(_check_is_of_training(content, load_from))
-            yield from lacking
-            if not lacking:
-                yield from check_training_state(content, cfg, load_from)
+    path, resume = cfg.get('load_from'), bool(cfg.get('resume'))
+    if resume and path in NEWEST:
+        path, content, findings = _newest(Path(cfg.work_dir))
+    elif path is not None and not is_url(path):
+        content, findings = _look(path, resume)
+    else:
+        return
+    yield from findings
+    if resume and content is not None:
+        yield from check_training_state(content, cfg, str(path))
+
+
+def _look(path: str | Path, to_resume: bool) -> tuple[dict | None, list]:
+    """The content of a file that fits its purpose, and else what is wrong."""
+    findings = list(check_is_file(path))
+    if findings:
+        return None, findings
+    content = read_checkpoint(str(path), mmap=True)
+    missing = [key for key in STATE_OF_TRAINING if key not in content]
+    if to_resume and missing:
+        finding = Finding(
+            f'cannot resume from {path}: it has no {", ".join(missing)}',
+            'to start a new training from its weights, set load_from',
+            file=str(path),
+        )
+        return None, [finding]
+    return content, []
 
 
 def check_is_file(path: str | Path) -> Iterator[Finding]:
@@ -83,25 +96,7 @@ def check_checkpoint(
     Raises:
         CheckpointError: If the file is damaged, no checkpoint, or holds code.
     """
-    absent = list(check_is_file(path))
-    yield from absent
-    if absent:
-        return
-    content = read_checkpoint(str(path), mmap=True)
-    if to_resume:
-        yield from _check_is_of_training(content, path)
-
-
-def _check_is_of_training(
-    content: dict, path: str | Path
-) -> Iterator[Finding]:
-    missing = [key for key in STATE_OF_TRAINING if key not in content]
-    if missing:
-        yield Finding(
-            f'cannot resume from {path}: it has no {", ".join(missing)}',
-            'to start a new training from its weights, set load_from',
-            file=str(path),
-        )
+    yield from _look(path, to_resume)[1]
 
 
 def check_training_state(
@@ -163,26 +158,28 @@ def newest_checkpoint(
         yet; and a warning for each newer one that was passed over, or an
         error if there are checkpoints and none can be read.
     """
-    passed_over = []
-    for path in _by_age(Path(work_dir)):
+    path, _, findings = _newest(Path(work_dir))
+    return path, findings
+
+
+def _newest(work_dir: Path) -> tuple[str | None, dict | None, list[Finding]]:
+    passed_over: list[Finding] = []
+    for path in _by_age(work_dir):
         try:
-            problem = next(check_checkpoint(path, to_resume=True), None)
+            content, problems = _look(path, to_resume=True)
         except CheckpointError as error:
-            problem = Finding(str(error), file=str(path))
-        if problem is None:
-            warnings = [
-                Finding(f.what, f.mend, f.file, level='warning')
-                for f in passed_over
-            ]
-            return str(path), warnings
-        passed_over.append(problem)
+            content, problems = None, [Finding(str(error), file=str(path))]
+        if content is not None:
+            warnings = [replace(f, level='warning') for f in passed_over]
+            return str(path), content, warnings
+        passed_over += problems
     if passed_over:
         error = Finding(
             f'no checkpoint in {work_dir} can be resumed: {passed_over[0]}',
             file=str(work_dir),
         )
-        return None, [error]
-    return None, []
+        return None, None, [error]
+    return None, None, []
 
 
 def _by_age(work_dir: Path) -> list[Path]:
