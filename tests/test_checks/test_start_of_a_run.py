@@ -106,13 +106,14 @@ class TestTrainingState:
             'optim_wrapper.optimizer.type': 'AdamW',
             'optim_wrapper.optimizer.lr': 0.1,
         }
-        with pytest.raises(
-            UserError, match=r'its optimizer has momentum, and'
-        ):
-            train(
-                toy_config,
-                work_dir=str(tmp_path / 'b'),
-                resume=str(tmp_path / 'a' / 'epoch_1.pth'),
-                cfg_options=options,
-            )
-        assert not list((tmp_path / 'b').rglob('*.pth'))
+        first = tmp_path / 'a' / 'epoch_1.pth'
+        words = 'its optimizer has momentum, and'
+        for folder, resume in (('b', str(first)), ('a', 'auto')):
+            with pytest.raises(UserError, match=words):
+                train(
+                    toy_config,
+                    work_dir=str(tmp_path / folder),
+                    resume=resume,
+                    cfg_options=options,
+                )
+        assert list(tmp_path.rglob('*.pth')) == [first]
