@@ -19,7 +19,9 @@ from mmuniformer.checks.video_lists import check_video_lists
 __all__ = ['Finding', 'check_inputs', 'stop_on_errors']
 
 
-def check_inputs(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
+def check_inputs(
+    cfg: Config, phases: Collection[str], decode: bool = False
+) -> Iterator[Finding]:
     """Looks at everything that a config names, and at the machine.
 
     The one door: every command calls it after the config is read and before
@@ -29,6 +31,7 @@ def check_inputs(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
         cfg (Config): As it was read. It is not changed.
         phases (Collection[str]): Of 'train', 'val' and 'test', those whose
             data the command reads.
+        decode (bool): Whether to decode every image and video as well.
 
     Yields:
         Finding: In the order of what is cheapest to look at.

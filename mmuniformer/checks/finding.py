@@ -18,14 +18,16 @@ class Finding:
         mend (str): What to do about it; may be empty.
         file (str): The file that was looked at; empty for a config's key.
         entry (str): The line, annotation or key.
-        level ('error' or 'warning'): Whether a run would stop or be wrong.
+        level ('error', 'warning' or 'note'): Whether a run would stop or be
+            wrong, whether something is not as its author meant it, or whether
+            that may well be meant (a class that no file has).
     """
 
     what: str
     mend: str = ''
     file: str = ''
     entry: str = ''
-    level: Literal['error', 'warning'] = 'error'
+    level: Literal['error', 'warning', 'note'] = 'error'
 
     def __str__(self) -> str:
         return f'{self.what}; {self.mend}' if self.mend else self.what
@@ -39,7 +41,7 @@ def stop_on_errors(findings: Iterable[Finding]) -> list[str]:
             the first error.
 
     Returns:
-        list[str]: The warnings, a line each.
+        list[str]: The warnings and notes, a line each.
 
     Raises:
         UserError: With the first error.

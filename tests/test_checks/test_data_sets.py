@@ -1,0 +1,68 @@
+"""The data sets that a config names."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmuniformer.checks.data_sets import data_sets, evaluators
+
+
+def coco(**keys):
+    return dict(type='CocoDataset', data_root='data', **keys)
+
+
+@pytest.fixture
+def cfg():
+    pytest.importorskip('mmdet')
+    init_default_scope('mmdet')
+    return Config(
+        dict(
+            train_dataloader=dict(
+                dataset=dict(
+                    type='RepeatDataset',
+                    times=2,
+                    dataset=dict(
+                        type='ConcatDataset',
+                        datasets=[
+                            coco(ann_file='a.json'),
+                            coco(ann_file='/b.json'),
+                        ],
+                    ),
+                )
+            ),
+            val_dataloader=dict(
+                dataset=coco(
+                    ann_file='s3://c/c.json',
+                    metainfo=dict(classes=('a', 'b')),
+                )
+            ),
+            val_evaluator=[dict(type='CocoMetric'), dict(type='VOCMetric')],
+        )
+    )
+
+
+def test_within_wrappers(cfg):
+    first, second = data_sets(cfg, ['train'])
+    assert first.path == 'train_dataloader.dataset.dataset.datasets.0'
+    assert (first.host, first.name) == ('mmdet', 'CocoDataset')
+    assert first.ann_file == Path('data/a.json')
+    assert second.ann_file == Path('/b.json')
+    assert first.metainfo['classes'][0] == 'person'
+
+
+def test_what_is_elsewhere_and_what_a_config_overrides(cfg):
+    (val,) = data_sets(cfg, ['val', 'test'])
+    assert val.ann_file is None
+    assert val.metainfo['classes'] == ('a', 'b')
+
+
+def test_evaluators(cfg):
+    found = [
+        (path, node['type']) for _, path, node in evaluators(cfg, ['val'])
+    ]
+    assert found == [
+        ('val_evaluator.0', 'CocoMetric'),
+        ('val_evaluator.1', 'VOCMetric'),
+    ]
