@@ -16,27 +16,27 @@ from mmuniformer.visualization.clips import class_name, draw_clip
 CAPTION_HEIGHT = 24
 
 
-def build_visualizer(cfg: Config, metainfo: dict) -> Visualizer:
-    """The visualizer of a config, without the places that it writes to.
-
-    Args:
-        cfg (Config): Of any OpenMMLab library.
-        metainfo (dict): That of the data set.
-    """
+def build_visualizer(cfg: Config) -> Visualizer:
+    """The visualizer of a config, without the places that it writes to."""
     settings = dict(cfg.visualizer, vis_backends=None, name='browse')
-    visualizer = VISUALIZERS.build(settings)
+    return VISUALIZERS.build(settings)
+
+
+def set_metainfo(cfg: Config, visualizer: Visualizer, metainfo: dict) -> None:
+    """Tells a visualizer the classes, keypoints and colours of a data set."""
     if cfg.default_scope == 'mmpose':
         # It takes colours and links of keypoints from there.
         visualizer.set_dataset_meta(metainfo)
     else:
         visualizer.dataset_meta = metainfo
-    return visualizer
 
 
 def frames_of(results: dict) -> list[np.ndarray]:
     """The image, or the frames of a clip while they are a list of images."""
-    if isinstance(results.get('img'), np.ndarray):
-        return [results['img']]
+    image = results.get('img')
+    if image is not None:
+        # A list of images in what mixes or multiplies them.
+        return [image] if isinstance(image, np.ndarray) else list(image)
     frames = results.get('imgs', [])
     if isinstance(frames, np.ndarray) and frames.ndim == 5:
         # FormatShape: (clips, C, T, H, W).
@@ -99,7 +99,13 @@ def _draw_segmentation(
 
 
 def _draw_pose(visualizer: Any, frames: list, sample: Any, out: Path) -> None:
-    moved = 'transformed_keypoints' in sample.gt_instances
+    instances = sample.gt_instances
+    moved = 'transformed_keypoints' in instances
+    visible = instances.get('keypoints_visible')
+    if visible is not None and visible.ndim == 3:
+        # KeypointConverter puts weights beside what is visible, which
+        # mmpose's visualizer cannot draw.
+        instances.keypoints_visible = visible[..., 0]
     visualizer.add_datasample(
         '',
         _rgb(frames),
