@@ -1,10 +1,21 @@
 """What users call: a function for each command."""
 
 from mmuniformer.apis.browsing import browse
+from mmuniformer.apis.check_report import report_on_dataset
+from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
 from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_pictures import draw_tokens
 from mmuniformer.apis.training import train
 
-__all__ = ['browse', 'deploy', 'draw_tokens', 'get_flops', 'test', 'train']
+__all__ = [
+    'browse',
+    'check_dataset',
+    'deploy',
+    'draw_tokens',
+    'get_flops',
+    'report_on_dataset',
+    'test',
+    'train',
+]

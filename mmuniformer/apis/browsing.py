@@ -51,6 +51,7 @@ def browse(
     out_dir: str | None = None,
     show: bool = False,
     cfg_options: dict[str, Any] | None = None,
+    check: bool = True,
 ) -> None:
     """Draws the samples of a config's data set with their annotations.
 
@@ -65,6 +66,7 @@ def browse(
             unless a window is asked for, ``work_dirs/<config>/browse``.
         show (bool): Show each picture in a window.
         cfg_options (dict, optional): Values by dotted key.
+        check (bool): Look at the data first, and stop at an error.
 
     Raises:
         UserError: For a mistake in what the user gave.
@@ -75,8 +77,8 @@ def browse(
         raise UserError(f'--number must be at least 1, not {number}')
     if out_dir is None and not show:
         out_dir = str(Path('work_dirs', Path(config).stem, 'browse'))
-    findings = chain(check_display(show), check_inputs(cfg, (phase,)))
-    stop_on_errors(findings)
+    findings = check_inputs(cfg, (phase,), data=check)
+    stop_on_errors(chain(check_display(show), findings))
     prepare(cfg)
     with readable_errors(cfg):
         dataset = _dataset(cfg, phase)

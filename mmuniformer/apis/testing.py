@@ -32,6 +32,7 @@ def test(
     tta: bool = False,
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
+    check: bool = True,
 ) -> dict[str, Any]:
     """Tests a checkpoint and writes ``<work_dir>/metrics.json``.
 
@@ -47,6 +48,8 @@ def test(
         tta (bool): Test-time augmentation.
         cfg_options (dict, optional): Values by dotted key.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+        check (bool): Look at the data first: errors end the run, warnings
+            and notes are lines of its log.
 
     Returns:
         dict[str, Any]: The metrics.
@@ -66,8 +69,8 @@ def test(
     )
     if out is not None and not out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {out}: the file must end in .pkl or .pickle')
-    findings = chain(check_display(show), check_inputs(cfg, ('test',)))
-    notes = stop_on_errors(findings)
+    findings = check_inputs(cfg, ('test',), data=check)
+    notes = stop_on_errors(chain(check_display(show), findings))
     notes += prepare(
         cfg,
         tta=tta,

@@ -17,6 +17,7 @@ def train(
     no_validate: bool = False,
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
+    check: bool = True,
 ) -> None:
     """Trains a config.
 
@@ -31,6 +32,8 @@ def train(
         no_validate (bool): No validation during training.
         cfg_options (dict, optional): Values by dotted key.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+        check (bool): Look at the data first: errors end the run, warnings
+            and notes are lines of its log.
 
     Raises:
         UserError: For a mistake in what the user gave.
@@ -49,7 +52,7 @@ def train(
         **keys,
     )
     phases = ('train',) if no_validate else ('train', 'val')
-    notes = stop_on_errors(check_inputs(cfg, phases))
+    notes = stop_on_errors(check_inputs(cfg, phases, data=check))
     notes += prepare(
         cfg,
         amp=amp,

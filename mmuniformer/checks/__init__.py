@@ -6,21 +6,26 @@ and yields a :class:`Finding` for each thing that is wrong; the functions of
 """
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 
 from mmengine.config import Config
 
 from mmuniformer.checks.checkpoints import check_start
 from mmuniformer.checks.class_lists import check_class_numbers
+from mmuniformer.checks.data_sets import check_types
 from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.machine import check_machine
 from mmuniformer.checks.video_lists import check_video_lists
 
-__all__ = ['Finding', 'check_inputs', 'stop_on_errors']
+__all__ = ['Finding', 'check_inputs', 'data_checks', 'stop_on_errors']
 
 
 def check_inputs(
-    cfg: Config, phases: Collection[str], decode: bool = False
+    cfg: Config,
+    phases: Collection[str],
+    decode: bool = False,
+    data: bool = True,
 ) -> Iterator[Finding]:
     """Looks at everything that a config names, and at the machine.
 
@@ -32,12 +37,35 @@ def check_inputs(
         phases (Collection[str]): Of 'train', 'val' and 'test', those whose
             data the command reads.
         decode (bool): Whether to decode every image and video as well.
+        data (bool): Whether to look at the data; what a run starts from and
+            where it runs is looked at always.
 
     Yields:
         Finding: In the order of what is cheapest to look at.
     """
     yield from check_machine(cfg)
     yield from check_start(cfg)
-    yield from check_class_numbers(cfg)
-    yield from check_keypoints(cfg, phases)
-    yield from check_video_lists(cfg, phases)
+    if data:
+        yield from chain(*data_checks(cfg, phases, decode))
+
+
+def data_checks(
+    cfg: Config, phases: Collection[str], decode: bool = False
+) -> list[Iterator[Finding]]:
+    """What looks at the data of a config and at its classes, on any machine.
+
+    Args:
+        cfg (Config): As for :func:`check_inputs`.
+        phases (Collection[str]): As there.
+        decode (bool): As there.
+
+    Returns:
+        list[Iterator[Finding]]: One for each kind of input. Nothing is read
+        before one is asked for its findings, and each can be asked alone.
+    """
+    return [
+        check_types(cfg, phases),
+        check_class_numbers(cfg),
+        check_keypoints(cfg, phases),
+        check_video_lists(cfg, phases),
+    ]

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 from mmengine.utils import is_abs
 
+from mmuniformer.checks.finding import Finding, suggest
 from mmuniformer.hosts import HOSTS
 from mmuniformer.nodes import type_name
 
@@ -82,32 +84,72 @@ def data_sets(cfg: Config, phases: Collection[str]) -> Iterator[DataSet]:
         cfg (Config): Its default scope is active.
         phases (Collection[str]): Of 'train', 'val' and 'test'.
     """
+    for phase, path, node in _nodes_of(cfg, phases):
+        kind = _class_of(node)
+        wrapper = 'dataset' in node or 'datasets' in node
+        if not wrapper and kind is not None and issubclass(kind, BaseDataset):
+            yield DataSet(path, phase, node, kind)
+
+
+def check_types(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
+    """Looks whether the loaders of a config name data sets that exist.
+
+    Args:
+        cfg (Config): Its default scope is active.
+        phases (Collection[str]): Of 'train', 'val' and 'test'.
+    """
+    for _, path, node in _nodes_of(cfg, phases):
+        kind = node.get('type')
+        if isinstance(kind, str) and _class_of(node) is None:
+            yield _unknown(path, node)
+
+
+def _unknown(path: str, node: dict) -> Finding:
+    kind, entry = node['type'], f'{path}.type'
+    owner = node.get('_scope_') or kind.rpartition('.')[0]
+    if owner in HOSTS and find_spec(owner) is None:
+        return Finding(
+            f"{entry}: '{kind}' is a data set of {owner}, which is not "
+            'installed',
+            f'pip install {HOSTS[owner].package}',
+            entry=entry,
+        )
+    with DATASETS.switch_scope_and_registry(None) as registry:
+        known = {*registry.module_dict, *DATASETS.module_dict}
+    return Finding(
+        f"{entry}: there is no data set '{kind}'{suggest(kind, known)}",
+        entry=entry,
+    )
+
+
+def _nodes_of(
+    cfg: Config, phases: Collection[str]
+) -> Iterator[tuple[str, str, dict]]:
+    """Phase, dotted path and node of each data set, wrappers included."""
     for phase in phases:
         loader = cfg.get(f'{phase}_dataloader') or {}
         path = f'{phase}_dataloader.dataset'
-        yield from _within(loader.get('dataset'), path, phase)
+        for place, node in _nodes(loader.get('dataset'), path):
+            yield phase, place, node
 
 
-def _within(node: Any, path: str, phase: str) -> Iterator[DataSet]:
+def _nodes(node: Any, path: str) -> Iterator[tuple[str, dict]]:
+    """A data set, and those within it: no transforms or indices."""
     if isinstance(node, (list, tuple)):
         for index, member in enumerate(node):
-            yield from _within(member, f'{path}.{index}', phase)
-        return
-    if not isinstance(node, dict):
-        return
-    inner = [key for key in ('dataset', 'datasets') if key in node]
-    for key in inner:
-        yield from _within(node[key], f'{path}.{key}', phase)
-    kind = _class_of(node)
-    if not inner and kind is not None and issubclass(kind, BaseDataset):
-        yield DataSet(path, phase, node, kind)
+            yield from _nodes(member, f'{path}.{index}')
+    elif isinstance(node, dict):
+        yield path, node
+        for key in ('dataset', 'datasets'):
+            yield from _nodes(node.get(key), f'{path}.{key}')
 
 
 def _class_of(node: dict) -> type | None:
     kind = node.get('type')
     if isinstance(kind, str):
         # The registry of the active scope, as a build from a config has it.
-        with DATASETS.switch_scope_and_registry(None) as registry:
+        scope = node.get('_scope_')
+        with DATASETS.switch_scope_and_registry(scope) as registry:
             kind = registry.get(kind)
     return kind if isinstance(kind, type) else None
 

@@ -25,6 +25,8 @@ R = TypeVar('R')
 # Fewer items are done here: starting a process takes longer.
 ALONE = 256
 MOST_PROCESSES = 16
+# Where launchers tell a process its number.
+RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
 def each(
@@ -108,6 +110,10 @@ def _cpus() -> int:
 
 def _progress() -> Progress:
     console = Console(stderr=True)
+    # One bar for all processes of a distributed run.
+    first = all(os.environ.get(rank, '0') == '0' for rank in RANKS)
     return Progress(
-        console=console, transient=True, disable=not sys.stderr.isatty()
+        console=console,
+        transient=True,
+        disable=not (first and sys.stderr.isatty()),
     )

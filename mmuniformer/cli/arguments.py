@@ -58,6 +58,12 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='what started the processes of a distributed run',
     )
+    parser.add_argument(
+        '--no-check',
+        action='store_false',
+        dest='check',
+        help='do not look at annotations and images first',
+    )
     # torch.distributed.launch passes it; torchrun sets the environment.
     parser.add_argument(
         '--local_rank',

@@ -38,6 +38,12 @@ def parse_args() -> dict:
     parser.add_argument(
         '--show', action='store_true', help='show each picture in a window'
     )
+    parser.add_argument(
+        '--no-check',
+        action='store_false',
+        dest='check',
+        help='do not look at annotations and images first',
+    )
     return vars(parser.parse_args())
 
 
