@@ -13,6 +13,7 @@ from mmuniformer.checks.checkpoints import check_start
 from mmuniformer.checks.class_lists import check_class_numbers
 from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.keypoints import check_keypoints
+from mmuniformer.checks.label_maps import check_label_maps
 from mmuniformer.checks.machine import check_machine
 from mmuniformer.checks.video_lists import check_video_lists
 
@@ -41,3 +42,4 @@ def check_inputs(
     yield from check_class_numbers(cfg)
     yield from check_keypoints(cfg, phases)
     yield from check_video_lists(cfg, phases)
+    yield from check_label_maps(cfg, phases, decode)
