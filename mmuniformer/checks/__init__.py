@@ -15,6 +15,7 @@ from mmuniformer.checks.class_lists import check_class_numbers
 from mmuniformer.checks.data_sets import check_types
 from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.keypoints import check_keypoints
+from mmuniformer.checks.label_maps import check_label_maps
 from mmuniformer.checks.machine import check_machine
 from mmuniformer.checks.video_lists import check_video_lists
 
@@ -68,4 +69,5 @@ def data_checks(
         check_class_numbers(cfg),
         check_keypoints(cfg, phases),
         check_video_lists(cfg, phases),
+        check_label_maps(cfg, phases, decode),
     ]

@@ -60,6 +60,24 @@ class TestCheckLabels:
         with pytest.raises(UserError, match=message):
             CheckLabels(num_classes=7)(given)
 
+    def test_what_was_cut_to_8_bits(self, tmp_path):
+        file = tmp_path / 'a.png'
+        wide = np.array([[0, 3], [1, 2]], np.uint16)
+        for value, message in (
+            (3, None),
+            (259, 'the value 259, and .* 8 bits'),
+        ):
+            wide[0, 1] = value
+            cv2.imwrite(str(file), wide)
+            given = results(wide.astype(np.uint8))
+            given['seg_map_path'] = str(file)
+            check = CheckLabels(num_classes=7)
+            if message is None:
+                assert check(given) is given
+            else:
+                with pytest.raises(UserError, match=message):
+                    check(given)
+
     def test_another_label_may_be_ignored(self):
         given = results(np.array([[200]], np.uint8))
         CheckLabels(num_classes=7, ignore_index=200)(given)
