@@ -71,10 +71,9 @@ class DataSet:
     @cached_property
     def metainfo(self) -> dict[str, Any]:
         """What the library makes of ``metainfo``, its own values included."""
-        own = self.kind.METAINFO | deepcopy(
-            dict(self.node.get('metainfo') or {})
+        return dict(
+            self.kind._load_metainfo(deepcopy(self.node.get('metainfo'))) or {}
         )
-        return dict(self.kind._load_metainfo(own) or {})
 
 
 def data_sets(cfg: Config, phases: Collection[str]) -> Iterator[DataSet]:

@@ -13,7 +13,7 @@ class Summary:
         path (str): Where it stands, ``'train_dataloader.dataset'``.
         phase (str): 'train', 'val' or 'test'.
         unit (str): What ``classes`` counts: 'boxes', 'pixels', 'clips',
-            'people' or 'images'.
+            'keypoints', 'people' or 'images'.
         samples (int): Images or videos that the library will use.
         classes (dict[str, int]): How many units each class has, by name and
             in the order of the labels; 0 for those that never occur.
