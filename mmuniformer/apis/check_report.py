@@ -99,12 +99,14 @@ def as_json(report: Report) -> str:
                 path=s.path,
                 phase=s.phase,
                 samples=s.samples,
+                files=len(s.files),
                 unit=s.unit,
                 classes=s.classes,
                 sizes=_sizes(s.sizes),
             )
             for s in report.summary
         ],
+        uncounted=report.uncounted,
         duplicates=[
             dict(phases=d.phases, files=list(map(str, d.files)), same=d.same)
             for d in report.duplicates
@@ -141,8 +143,14 @@ def print_report(report: Report, console: Console) -> None:
         if findings:
             console.print(_table_of_findings(findings, level, colour))
     for summary, others in _distinct(report.summary):
-        console.print(_table_of_classes(summary, others))
-        console.print(_line_of_sizes(summary.sizes))
+        places = ', '.join([summary.path, *others])
+        line = f'{places}: {summary.samples} samples'
+        if summary.files:
+            line += f', {len(summary.files)} files'
+        _say(console, f'\n{line}{_sizes_in_words(summary.sizes)}')
+        console.print(_table_of_classes(summary))
+    for path in report.uncounted:
+        _say(console, f'\n{path}: no figures, its files cannot be read here')
     if report.duplicates:
         table = Table(title='Files of training in another phase')
         for heading in ('phase', 'file', 'in training', 'same'):
@@ -154,7 +162,11 @@ def print_report(report: Report, console: Console) -> None:
         if more > 0:
             table.add_row('', f'and {more} more', '', '')
         console.print(table)
-    console.print(_numbers(report), markup=False, highlight=False)
+    _say(console, f'\n{_numbers(report)}')
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False)
 
 
 def _numbers(report: Report) -> str:
@@ -195,11 +207,8 @@ def _figures(summary: Summary) -> tuple:
     return summary.unit, summary.samples, summary.classes, summary.files
 
 
-def _table_of_classes(summary: Summary, others: list[str]) -> Table:
-    places = ', '.join([summary.path, *others])
-    table = Table(
-        title=f'{escape(places)}: {summary.samples} samples', expand=False
-    )
+def _table_of_classes(summary: Summary) -> Table:
+    table = Table()
     table.add_column('class', overflow='fold')
     table.add_column(summary.unit, justify='right')
     table.add_column('share', justify='right')
@@ -225,18 +234,20 @@ def _shown_classes(classes: dict[str, int]) -> list[tuple[str, int | None]]:
     return [*ordered[:half], (left_out, None), *ordered[-half:]]
 
 
-def _line_of_sizes(sizes: Counter) -> str:
+def _sizes_in_words(sizes: Counter) -> str:
     figures = _sizes(sizes)
     if figures is None:
         return ''
+    if len(sizes) == 1:
+        return '; all of {} x {} pixels'.format(*figures['min'])
     smallest, median, largest = (
         '{} x {}'.format(*figures[key]) for key in ('min', 'median', 'max')
     )
     common = ', '.join(
-        '{} x {} ({})'.format(*entry['size'], entry['images'])
+        '{} x {} ({} images)'.format(*entry['size'], entry['images'])
         for entry in figures['common']
     )
     return (
-        f'width x height: smallest {smallest}, median {median}, largest '
-        f'{largest}; most often {common}'
+        f'; width x height {smallest} to {largest}, median {median}, most '
+        f'often {common}'
     )

@@ -39,6 +39,8 @@ class Report:
         phases (tuple[str, ...]): Those that were looked at.
         findings (list[Finding]): What is wrong, the worst first.
         summary (list[Summary]): Figures of each data set.
+        uncounted (list[str]): Where data sets stand whose files nothing here
+            can read.
         duplicates (list[Duplicate]): Files of training in another phase.
     """
 
@@ -46,6 +48,7 @@ class Report:
     phases: tuple[str, ...]
     findings: list[Finding] = field(default_factory=list)
     summary: list[Summary] = field(default_factory=list)
+    uncounted: list[str] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
 
     def of_level(self, level: str) -> list[Finding]:
@@ -89,8 +92,7 @@ def check_dataset(
         with readable_errors(cfg):
             for check in data_checks(cfg, report.phases, decode):
                 findings += _all_of(check, check.__name__)
-            report.summary, unread = _summaries(cfg, report.phases)
-            findings += unread
+            findings += _count(cfg, report)
             report.duplicates = duplicates(report.summary)
             findings += check_duplicates(report.duplicates, report.summary)
     levels = ('error', 'warning', 'note')
@@ -152,27 +154,28 @@ def _attempt(
         )
 
 
-def _summaries(
-    cfg: Config, phases: tuple[str, ...]
-) -> tuple[list[Summary], list[Finding]]:
-    """Figures of the data sets, looked at once where two are the same."""
+def _count(cfg: Config, report: Report) -> list[Finding]:
+    """Adds the figures of the data sets, and returns what was in the way.
+
+    Two data sets that are the same are looked at once.
+    """
     seen: list[tuple[DataSet, Summary | None]] = []
     findings = []
-    for data_set in data_sets(cfg, phases):
+    for data_set in data_sets(cfg, report.phases):
         same = [s for other, s in seen if other.node == data_set.node]
         if same:
-            summary, problem = same[0], None
+            summary = same[0]
         else:
             summary, problem = _attempt(
                 lambda data_set=data_set: summary_of(data_set),
                 f'summary of {data_set.path}',
             )
-        if problem is not None:
-            findings.append(problem)
+            findings += [problem] if problem else []
         seen.append((data_set, summary))
-    summaries = [
-        replace(summary, path=data_set.path, phase=data_set.phase)
-        for data_set, summary in seen
-        if summary is not None
-    ]
-    return summaries, findings
+        if summary is None:
+            report.uncounted.append(data_set.path)
+        else:
+            report.summary.append(
+                replace(summary, path=data_set.path, phase=data_set.phase)
+            )
+    return findings
