@@ -12,12 +12,15 @@ from mmengine.config import Config
 
 from mmuniformer.checks.checkpoints import check_start
 from mmuniformer.checks.class_lists import check_class_numbers
+from mmuniformer.checks.coco import check_coco
+from mmuniformer.checks.coco_file import forget_files
 from mmuniformer.checks.data_sets import check_types
 from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.label_maps import check_label_maps
 from mmuniformer.checks.machine import check_machine
 from mmuniformer.checks.video_lists import check_video_lists
+from mmuniformer.checks.voc import check_voc
 
 __all__ = ['Finding', 'check_inputs', 'data_checks', 'stop_on_errors']
 
@@ -46,8 +49,13 @@ def check_inputs(
     """
     yield from check_machine(cfg)
     yield from check_start(cfg)
-    if data:
+    if not data:
+        return
+    try:
         yield from chain(*data_checks(cfg, phases, decode))
+    finally:
+        # A large file takes gigabytes that the run needs.
+        forget_files()
 
 
 def data_checks(
@@ -67,6 +75,8 @@ def data_checks(
     return [
         check_types(cfg, phases),
         check_class_numbers(cfg),
+        check_coco(cfg, phases, decode),
+        check_voc(cfg, phases, decode),
         check_keypoints(cfg, phases),
         check_video_lists(cfg, phases),
         check_label_maps(cfg, phases, decode),
