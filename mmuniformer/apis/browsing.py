@@ -34,7 +34,13 @@ READING += ('UniformSample', 'DenseSample')
 # What a config, above all one that a run wrote, may say of its run: data are
 # drawn whether or not that could start here.
 NO_RUN = dict(
-    launcher='none', device=None, work_dir=None, load_from=None, resume=False
+    launcher='none',
+    device=None,
+    work_dir=None,
+    load_from=None,
+    resume=False,
+    val_evaluator=None,
+    test_evaluator=None,
 )
 
 

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmuniformer.checks.checkpoints import check_start
 from mmuniformer.checks.class_lists import check_class_numbers
 from mmuniformer.checks.finding import Finding, stop_on_errors
+from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.machine import check_machine
 from mmuniformer.checks.video_lists import check_video_lists
@@ -40,4 +41,5 @@ def check_inputs(
     yield from check_start(cfg)
     yield from check_class_numbers(cfg)
     yield from check_keypoints(cfg, phases)
-    yield from check_video_lists(cfg, phases)
+    yield from check_video_lists(cfg, phases, decode)
+    yield from check_image_lists(cfg, phases)
