@@ -39,7 +39,13 @@ PHASES = ('train', 'val', 'test')
 # What a config, above all one that a run wrote, may say of its run: data are
 # drawn whether or not that could start here.
 NO_RUN = dict(
-    launcher='none', device=None, work_dir=None, load_from=None, resume=False
+    launcher='none',
+    device=None,
+    work_dir=None,
+    load_from=None,
+    resume=False,
+    val_evaluator=None,
+    test_evaluator=None,
 )
 
 

@@ -5,11 +5,13 @@ import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from mmengine.config import Config
 
 from mmuniformer.checks import Finding, data_checks
+from mmuniformer.checks.coco_file import forget_files
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.duplicates import (
     Duplicate,
@@ -92,7 +94,8 @@ def check_dataset(
         with readable_errors(cfg):
             for check in data_checks(cfg, report.phases, decode):
                 findings += _all_of(check, check.__name__)
-            findings += _count(cfg, report)
+            findings += _count(cfg, report, decode)
+            forget_files()
             report.duplicates = duplicates(report.summary)
             findings += check_duplicates(report.duplicates, report.summary)
     levels = ('error', 'warning', 'note')
@@ -154,7 +157,7 @@ def _attempt(
         )
 
 
-def _count(cfg: Config, report: Report) -> list[Finding]:
+def _count(cfg: Config, report: Report, decode: bool) -> list[Finding]:
     """Adds the figures of the data sets, and returns what was in the way.
 
     Two data sets that are the same are looked at once.
@@ -167,7 +170,7 @@ def _count(cfg: Config, report: Report) -> list[Finding]:
             summary = same[0]
         else:
             summary, problem = _attempt(
-                lambda data_set=data_set: summary_of(data_set),
+                partial(summary_of, data_set, decode),
                 f'summary of {data_set.path}',
             )
             findings += [problem] if problem else []

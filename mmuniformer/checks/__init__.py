@@ -16,6 +16,7 @@ from mmuniformer.checks.coco import check_coco
 from mmuniformer.checks.coco_file import forget_files
 from mmuniformer.checks.data_sets import check_types
 from mmuniformer.checks.finding import Finding, stop_on_errors
+from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.label_maps import check_label_maps
 from mmuniformer.checks.machine import check_machine
@@ -78,6 +79,7 @@ def data_checks(
         check_coco(cfg, phases, decode),
         check_voc(cfg, phases, decode),
         check_keypoints(cfg, phases),
-        check_video_lists(cfg, phases),
+        check_video_lists(cfg, phases, decode),
+        check_image_lists(cfg, phases),
         check_label_maps(cfg, phases, decode),
     ]

@@ -51,6 +51,19 @@ class DataSet:
         return next((name for name in packages if name in HOSTS), '')
 
     @property
+    def read_by(self) -> str:
+        """Name of the library's class whose way to read annotations it has.
+
+        That of the host's or mmengine's class that it inherits
+        ``load_data_list`` from; '' if a class of another project has its own.
+        """
+        owner = next(
+            c for c in self.kind.__mro__ if 'load_data_list' in vars(c)
+        )
+        known = owner.__module__.partition('.')[0] in (*HOSTS, 'mmengine')
+        return owner.__name__ if known else ''
+
+    @property
     def ann_file(self) -> Path | None:
         """The annotation file where the library looks for it.
 

@@ -1,29 +1,34 @@
 """The summary of any data set, by the library that reads it."""
 
-from importlib import import_module
-from importlib.util import find_spec
-
+from mmuniformer.checks import (
+    coco,
+    image_lists,
+    keypoints,
+    label_maps,
+    video_lists,
+    voc,
+)
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.summary import Summary
 
-# The module of this room that knows the annotations of a library.
-MODULES = {
-    'mmdet': 'coco',
-    'mmseg': 'label_maps',
-    'mmpose': 'keypoints',
-    'mmaction': 'video_lists',
-    'mmpretrain': 'image_lists',
-}
 
-
-def summary_of(data_set: DataSet) -> Summary | None:
+def summary_of(data_set: DataSet, decode: bool = False) -> Summary | None:
     """Figures of a data set; None if nothing here can count it.
 
     Args:
         data_set (DataSet): Of a config.
+        decode (bool): Whether to count in all files, where a part of many is
+            looked at otherwise.
     """
-    name = f'mmuniformer.checks.{MODULES.get(data_set.host)}'
-    if data_set.host not in MODULES or find_spec(name) is None:
-        return None
-    summary = getattr(import_module(name), 'summary', None)
-    return None if summary is None else summary(data_set)
+    match data_set.host:
+        case 'mmdet':
+            return coco.summary(data_set) or voc.summary(data_set)
+        case 'mmseg':
+            return label_maps.summary(data_set, decode)
+        case 'mmpose':
+            return keypoints.summary(data_set)
+        case 'mmaction':
+            return video_lists.summary(data_set)
+        case 'mmpretrain':
+            return image_lists.summary(data_set)
+    return None

@@ -36,5 +36,10 @@ def draw_clip(
 
 
 def class_name(label: int, classes: Sequence[str] | None) -> str:
-    """Name of a class, or its number where the names are not known."""
+    """Name of a class, or its number where the names are not known.
+
+    mmaction2 has -1 for a video that no label is known of.
+    """
+    if label < 0:
+        return 'not known'
     return classes[label] if classes else str(label)
