@@ -15,6 +15,7 @@ from mmuniformer.checks.class_lists import check_class_numbers
 from mmuniformer.checks.coco import check_coco
 from mmuniformer.checks.coco_file import forget_files
 from mmuniformer.checks.data_sets import check_types
+from mmuniformer.checks.decoding import check_decoding
 from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.checks.keypoints import check_keypoints
@@ -82,4 +83,5 @@ def data_checks(
         check_video_lists(cfg, phases, decode),
         check_image_lists(cfg, phases),
         check_label_maps(cfg, phases, decode),
+        check_decoding(cfg, phases, decode),
     ]
