@@ -203,7 +203,8 @@ def _look_anew(path: Path, reading: Reading, decode: bool) -> dict[str, Any]:
     if not reading.own or reading.evaluated:
         findings += check_boxes(table)
         findings += check_masks(table, decode)
-    if not reading.own:
+    if not reading.own and all(f.level != 'error' for f in findings):
+        # Errors are why nothing is left.
         findings += _check_what_is_left(table)
     return {
         'findings': [asdict(finding) for finding in findings],

@@ -441,7 +441,8 @@ def _check_twice(table: Table) -> Iterator[Finding]:
             str(path),
             f'category {twice[0]}',
         )
-    yield from _check_files_twice(table)
+    if not reading.own:
+        yield from _check_files_twice(table)
 
 
 def _check_files_twice(table: Table) -> Iterator[Finding]:
