@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,37 @@ def rle(size, **values):
     return {'size': list(size), 'counts': counts} | values
 
 
+def sparse(content):
+    """Ids with gaps, of images in text, and no annotation of the first."""
+    for image in content['images']:
+        image['id'] = f'image-{image["id"] * 1000}'
+    for number, annotation in enumerate(content['annotations']):
+        annotation['id'] = 10**12 + 7 * number
+        annotation['image_id'] = f'image-{annotation["image_id"] * 1000}'
+        annotation['category_id'] *= 13
+    for category in content['categories']:
+        category['id'] *= 13
+    image = dict(content['images'][0], id='x', file_name='000001.JPG')
+    content['images'].append(image)
+
+
+def odd_but_right(content):
+    """What is read rightly although it is not as COCO's own file has it."""
+    for annotation in content['annotations']:
+        x, y, w, h = annotation['bbox']
+        annotation['bbox'] = [x + 0.25, y, w, h + 0.5]
+        annotation['attributes'] = {'occluded': True}
+        del annotation['iscrowd']
+    del content['info'], content['licenses']
+    first, second, third = content['annotations'][:3]
+    first.update(iscrowd=1, segmentation=rle((64, 64)))
+    second.update(iscrowd=1, segmentation=dict(size=[64, 64], counts=[4096]))
+    third.update(ignore=1, bbox=[0, 0, 0, 0], area=0)
+    content['categories'].append(dict(id=99, name='not used'))
+    other = dict(first, id=12345, category_id=99, bbox=[0, 0, 0, 0])
+    content['annotations'].append(other)
+
+
 FAULTS = {
     'nan': (set_first(bbox=[NAN, 1, 2, 3]), 'NaN', 'error'),
     'infinite': (set_first(bbox=[1, 1, float('inf'), 3]), 'infinite', 'error'),
@@ -212,6 +244,48 @@ def test_fault(look, fault, tmp_path):
     assert str(tmp_path / 'ann.json') in str(found[0])
 
 
+def read_by_mmdet(dataset) -> tuple | None:
+    """The data set and its samples; None if the library stops."""
+    from mmdet.registry import DATASETS
+
+    try:
+        built = DATASETS.build(copy.deepcopy(dataset))
+        return built, [built[i] for i in range(len(built))]
+    except Exception:
+        return None
+
+
+@pytest.mark.parametrize('change', [*FAULTS, sparse, odd_but_right])
+def test_it_is_as_the_library_has_it(data, config, tmp_path, change):
+    """What stops mmdet is an error, and what it drops is not counted."""
+    content = json.loads(
+        (data / 'annotations' / 'instances_train.json').read_text()
+    )
+    (change if callable(change) else FAULTS[change][0])(content)
+    cfg = copy.deepcopy(config)
+    dataset = cfg.train_dataloader.dataset
+    dataset.ann_file = str(tmp_path / 'ann.json')
+    dataset.pipeline = dataset.pipeline[:2]
+    Path(dataset.ann_file).write_text(json.dumps(content))
+    findings = list(check_coco(cfg, ('train',)))
+    errors = [finding for finding in findings if finding.level == 'error']
+
+    result = read_by_mmdet(dataset)
+    if result is None:
+        assert errors
+        return
+    built, samples = result
+    (data_set,) = data_sets(cfg, ('train',))
+    found = summary(data_set)
+    assert found.samples == len(samples)
+    assert [str(f) for f in found.files] == [s['img_path'] for s in samples]
+    ids = {label: i for i, label in built.cat2label.items()}
+    names = {c['id']: c['name'] for c in content['categories']}
+    labels = [i for s in samples for i in s['gt_bboxes_labels'].tolist()]
+    counted = Counter(names[ids[label]] for label in labels)
+    assert {k: n for k, n in found.classes.items() if n} == counted
+
+
 def test_the_entry_is_named(look):
     (finding,) = look(set_first(id=4711, bbox=[1, 2, 3]))
     assert finding.entry == 'annotation 4711 of 000001.jpg'
@@ -222,37 +296,6 @@ def test_faults_of_one_kind_are_one_finding(look):
     (finding,) = look(lambda d: [a.pop('area') for a in d['annotations']])
     assert 'annotations: annotation 1 of 000001.jpg' in str(finding)
     assert str(finding).count(' of 0000') == 3
-
-
-def sparse(content):
-    """Ids with gaps, of images in text, and no annotation of the first."""
-    for image in content['images']:
-        image['id'] = f'image-{image["id"] * 1000}'
-    for number, annotation in enumerate(content['annotations']):
-        annotation['id'] = 10**12 + 7 * number
-        annotation['image_id'] = f'image-{annotation["image_id"] * 1000}'
-        annotation['category_id'] *= 13
-    for category in content['categories']:
-        category['id'] *= 13
-    image = dict(content['images'][0], id='x', file_name='000001.JPG')
-    content['images'].append(image)
-
-
-def odd_but_right(content):
-    """What is read rightly although it is not as COCO's own file has it."""
-    for annotation in content['annotations']:
-        x, y, w, h = annotation['bbox']
-        annotation['bbox'] = [x + 0.25, y, w, h + 0.5]
-        annotation['attributes'] = {'occluded': True}
-        del annotation['iscrowd']
-    del content['info'], content['licenses']
-    first, second, third = content['annotations'][:3]
-    first.update(iscrowd=1, segmentation=rle((64, 64)))
-    second.update(iscrowd=1, segmentation=dict(size=[64, 64], counts=[4096]))
-    third.update(ignore=1, bbox=[0, 0, 0, 0], area=0)
-    content['categories'].append(dict(id=99, name='not used'))
-    other = dict(first, id=12345, category_id=99, bbox=[0, 0, 0, 0])
-    content['annotations'].append(other)
 
 
 @pytest.mark.parametrize('change', [sparse, odd_but_right])
