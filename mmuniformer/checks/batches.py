@@ -24,6 +24,9 @@ def check_whole_batch(
     loader = cfg[place]
     size = loader.get('batch_size', 1)
     parts = (loader, loader.get('batch_sampler') or {})
+    indices = data_set.node.get('indices')
+    if isinstance(indices, int):
+        samples = min(samples, abs(indices))
     endless = 'Infinite' in type_name(loader.get('sampler'))
     if data_set.path != f'{place}.dataset' or endless:
         return

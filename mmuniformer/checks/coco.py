@@ -20,6 +20,7 @@ from mmuniformer.checks.coco_table import (
     Reading,
     Table,
     check_ids,
+    check_ids_of_evaluation,
     check_keys,
     entry_finding,
 )
@@ -52,6 +53,17 @@ def check_coco(
             data are read.
         decode (bool): Whether to decode every image and mask as well.
     """
+    told = set()
+    for finding in _check_all(cfg, phases, decode):
+        # Validation and test are often of the same file.
+        if finding not in told:
+            told.add(finding)
+            yield finding
+
+
+def _check_all(
+    cfg: Config, phases: Collection[str], decode: bool
+) -> Iterator[Finding]:
     yield from _check_mask_head(cfg, phases)
     for data_set in data_sets(cfg, phases):
         if _is_read(data_set):
@@ -148,10 +160,10 @@ def _check_data_set(
     found = _look(data_set, metrics_on(cfg, data_set), decode)
     findings = [Finding(**values) for values in found['findings']]
     yield from findings
-    if found['samples']:
-        yield from check_whole_batch(cfg, data_set, found['samples'])
-    if any(finding.level == 'error' for finding in findings):
+    own = reading_of(data_set, ()).own
+    if own or any(finding.level == 'error' for finding in findings):
         return
+    yield from check_whole_batch(cfg, data_set, found['samples'])
     yield from _check_images(data_set, found, decode)
 
 
@@ -202,8 +214,11 @@ def _look_anew(path: Path, reading: Reading, decode: bool) -> dict[str, Any]:
     findings += check_ids(table)
     if not reading.own or reading.evaluated:
         findings += check_boxes(table)
+        if reading.evaluated:
+            findings += check_ids_of_evaluation(table)
         findings += check_masks(table, decode)
-    if not reading.own:
+    if not reading.own and all(f.level != 'error' for f in findings):
+        # Errors are why nothing is left.
         findings += _check_what_is_left(table)
     return {
         'findings': [asdict(finding) for finding in findings],

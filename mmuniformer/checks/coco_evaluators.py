@@ -100,7 +100,7 @@ def _check_evaluator(
     yield from content.findings
     if content.content is None:
         return
-    if _metrics(node) and not same:
+    if sets[0].host == 'mmdet' and _metrics(node) and not same:
         classes = sets[0].metainfo.get('classes')
         reading = Reading(
             'own',

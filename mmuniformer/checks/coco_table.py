@@ -163,7 +163,7 @@ class Table:
         """Indices of the images that the library does not leave out."""
         used = np.ones(len(self.images), dtype=bool)
         reading = self.reading
-        if reading.training:
+        if reading.training and not reading.own:
             if reading.filter_empty:
                 used &= self._with_objects()
             used &= self.sizes.min(axis=1, initial=np.inf) >= reading.min_size
@@ -384,6 +384,28 @@ def check_ids(table: Table) -> Iterator[Finding]:
     yield from _check_category_ids(table)
 
 
+def check_ids_of_evaluation(table: Table) -> Iterator[Finding]:
+    """Looks for ids that pycocotools cannot tell from an object it missed."""
+    ids = table.column('id')
+    read = np.flatnonzero(table.wanted)
+    text = [i for i in read if not is_number(ids[i])]
+    if text:
+        yield table.finding(
+            'id, which the evaluation takes for a number, is none in',
+            text,
+            'number the annotations from 1',
+        )
+    zero = [i for i in read if is_number(ids[i]) and ids[i] == 0]
+    if zero:
+        yield table.finding(
+            'id is 0, and pycocotools counts the object as missed even if it '
+            'is found, in',
+            zero,
+            'number the annotations from 1',
+            'note',
+        )
+
+
 def _twice(values: list) -> list:
     if len(set(values)) == len(values):
         return []
@@ -441,7 +463,8 @@ def _check_twice(table: Table) -> Iterator[Finding]:
             str(path),
             f'category {twice[0]}',
         )
-    yield from _check_files_twice(table)
+    if not reading.own:
+        yield from _check_files_twice(table)
 
 
 def _check_files_twice(table: Table) -> Iterator[Finding]:
