@@ -6,7 +6,7 @@ the values that the file holds and how many pixels have them.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 from mmuniformer.checks import scan
 
 # So many pixels are decoded where not all shall be: seconds on two cores.
-SAMPLED_PIXELS = 2_000_000_000
+SAMPLED_PIXELS = 1_000_000_000
 # PIL's modes of more than 8 bits, which mmseg cuts to 8.
 WIDE_MODES = ('I', 'F', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 LOSSY = ('JPEG', 'MPO')
@@ -94,7 +94,7 @@ def look_at(pairs: Sequence[Pair], decode: bool) -> list[Seen]:
     Args:
         pairs (Sequence[Pair]): Of files that exist.
         decode (bool): Whether to read the labels of every map. Otherwise
-            they are read of at most about two billion pixels, of maps spread
+            they are read of at most about a billion pixels, of maps spread
             over the data set, and of every map whose header is suspicious.
 
     Returns:
@@ -105,7 +105,7 @@ def look_at(pairs: Sequence[Pair], decode: bool) -> list[Seen]:
     found = scan.remembered(
         files,
         ['label maps', decode, backends],
-        lambda: [asdict(seen) for seen in _look(pairs, decode)],
+        lambda: [vars(seen) for seen in _look(pairs, decode)],
     )
     return [Seen(**seen) for seen in found]
 
