@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmuniformer.checks.finding import Finding
+from mmuniformer.checks.finding import Finding, few
 
-SHOWN_FILES = 3
 # From so many images it is told what suffix their maps have.
 ASKED = 20
 
@@ -17,9 +16,7 @@ def several(files: Sequence[str]) -> str:
     more = files[1:]
     if not more:
         return ''
-    shown = ', '.join(Path(file).name for file in more[:SHOWN_FILES])
-    dots = ', ...' if len(more) > SHOWN_FILES else ''
-    return f' (and {len(more)} more: {shown}{dots})'
+    return f' (and {len(more)} more: {few([Path(f).name for f in more])})'
 
 
 def check_images(
