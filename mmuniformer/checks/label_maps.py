@@ -1,7 +1,7 @@
 """Maps of labels (semantic segmentation)."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from inspect import signature
@@ -31,7 +31,9 @@ from mmuniformer.checks.label_map_files import (
 from mmuniformer.checks.label_map_folders import (
     check_images,
     check_maps,
+    check_spare_maps,
     several,
+    spare_maps,
 )
 from mmuniformer.checks.summary import Summary
 from mmuniformer.hosts import HOSTS
@@ -140,10 +142,12 @@ def check_label_maps(
     model = Model.of(cfg)
     pixels: dict[str, Counter] = {}
     whole = set(phases)
+    opened = []
     for data_set in _distinct(cfg, phases):
         maps = yield from _open(data_set)
         if maps is None:
             continue
+        opened.append(maps)
         images = [image for image in maps.images if Path(image).is_file()]
         read = _look_at_images(maps, images, decode)
         source = maps.built.ann_file or data_set.path
@@ -170,6 +174,7 @@ def check_label_maps(
             found.update(_labels_of(one, maps.labels()))
         pixels.setdefault(data_set.phase, Counter()).update(found)
         yield from _check_classes(maps, found, decoded, len(seen), model)
+    yield from _check_spare(cfg, phases, opened)
     names = _names(cfg, phases)
     yield from _check_phases(pixels, whole, names, model)
     yield from check_ignored_labels(cfg, phases, pixels)
@@ -184,12 +189,7 @@ def summary(data_set: DataSet, decode: bool = False) -> Summary | None:
             :func:`check_label_maps`. Otherwise the pixels of a large data set
             are those of the maps that were looked at.
     """
-    opening = _open(data_set)
-    try:
-        while True:
-            next(opening)
-    except StopIteration as opened:
-        maps = opened.value
+    maps = _opened(data_set)
     if maps is None:
         return None
     images = [image for image in maps.images if Path(image).is_file()]
@@ -228,7 +228,9 @@ def _distinct(cfg: Config, phases: Collection[str]) -> Iterator[DataSet]:
             yield data_set
 
 
-def _open(data_set: DataSet):
+def _open(
+    data_set: DataSet,
+) -> Generator[Finding, None, LabelMaps | None]:
     """Makes the library's list of files.
 
     Yields:
@@ -283,6 +285,37 @@ def _open(data_set: DataSet):
         image_files.decoder_of(node.get('pipeline') or []),
         not any(map(_may_change_labels, _transforms(node))),
     )
+
+
+def _opened(data_set: DataSet) -> LabelMaps | None:
+    """What :func:`_open` returns, without what it has to say."""
+    opening = _open(data_set)
+    try:
+        while True:
+            next(opening)
+    except StopIteration as opened:
+        return opened.value
+
+
+def _check_spare(
+    cfg: Config, phases: Collection[str], opened: Sequence[LabelMaps]
+) -> Iterator[Finding]:
+    """Looks for maps that no data set uses: phases may share a folder."""
+    spare = [spare_maps(m.maps, m.images, m.built) for m in opened]
+    if not any(spare):
+        return
+    others = {'train', 'val', 'test'}.difference(phases)
+    more = [_opened(data_set) for data_set in _distinct(cfg, sorted(others))]
+    used = {
+        str(Path(file))
+        for maps in (*opened, *more)
+        if maps is not None
+        for file in maps.maps
+    }
+    for maps, files in zip(opened, spare, strict=True):
+        yield from check_spare_maps(
+            [file for file in files if file not in used], maps.built
+        )
 
 
 def _build(data_set: DataSet) -> Any:

@@ -454,6 +454,20 @@ class TestFiles:
         assert finding.level == 'warning'
         assert finding.file == str(second)
 
+    def test_maps_of_all_phases_in_one_folder(self, data):
+        for path in maps(data, 'val'):
+            path.rename(data / 'segmentation/train' / f'val_{path.name}')
+            image = data / 'images/val' / f'{path.stem}.jpg'
+            image.rename(image.with_name(f'val_{image.name}'))
+        prefix = dict(img_path='images/val', seg_map_path='segmentation/train')
+        val = node(data, data_prefix=prefix)
+        cfg = config(node(data), val)
+        assert list(check_label_maps(cfg, ['train', 'val'])) == []
+        assert list(check_label_maps(cfg, ['train'])) == []
+        cfg.val_dataloader = None
+        finding = only(check_label_maps(cfg, ['train']))
+        assert 'val_000001.png is a map without an image' in finding.what
+
     def test_suffixes(self, data):
         for path in maps(data):
             path.rename(path.with_name(f'{path.stem}_mask.png'))
