@@ -6,16 +6,18 @@ the values that the file holds and how many pixels have them.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
 from mmuniformer.checks import scan
+from mmuniformer.checks.images import state_of
 
 # So many pixels are decoded where not all shall be: seconds on two cores.
-SAMPLED_PIXELS = 2_000_000_000
+SAMPLED_PIXELS = 1_000_000_000
 # PIL's modes of more than 8 bits, which mmseg cuts to 8.
 WIDE_MODES = ('I', 'F', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 LOSSY = ('JPEG', 'MPO')
@@ -25,41 +27,21 @@ LYING = (5, 6, 7, 8)
 KEPT = 24
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A map and its image, both on this machine's disk.
-
-    Attributes:
-        map (str): File of the map.
-        image (str): File of the image.
-        backend (str): The decoder of mmcv that reads the map.
-    """
-
-    map: str
-    image: str
-    backend: str = 'pillow'
-
-
 @dataclass
 class Seen:
-    """What was seen of a pair; values of JSON.
+    """What was seen of a map; values of JSON.
 
     Attributes:
         mode (str): PIL's mode of the map, 'L'; empty if PIL cannot open it.
         raw (str): How the file packs its values, 'L;4' for four bits.
         format (str): PIL's name of the file format, 'PNG'.
         size (list[int]): Width and height of the map.
-        image_size (list[int]): Those of the image as the file stores it;
-            empty if PIL cannot open it.
-        orientation (int): EXIF orientation of the image, 1 for none.
         channels (int): Of the map as it is read; 0 if it was not decoded.
         values (list[list[int]]): Value and pixels of each value of a map of
             one channel, as mmseg reads it: in 8 bits.
         cut (list[float]): Values of the file that do not fit into 8 bits.
         colours (list[list[int]]): RGB colours of a map of several channels,
             the most frequent first.
-        on_stored (bool, optional): Whether the map's edges are those of the
-            image as it is stored, not as EXIF turns it. None if unknown.
         error (str): Why the map cannot be read.
     """
 
@@ -67,13 +49,10 @@ class Seen:
     raw: str = ''
     format: str = ''
     size: list = field(default_factory=list)
-    image_size: list = field(default_factory=list)
-    orientation: int = 1
     channels: int = 0
     values: list = field(default_factory=list)
     cut: list = field(default_factory=list)
     colours: list = field(default_factory=list)
-    on_stored: bool | None = None
     error: str = ''
 
     @property
@@ -81,40 +60,35 @@ class Seen:
         """Whether the labels are known."""
         return self.channels == 1
 
-    @property
-    def turned_size(self) -> list[int]:
-        """Width and height of the image as EXIF turns it."""
-        lying = self.orientation in LYING
-        return self.image_size[::-1] if lying else self.image_size
 
-
-def look_at(pairs: Sequence[Pair], decode: bool) -> list[Seen]:
-    """Looks at maps, and at the headers of their images.
+def look_at_maps(
+    files: Sequence[str], backend: str, decode: bool
+) -> list[Seen]:
+    """Looks at the headers of maps, and at the labels of some or all.
 
     Args:
-        pairs (Sequence[Pair]): Of files that exist.
+        files (Sequence[str]): That exist on this machine's disk.
+        backend (str): The decoder of mmcv that reads them.
         decode (bool): Whether to read the labels of every map. Otherwise
-            they are read of at most about two billion pixels, of maps spread
+            they are read of at most about a billion pixels, of maps spread
             over the data set, and of every map whose header is suspicious.
 
     Returns:
-        list[Seen]: In the order of the pairs.
+        list[Seen]: In the order of the files.
     """
-    files = [Path(file) for pair in pairs for file in (pair.map, pair.image)]
-    backends = sorted({pair.backend for pair in pairs})
     found = scan.remembered(
-        files,
-        ['label maps', decode, backends],
-        lambda: [asdict(seen) for seen in _look(pairs, decode)],
+        [],
+        ['label maps', state_of(files), backend, decode],
+        lambda: [vars(seen) for seen in _look(files, backend, decode)],
     )
     return [Seen(**seen) for seen in found]
 
 
-def _look(pairs: Sequence[Pair], decode: bool) -> list[Seen]:
-    found = list(scan.each(_header, pairs, 'headers of label maps'))
-    picked = range(len(pairs)) if decode else _sample(found)
-    items = [(pairs[index], found[index]) for index in picked]
-    decoded = scan.each(_labels, items, 'label maps')
+def _look(files: Sequence[str], backend: str, decode: bool) -> list[Seen]:
+    found = list(scan.each(_header, files, 'headers of label maps'))
+    picked = range(len(files)) if decode else _sample(found)
+    items = [(files[index], found[index]) for index in picked]
+    decoded = scan.each(partial(_labels, backend), items, 'label maps')
     for index, seen in zip(picked, decoded, strict=True):
         found[index] = seen
     return found
@@ -128,40 +102,31 @@ def _sample(found: Sequence[Seen]) -> list[int]:
     suspicious = [
         index
         for index, seen in enumerate(found)
-        if seen.mode in WIDE_MODES
-        or seen.format in LOSSY
-        or seen.orientation > 1
+        if seen.mode in WIDE_MODES or seen.format in LOSSY
     ]
     return sorted({*spread, *suspicious})
 
 
-def _header(pair: Pair) -> Seen:
+def _header(file: str) -> Seen:
     seen = Seen()
     try:
-        with Image.open(pair.map) as opened:
+        with Image.open(file) as opened:
             seen.mode, seen.format = opened.mode, opened.format or ''
             seen.size = list(opened.size)
             # A PNG names its packing there; other formats have tuples.
             raw = opened.tile[0][-1] if opened.tile else ''
             seen.raw = raw if isinstance(raw, str) else ''
-    except OSError:
-        # Not one of PIL's formats, or damaged: the decoder will say.
-        pass
-    try:
-        with Image.open(pair.image) as opened:
-            seen.image_size = list(opened.size)
-            orientation = opened.getexif().get(ExifTags.Base.Orientation)
-            if orientation in range(2, 9):
-                seen.orientation = orientation
-    except (OSError, SyntaxError):
-        pass
+    # Damaged headers raise anything, and formats that PIL does not know an
+    # OSError: the decoder says what it makes of them.
+    except Exception:
+        return Seen()
     return seen
 
 
-def _labels(item: tuple[Pair, Seen]) -> Seen:
-    pair, seen = item
+def _labels(backend: str, item: tuple[str, Seen]) -> Seen:
+    file, seen = item
     try:
-        labels = read_map(pair.map, pair.backend)
+        labels = read_map(file, backend)
     # Decoders raise what they like about a damaged file.
     except Exception as error:
         seen.error = ' '.join(str(error).split()) or type(error).__name__
@@ -176,11 +141,6 @@ def _labels(item: tuple[Pair, Seen]) -> Seen:
     as_read = np.ascontiguousarray(labels.astype(np.uint8))
     counts = Image.fromarray(as_read).histogram()
     seen.values = [[v, n] for v, n in enumerate(counts) if n]
-    if (
-        seen.orientation > 1
-        and seen.size == seen.image_size == seen.turned_size
-    ):
-        seen.on_stored = _fits_stored(pair.image, as_read, seen.orientation)
     return seen
 
 
@@ -249,9 +209,7 @@ def _colours(labels: np.ndarray) -> list[list[int]]:
     ]
 
 
-def _fits_stored(
-    image: str, labels: np.ndarray, orientation: int
-) -> bool | None:
+def fits_stored(turned: tuple[str, str, str, int]) -> bool | None:
     """Whether a map lies on the pixels of an image as they are stored.
 
     Where EXIF turns an image into one of the same size, the sizes do not
@@ -259,34 +217,38 @@ def _fits_stored(
     they are where the image has edges.
 
     Args:
-        image (str): File of the image.
-        labels (np.ndarray): (H, W) of type uint8.
-        orientation (int): EXIF orientation, 2 to 8.
+        turned (tuple[str, str, str, int]): File of the map, the decoder that
+            reads it, file of the image, and its EXIF orientation, 2 to 8.
 
     Returns:
-        bool, optional: None if the image cannot be read or both fit alike.
+        bool, optional: None if they cannot be compared or both fit alike.
     """
+    file, backend, image, orientation = turned
     try:
+        labels = read_map(file, backend)
         with Image.open(image) as opened:
             grey = np.asarray(opened.convert('L'), np.float32)
-    except OSError:
+    # What cannot be read is told elsewhere.
+    except Exception:
+        return None
+    if labels.ndim != 2 or labels.shape != grey.shape:
         return None
     edges = _edges(labels.astype(np.float32)) > 0
     slopes = _edges(grey)
-    if not edges.any() or slopes.shape != edges.shape:
+    if not edges.any():
         return None
     stored = slopes[edges].mean()
-    turned = _turned(slopes, orientation)[edges].mean()
-    if max(stored, turned) < 1.1 * min(stored, turned):
+    turned_slopes = as_turned(slopes, orientation)[edges].mean()
+    if max(stored, turned_slopes) < 1.1 * min(stored, turned_slopes):
         return None
-    return bool(stored > turned)
+    return bool(stored > turned_slopes)
 
 
 def _edges(image: np.ndarray) -> np.ndarray:
     return sum(np.abs(slope) for slope in np.gradient(image))
 
 
-def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
+def as_turned(image: np.ndarray, orientation: int) -> np.ndarray:
     """An image (H, W) as EXIF's orientation 1 to 8 has it seen."""
     if orientation in LYING:
         image = image.T

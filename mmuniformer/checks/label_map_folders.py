@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmuniformer.checks.finding import Finding
+from mmuniformer.checks.finding import Finding, few
 
-SHOWN_FILES = 3
 # From so many images it is told what suffix their maps have.
 ASKED = 20
 
@@ -17,9 +16,7 @@ def several(files: Sequence[str]) -> str:
     more = files[1:]
     if not more:
         return ''
-    shown = ', '.join(Path(file).name for file in more[:SHOWN_FILES])
-    dots = ', ...' if len(more) > SHOWN_FILES else ''
-    return f' (and {len(more)} more: {shown}{dots})'
+    return f' (and {len(more)} more: {few([Path(f).name for f in more])})'
 
 
 def check_images(
@@ -78,7 +75,7 @@ def _mend_list(image: str, suffix: str) -> str:
 def check_maps(
     maps: Sequence[str], images: Sequence[str], built: Any
 ) -> Iterator[Finding]:
-    """Looks for images without a map and maps without an image.
+    """Looks for images without a map.
 
     Args:
         maps (Sequence[str]): Files of the maps, in the order of the images.
@@ -104,22 +101,41 @@ def check_maps(
             else 'put the map there, or leave out its image',
             file=first,
         )
+
+
+def spare_maps(
+    maps: Sequence[str], images: Sequence[str], built: Any
+) -> list[str]:
+    """Maps in the folder of a data set that has no image for them.
+
+    None where a list or ``indices`` says which images are meant.
+
+    Args:
+        maps (Sequence[str]): Files of the maps, in the order of the images.
+        images (Sequence[str]): Files of the images.
+        built (BaseSegDataset): The data set.
+    """
     listed = built.ann_file and Path(built.ann_file).is_file()
-    if listed or built._indices is not None:
-        # A part of the images is meant.
-        return
+    if not maps or listed or built._indices is not None:
+        return []
+    suffix = built.seg_map_suffix
     folder = Path(built.data_prefix.get('seg_map_path') or '.')
     known = {str(Path(map_)) for map_ in maps}
     stems = {map_.removesuffix(suffix) for map_ in known}
-    spare = sorted(
+    # Images may be in the same folder.
+    known |= {str(Path(image)) for image in images}
+    there = [str(file) for file in _files(folder)]
+    return sorted(
         file
-        for file in map(str, _files(folder))
+        for file in there
         if file.endswith(suffix)
         and file not in known
         and not _begins(file, stems)
     )
-    # An image folder that is within that of the maps, or the same.
-    spare = [file for file in spare if file not in set(images)]
+
+
+def check_spare_maps(spare: Sequence[str], built: Any) -> Iterator[Finding]:
+    """Tells of maps that no data set of a config has an image for."""
     if spare:
         yield Finding(
             f'{spare[0]} is a map without an image{several(spare)}: it is '

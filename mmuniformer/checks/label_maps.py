@@ -1,7 +1,7 @@
 """Maps of labels (semantic segmentation)."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from inspect import signature
@@ -12,29 +12,36 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS, TRANSFORMS
 
+from mmuniformer.checks import images as image_files
+from mmuniformer.checks import scan
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding
 from mmuniformer.checks.ignored_labels import check_ignored_labels
 from mmuniformer.checks.label_map_files import (
     LOSSY,
-    Pair,
+    LYING,
     Seen,
     cut_values,
+    fits_stored,
     is_wide,
-    look_at,
+    look_at_maps,
     read_map,
 )
 from mmuniformer.checks.label_map_folders import (
     check_images,
     check_maps,
+    check_spare_maps,
     several,
+    spare_maps,
 )
 from mmuniformer.checks.summary import Summary
 from mmuniformer.hosts import HOSTS
 from mmuniformer.nodes import walk
 
 SHOWN_LABELS = 5
+# Of the images that EXIF turns into the same size, so many are compared.
+COMPARED = 64
 # What a label is changed to that is not to be learned, whatever a head says.
 LEFT_OUT = 255
 OWN = (*HOSTS, 'mmcv', 'mmengine', 'mmuniformer')
@@ -77,7 +84,8 @@ class LabelMaps:
         maps (list[str]): Files of their maps; empty if none are read.
         loader (dict, optional): The transform that reads maps; None if there
             is none, or if it is not the library's own.
-        turns (bool): Whether images are read as EXIF turns them.
+        decoder (Decoder, optional): How the images are read; None if they
+            are no single files of an image format.
         final (bool): Whether no transform of the user's changes labels.
     """
 
@@ -86,18 +94,21 @@ class LabelMaps:
     images: list[str]
     maps: list[str]
     loader: dict | None
-    turns: bool
+    decoder: image_files.Decoder | None
     final: bool
 
-    def look(self, decode: bool) -> tuple[list[Pair], list[Seen]]:
-        """The pairs that exist, and what is in them."""
-        backend = (self.loader or {}).get('imdecode_backend', 'pillow')
-        pairs = [
-            Pair(map_, image, backend or 'cv2')
+    def pairs(self) -> list[tuple[str, str]]:
+        """Files of maps and of their images, of those that exist."""
+        return [
+            (map_, image)
             for map_, image in zip(self.maps, self.images, strict=False)
             if Path(map_).is_file() and Path(image).is_file()
         ]
-        return pairs, look_at(pairs, decode)
+
+    @property
+    def backend(self) -> str:
+        """The decoder of mmcv that reads maps."""
+        return (self.loader or {}).get('imdecode_backend', 'pillow') or 'cv2'
 
     @property
     def classes(self) -> list[str]:
@@ -131,15 +142,25 @@ def check_label_maps(
     model = Model.of(cfg)
     pixels: dict[str, Counter] = {}
     whole = set(phases)
+    opened = []
     for data_set in _distinct(cfg, phases):
         maps = yield from _open(data_set)
         if maps is None:
             continue
-        pairs, seen = maps.look(decode)
+        opened.append(maps)
+        images = [image for image in maps.images if Path(image).is_file()]
+        read = _look_at_images(maps, images, decode)
+        source = maps.built.ann_file or data_set.path
+        yield from image_files.check_image_files(
+            list(read), list(read.values()), source
+        )
         yield from check_maps(maps.maps, maps.images, maps.built)
+        pairs = maps.pairs()
         if not pairs:
             continue
-        wrong = list(_check_files(maps, pairs, seen, model))
+        names = [map_ for map_, _ in pairs]
+        seen = look_at_maps(names, maps.backend, decode)
+        wrong = list(_check_files(maps, pairs, seen, read, model))
         yield from wrong
         decoded = sum(s.decoded for s in seen)
         if decoded < len(maps.maps):
@@ -153,6 +174,7 @@ def check_label_maps(
             found.update(_labels_of(one, maps.labels()))
         pixels.setdefault(data_set.phase, Counter()).update(found)
         yield from _check_classes(maps, found, decoded, len(seen), model)
+    yield from _check_spare(cfg, phases, opened)
     names = _names(cfg, phases)
     yield from _check_phases(pixels, whole, names, model)
     yield from check_ignored_labels(cfg, phases, pixels)
@@ -167,17 +189,14 @@ def summary(data_set: DataSet, decode: bool = False) -> Summary | None:
             :func:`check_label_maps`. Otherwise the pixels of a large data set
             are those of the maps that were looked at.
     """
-    opening = _open(data_set)
-    try:
-        while True:
-            next(opening)
-    except StopIteration as opened:
-        maps = opened.value
+    maps = _opened(data_set)
     if maps is None:
         return None
-    _, found = maps.look(decode)
+    images = [image for image in maps.images if Path(image).is_file()]
+    read = _look_at_images(maps, images, decode)
+    names = [map_ for map_, _ in maps.pairs()]
     pixels: Counter = Counter()
-    for one in found:
+    for one in look_at_maps(names, maps.backend, decode):
         pixels.update(_labels_of(one, maps.labels()))
     names = maps.classes or [str(k) for k in range(max(pixels, default=0) + 1)]
     return Summary(
@@ -186,9 +205,18 @@ def summary(data_set: DataSet, decode: bool = False) -> Summary | None:
         unit='pixels',
         samples=len(maps.images),
         classes={name: pixels[k] for k, name in enumerate(names)},
-        sizes=Counter(tuple(s.image_size) for s in found if s.image_size),
+        sizes=Counter((s.width, s.height) for s in read.values() if s.width),
         files=[Path(image) for image in maps.images],
     )
+
+
+def _look_at_images(
+    maps: LabelMaps, images: list[str], decode: bool
+) -> dict[str, image_files.Seen]:
+    if maps.decoder is None:
+        return {}
+    seen = image_files.look_at_images(images, maps.decoder, decode)
+    return dict(zip(images, seen, strict=True))
 
 
 def _distinct(cfg: Config, phases: Collection[str]) -> Iterator[DataSet]:
@@ -200,7 +228,9 @@ def _distinct(cfg: Config, phases: Collection[str]) -> Iterator[DataSet]:
             yield data_set
 
 
-def _open(data_set: DataSet):
+def _open(
+    data_set: DataSet,
+) -> Generator[Finding, None, LabelMaps | None]:
     """Makes the library's list of files.
 
     Yields:
@@ -246,16 +276,46 @@ def _open(data_set: DataSet):
         yield from _check_prefix(data_set, infos)
     if loader is not None:
         yield from _check_loader(data_set, loader, built)
-    image_loader = _transform(node, 'LoadImageFromFile') or {}
     return LabelMaps(
         data_set,
         built,
         images,
         maps,
         loader,
-        turns='color_type' not in image_loader,
-        final=not any(map(_may_change_labels, _transforms(node))),
+        image_files.decoder_of(node.get('pipeline') or []),
+        not any(map(_may_change_labels, _transforms(node))),
     )
+
+
+def _opened(data_set: DataSet) -> LabelMaps | None:
+    """What :func:`_open` returns, without what it has to say."""
+    opening = _open(data_set)
+    try:
+        while True:
+            next(opening)
+    except StopIteration as opened:
+        return opened.value
+
+
+def _check_spare(
+    cfg: Config, phases: Collection[str], opened: Sequence[LabelMaps]
+) -> Iterator[Finding]:
+    """Looks for maps that no data set uses: phases may share a folder."""
+    spare = [spare_maps(m.maps, m.images, m.built) for m in opened]
+    if not any(spare):
+        return
+    others = {'train', 'val', 'test'}.difference(phases)
+    more = [_opened(data_set) for data_set in _distinct(cfg, sorted(others))]
+    used = {
+        str(Path(file))
+        for maps in (*opened, *more)
+        if maps is not None
+        for file in maps.maps
+    }
+    for maps, files in zip(opened, spare, strict=True):
+        yield from check_spare_maps(
+            [file for file in files if file not in used], maps.built
+        )
 
 
 def _build(data_set: DataSet) -> Any:
@@ -319,14 +379,16 @@ def _may_change_labels(transform: tuple[dict, type]) -> bool:
     _, kind = transform
     if kind.__module__.partition('.')[0] in OWN:
         return False
+    own = [
+        base
+        for base in kind.__mro__
+        if base.__module__.partition('.')[0] not in (*OWN, 'builtins')
+    ]
     names = set()
-    for method in vars(kind).values():
-        names.update(
-            str(constant)
-            for constant in getattr(
-                getattr(method, '__code__', None), 'co_consts', ()
-            )
-        )
+    for base in own:
+        for method in vars(base).values():
+            code = getattr(method, '__code__', None)
+            names.update(map(str, getattr(code, 'co_consts', ())))
     return not names.isdisjoint({'gt_seg_map', 'seg_fields'})
 
 
@@ -339,10 +401,14 @@ def _labels_of(seen: Seen, labels: np.ndarray) -> Counter:
 
 
 def _check_files(
-    maps: LabelMaps, pairs: Sequence[Pair], found: Sequence[Seen], model: Model
+    maps: LabelMaps,
+    pairs: Sequence[tuple[str, str]],
+    found: Sequence[Seen],
+    images: dict[str, image_files.Seen],
+    model: Model,
 ) -> Iterator[Finding]:
     """What is wrong with single files."""
-    names = [pair.map for pair in pairs]
+    names = [map_ for map_, _ in pairs]
     both = list(zip(names, found, strict=True))
     damaged = [(n, s) for n, s in both if s.error]
     if damaged:
@@ -367,7 +433,7 @@ def _check_files(
             'write maps as PNG from where they were made; a JPEG cannot be '
             'repaired',
         )
-    yield from _check_sizes(maps, pairs, found)
+    yield from _check_sizes(maps, pairs, found, images)
     if maps.final:
         known = [(n, s) for n, s in both if s.format not in LOSSY]
         yield from _check_labels(maps, known, model)
@@ -442,45 +508,73 @@ def _cut(name: str, values: list, all_: Sequence = ()) -> Finding:
 
 
 def _check_sizes(
-    maps: LabelMaps, pairs: Sequence[Pair], found: Sequence[Seen]
+    maps: LabelMaps,
+    pairs: Sequence[tuple[str, str]],
+    found: Sequence[Seen],
+    images: dict[str, image_files.Seen],
 ) -> Iterator[Finding]:
+    turns = maps.decoder is not None and maps.decoder.flag in (
+        'color',
+        'grayscale',
+    )
     other, lying, doubtful = [], [], []
-    for pair, seen in zip(pairs, found, strict=True):
-        if not seen.size or not seen.image_size:
+    for (map_, image), seen in zip(pairs, found, strict=True):
+        read = images.get(image)
+        if not seen.size or read is None or not read.width:
             continue
-        read = seen.turned_size if maps.turns else seen.image_size
-        turns = maps.turns and seen.orientation > 1
-        if seen.size != read:
-            turned = turns and seen.size == seen.image_size
-            (lying if turned else other).append((pair, seen, read))
-        elif turns and seen.size == seen.image_size and seen.on_stored:
-            doubtful.append((pair, seen, read))
+        size = [read.width, read.height]
+        turned = turns and read.orientation > 1
+        stored = size[::-1] if read.orientation in LYING else size
+        if seen.size != size:
+            is_lying = turned and seen.size == stored
+            (lying if is_lying else other).append((map_, image, seen, read))
+        elif turned and seen.size == stored:
+            doubtful.append((map_, image, seen, read))
     if other:
-        pair, seen, read = other[0]
+        map_, image, seen, read = other[0]
         yield _finding(
-            [(p.map, s) for p, s, _ in other],
-            f'{pair.map} is {seen.size[0]} x {seen.size[1]} pixels and its '
-            f'image {pair.image} {read[0]} x {read[1]}',
+            [(map_, seen) for map_, _, seen, _ in other],
+            f'{map_} is {seen.size[0]} x {seen.size[1]} pixels and its '
+            f'image {image} {read.width} x {read.height}',
         )
-    for kind, level in ((lying, 'error'), (doubtful, 'warning')):
-        if not kind:
-            continue
-        pair, seen, read = kind[0]
-        sizes = (
-            f' to {read[0]} x {read[1]} pixels, and {pair.map} stays '
-            f'{seen.size[0]} x {seen.size[1]}'
-            if level == 'error'
-            else f', and not {pair.map}, whose edges are those of the image '
-            'as it is stored'
+    if lying:
+        _, _, seen, read = lying[0]
+        yield _turned(
+            lying,
+            f' to {read.width} x {read.height} pixels, and not its map of '
+            f'{seen.size[0]} x {seen.size[1]}',
+            'error',
         )
-        yield _finding(
-            [(p.map, s) for p, s, _ in kind],
-            f'EXIF orientation {seen.orientation} turns {pair.image}{sizes}',
-            'write the images turned and without it (PIL.ImageOps.'
-            'exif_transpose turns maps alike), or read them as they are: '
-            "LoadImageFromFile(color_type='color_ignore_orientation')",
-            level=level,
+    # Enough to see how the maps of a data set were drawn.
+    doubtful = doubtful[:: max(1, len(doubtful) // COMPARED)]
+    work = [
+        (map_, maps.backend, image, read.orientation)
+        for map_, image, _, read in doubtful
+    ]
+    fits = scan.each(fits_stored, work, 'turned images')
+    doubtful = [d for d, fit in zip(doubtful, fits, strict=True) if fit]
+    if doubtful:
+        yield _turned(
+            doubtful,
+            ', and its map has edges where the image has them as it is stored',
+            'warning',
         )
+
+
+def _turned(
+    files: list[tuple[str, str, Seen, image_files.Seen]],
+    sizes: str,
+    level: str,
+) -> Finding:
+    """Images that EXIF turns, and their maps not."""
+    _, image, _, read = files[0]
+    return _finding(
+        [(map_, seen) for map_, _, seen, _ in files],
+        f'EXIF orientation {read.orientation} turns {image}{sizes}',
+        'turn the maps alike, or read the images as they are stored: '
+        "LoadImageFromFile(color_type='color_ignore_orientation')",
+        level=level,
+    )
 
 
 def _check_labels(

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmuniformer.checks import label_map_files
 from mmuniformer.checks.data_sets import data_sets
-from mmuniformer.checks.label_map_files import Seen, _turned
+from mmuniformer.checks.label_map_files import as_turned
 from mmuniformer.checks.label_maps import check_label_maps, summary
 from mmuniformer.datasets.shapes import generate
 
@@ -428,6 +428,12 @@ class TestFiles:
         assert finding.file == str(path)
         assert 'cannot be read: it is damaged' in finding.what
 
+    def test_damaged_image(self, data):
+        path = data / 'images/train/000003.jpg'
+        path.write_bytes(path.read_bytes()[:60])
+        finding = only(check(node(data)))
+        assert finding.file == str(path)
+
     def test_sizes(self, data):
         change(data, lambda m: m[:40], count=1)
         finding = only(check(node(data)))
@@ -447,6 +453,20 @@ class TestFiles:
         finding = only(check(node(data)))
         assert finding.level == 'warning'
         assert finding.file == str(second)
+
+    def test_maps_of_all_phases_in_one_folder(self, data):
+        for path in maps(data, 'val'):
+            path.rename(data / 'segmentation/train' / f'val_{path.name}')
+            image = data / 'images/val' / f'{path.stem}.jpg'
+            image.rename(image.with_name(f'val_{image.name}'))
+        prefix = dict(img_path='images/val', seg_map_path='segmentation/train')
+        val = node(data, data_prefix=prefix)
+        cfg = config(node(data), val)
+        assert list(check_label_maps(cfg, ['train', 'val'])) == []
+        assert list(check_label_maps(cfg, ['train'])) == []
+        cfg.val_dataloader = None
+        finding = only(check_label_maps(cfg, ['train']))
+        assert 'val_000001.png is a map without an image' in finding.what
 
     def test_suffixes(self, data):
         for path in maps(data):
@@ -487,13 +507,13 @@ class TestTurnedImages:
             image = np.asarray(Image.open(image_path))[cut]
             labels = np.asarray(Image.open(path))[cut]
             stored = np.dstack(
-                [_turned(image[..., c], back) for c in range(3)]
+                [as_turned(image[..., c], back) for c in range(3)]
             )
             exif = Image.Exif()
             exif[274] = orientation
             Image.fromarray(stored).save(image_path, exif=exif, quality=95)
             if maps_too:
-                labels = _turned(labels, back)
+                labels = as_turned(labels, back)
             Image.fromarray(np.ascontiguousarray(labels)).save(path)
 
     @pytest.mark.parametrize('orientation', [3, 6])
@@ -517,7 +537,7 @@ class TestTurnedImages:
         self.turn(data, orientation, maps_too=True)
         finding = only(check(node(data)))
         assert finding.level == 'warning'
-        assert 'edges are those of the image as it is stored' in finding.what
+        assert 'edges where the image has them as it is stored' in finding.what
 
 
 class TestIgnored:
@@ -601,7 +621,3 @@ class TestLooking:
         assert list(found.classes) == list(CLASSES)
         assert (found.samples, found.unit) == (6, 'pixels')
         assert found.sizes == {(64, 64): 6}
-
-    def test_what_is_decided_by_sizes(self):
-        seen = Seen(image_size=[4, 3], orientation=6)
-        assert seen.turned_size == [3, 4]
