@@ -15,6 +15,7 @@ from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.machine import check_machine
+from mmuniformer.checks.scoring import check_scoring
 from mmuniformer.checks.video_lists import check_video_lists
 
 __all__ = ['Finding', 'check_inputs', 'stop_on_errors']
@@ -43,3 +44,4 @@ def check_inputs(
     yield from check_keypoints(cfg, phases)
     yield from check_video_lists(cfg, phases, decode)
     yield from check_image_lists(cfg, phases)
+    yield from check_scoring(cfg, phases)
