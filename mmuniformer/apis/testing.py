@@ -36,6 +36,8 @@ def test(
 ) -> dict[str, Any]:
     """Tests a checkpoint and writes ``<work_dir>/metrics.json``.
 
+    Where a check ends the command, that file says why there are no metrics.
+
     Args:
         config (str): Config file.
         checkpoint (str): Checkpoint file or URL. It must hold every
@@ -70,7 +72,12 @@ def test(
     if out is not None and not out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {out}: the file must end in .pkl or .pickle')
     findings = check_inputs(cfg, ('test',), data=check)
-    notes = stop_on_errors(chain(check_display(show), findings))
+    try:
+        notes = stop_on_errors(chain(check_display(show), findings))
+    except UserError as error:
+        # The metrics of an earlier test are not those of this one.
+        write_metrics(cfg, checkpoint, {}, error=str(error))
+        raise
     notes += prepare(
         cfg,
         tta=tta,
@@ -91,23 +98,30 @@ test.__test__ = False
 
 
 def write_metrics(
-    cfg: Config, checkpoint: str, metrics: dict[str, Any]
+    cfg: Config,
+    checkpoint: str,
+    metrics: dict[str, Any],
+    error: str | None = None,
 ) -> None:
-    """Writes what was tested and its metrics; not-a-number becomes null."""
+    """Writes what was tested and its metrics; not-a-number becomes null.
+
+    Args:
+        cfg (Config): It has a ``work_dir``.
+        checkpoint (str): As it was given.
+        metrics (dict[str, Any]): Values by name.
+        error (str, optional): Why there are none.
+    """
     values = {}
     for name, value in metrics.items():
         value = value.item() if hasattr(value, 'item') else value
         if isinstance(value, float) and not math.isfinite(value):
             value = None
         values[name] = value
-    text = json.dumps(
-        dict(
-            config=str(cfg.filename),
-            checkpoint=checkpoint,
-            metrics=values,
-        ),
-        indent=2,
-        default=str,
+    content = dict(
+        config=str(cfg.filename), checkpoint=checkpoint, metrics=values
     )
+    if error is not None:
+        content['error'] = error
+    text = json.dumps(content, indent=2, default=str)
     path = Path(cfg.work_dir) / METRICS_FILE
     AtomicLocalBackend().put_text(text + '\n', path)

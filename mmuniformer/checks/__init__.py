@@ -21,6 +21,7 @@ from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.label_maps import check_label_maps
 from mmuniformer.checks.machine import check_machine
+from mmuniformer.checks.scoring import check_scoring
 from mmuniformer.checks.video_lists import check_video_lists
 from mmuniformer.checks.voc import check_voc
 
@@ -83,5 +84,6 @@ def data_checks(
         check_video_lists(cfg, phases, decode),
         check_image_lists(cfg, phases),
         check_label_maps(cfg, phases, decode),
+        check_scoring(cfg, phases),
         check_decoding(cfg, phases, decode),
     ]

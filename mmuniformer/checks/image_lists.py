@@ -63,6 +63,8 @@ def check_image_lists(
             else bool(metrics)
         )
         source = _Source(data_set, number, needs, metrics)
+        if not source.can_be_built():
+            continue
         if data_set.read_by == 'CustomDataset':
             yield from _check_custom(source, cfg)
         elif data_set.read_by == 'BaseDataset':
@@ -74,6 +76,8 @@ def summary(data_set: DataSet) -> Summary | None:
     if data_set.host != 'mmpretrain' or _elsewhere(data_set):
         return None
     source = _Source(data_set, None, False, ())
+    if not source.can_be_built():
+        return None
     if data_set.read_by == 'CustomDataset':
         built = source.built
         if built.ann_file:
@@ -96,7 +100,9 @@ def summary(data_set: DataSet) -> Summary | None:
         names = source.names_of(content)
     else:
         return None
-    counts = Counter(label for s in samples for label in s.labels)
+    counts = Counter(
+        label for s in samples for label in s.labels if _is_label(label)
+    )
     largest = max([len(names) - 1, *counts])
     classes = {
         str(names[label]) if label < len(names) else str(label): counts[label]
@@ -110,6 +116,10 @@ def summary(data_set: DataSet) -> Summary | None:
         classes=classes,
         files=[Path(path) for path in dict.fromkeys(s.path for s in samples)],
     )
+
+
+def _is_label(value: Any) -> bool:
+    return isinstance(value, int) and value >= 0
 
 
 def _elsewhere(data_set: DataSet) -> bool:
@@ -157,6 +167,13 @@ class _Source:
             if key not in ('type', 'pipeline', 'lazy_init', '_scope_')
         }
         return self.data_set.kind(**node, pipeline=[], lazy_init=True)
+
+    def can_be_built(self) -> bool:
+        """Whether the class takes the arguments: else the run names them."""
+        try:
+            return self.built is not None
+        except (AssertionError, KeyError, OSError, TypeError, ValueError):
+            return False
 
     @property
     def file(self) -> Path:
@@ -374,9 +391,10 @@ class _Folders:
                 'is read as a class, before the others',
                 'delete it',
             )
-        yield from self._check_number()
-        yield from self._check_order()
-        yield from self._check_training(cfg)
+        else:
+            yield from self._check_number()
+            yield from self._check_order()
+            yield from self._check_training(cfg)
         yield from self._check_images()
 
     def _finding(self, what: str, mend: str = '', **keys: Any) -> Finding:
@@ -407,7 +425,11 @@ class _Folders:
                 f'has {len(classes)} classes{words}',
                 'a folder for each class, also for one without images',
             )
-        elif classes is None and head is not None and number != head:
+        elif (
+            classes is None
+            and head is not None
+            and (number > head or (number < head and self._trains()))
+        ):
             yield self._finding(
                 f'{self.root} has {number} folders of classes, and the model '
                 f'has {head} classes',
@@ -419,6 +441,9 @@ class _Folders:
                 ),
                 level='error' if number > head else 'warning',
             )
+
+    def _trains(self) -> bool:
+        return self.source.data_set.phase == 'train'
 
     def _check_order(self) -> Iterator[Finding]:
         """Classes in an order that is not that of their folders."""
@@ -447,9 +472,7 @@ class _Folders:
 
     def _check_training(self, cfg: Config) -> Iterator[Finding]:
         """Folders other than those of the training get other numbers."""
-        if self.source.data_set.phase == 'train':
-            return
-        if self.source.built.CLASSES is not None:
+        if self._trains() or self.source.built.CLASSES is not None:
             return
         for other in data_sets(cfg, ('train',)):
             if other.read_by != 'CustomDataset' or _elsewhere(other):
@@ -501,13 +524,16 @@ class _Folders:
         if empty:
             yield self._finding(
                 f'{self.root} has no image in the folder {told(empty)}',
-                'a class without images is never learnt',
-                level='warning',
+                'a class without images is never learnt'
+                if self._trains()
+                else '',
+                level='warning' if self._trains() else 'note',
             )
         if others:
             yield self._finding(
-                f'{self.root} has {sum(others.values())} images that are not '
-                f'read ({", ".join(sorted(others))}), such as {example}',
+                f'{self.root} has images that are not read '
+                f'({sum(others.values())}: {", ".join(sorted(others))}), '
+                f'such as {example}',
                 f'set {self.source.path}.extensions; it has '
                 f'{self._suffixes()}',
                 level='warning',
@@ -515,8 +541,8 @@ class _Folders:
         loose = self._loose() if self.names else []
         if loose:
             yield self._finding(
-                f'{self.root} has {len(loose)} images beside the folders of '
-                f'classes, which are not read: {told(loose)}',
+                f'{self.root} has images beside the folders of classes, which '
+                f'are not read ({len(loose)}): {told(loose)}',
                 level='warning',
             )
 

@@ -1,6 +1,7 @@
 """Lists: files of annotations with one sample a line, of text."""
 
 import codecs
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -341,15 +342,15 @@ def missing_files(files: Sequence[str], about: str) -> list[str]:
         found = each(_exists, files, 'looking for files')
         return [f for f, there in zip(files, found, strict=True) if not there]
 
-    folders = sorted({Path(file).parent for file in files})
+    folders = sorted({os.path.dirname(file) for file in files})
     # What is missing has no time by which to notice that it came.
-    if not all(folder.is_dir() for folder in folders):
+    if not all(map(os.path.isdir, folders)):
         return look()
-    return remembered(folders, [about, *files], look)
+    return remembered(list(map(Path, folders)), [about, *files], look)
 
 
 def _exists(file: str) -> bool:
-    return Path(file).exists()
+    return os.path.exists(file)
 
 
 def told(names: Sequence[str]) -> str:

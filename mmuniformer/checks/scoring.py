@@ -1,12 +1,84 @@
-"""Which metrics of a config compare predictions with labels."""
+"""Metrics are of something: predictions are compared with labels."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuniformer.checks.data_sets import evaluators
+from mmuniformer.checks.coco_file import read_coco
+from mmuniformer.checks.data_sets import DataSet, data_sets, evaluators
+from mmuniformer.checks.finding import Finding
 from mmuniformer.nodes import type_name
 
 # Metrics that write predictions and compute nothing.
 WRITERS = ('DumpResults', 'DumpDetResults', 'DumpProposals')
+
+
+# Metrics that compare with a file of COCO's form: pycocotools gives -1 for
+# each of its figures where that has no annotations.
+COCO_METRICS = ('CocoMetric', 'CocoWholeBodyMetric', 'LVISMetric')
+
+
+def check_scoring(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
+    """Looks for metrics that have nothing to compare predictions with.
+
+    Files of annotations without any, and maps that are not named. Lists are
+    looked at by their own checks.
+
+    Args:
+        cfg (Config): Its default scope is active.
+        phases (Collection[str]): Of 'train', 'val' and 'test'.
+    """
+    for phase in phases:
+        metrics = scoring(cfg, phase)
+        if metrics:
+            yield from _check_files(cfg, phase)
+        for data_set in data_sets(cfg, (phase,)) if metrics else ():
+            prefix = data_set.node.get('data_prefix')
+            if data_set.read_by == 'BaseSegDataset' and prefix is not None:
+                yield from _check_maps(data_set, prefix, metrics)
+
+
+def _check_maps(
+    data_set: DataSet, prefix: dict, metrics: Collection[str]
+) -> Iterator[Finding]:
+    if prefix.get('seg_map_path') is None:
+        place = f'{data_set.path}.data_prefix'
+        yield Finding(
+            f'{place} has no seg_map_path: {", ".join(metrics)} would have '
+            'nothing to compare with',
+            f'set {place}.seg_map_path, or {without_scores(data_set.phase)}',
+            entry=place,
+        )
+
+
+def _check_files(cfg: Config, phase: str) -> Iterator[Finding]:
+    told = set()
+    for _, path, node in evaluators(cfg, (phase,)):
+        name = type_name(node)
+        if name not in COCO_METRICS or node.get('format_only'):
+            continue
+        files = [node.get('ann_file')]
+        if not files[0]:
+            files = [data.ann_file for data in data_sets(cfg, (phase,))]
+        for file in files:
+            if file and file not in told and _is_empty(Path(file)):
+                told.add(file)
+                yield Finding(
+                    f'{file} has no annotations: {name} would score without '
+                    'anything to compare with',
+                    without_scores(phase),
+                    str(file),
+                    path,
+                )
+
+
+def _is_empty(file: Path) -> bool:
+    """Whether a file lists images and no annotations, as those of tests."""
+    if file.suffix != '.json' or not file.is_file():
+        return False
+    content = read_coco(file).content
+    return content is not None and not content.get('annotations')
 
 
 def scoring(cfg: Config, phase: str) -> tuple[str, ...]:
