@@ -53,7 +53,27 @@ def check_box_file(data_set: DataSet, content: dict) -> Iterator[Finding]:
             file=file,
         )
         return
+    yield from _check_annotations(data_set, content)
     yield from _check_boxes(path, results, content, data_set)
+
+
+def _check_annotations(data_set: DataSet, content: dict) -> Iterator[Finding]:
+    """What is read of the annotation file for the boxes."""
+    file = str(data_set.ann_file)
+    if 'categories' not in content:
+        yield Finding(f'{file} has no categories', file=file)
+    for key in ('id', 'file_name', 'width', 'height'):
+        lacking = [
+            str(image.get('file_name', image.get('id')))
+            for image in content.get('images', [])
+            if key not in image
+        ]
+        if lacking:
+            yield Finding(
+                f'{file}: {len(lacking)} images lack {key} ({few(lacking)})',
+                'mmpose reads it',
+                file=file,
+            )
 
 
 def _check_boxes(

@@ -80,7 +80,7 @@ def look(path: Path, forms: Sequence[Form], number: int) -> Seen:
 
 def _look(path: Path, forms: Sequence[Form], number: int) -> Seen:
     annotations = read_coco(path).content.get('annotations', [])
-    seen = _look_at_entries(path, forms, number)
+    seen = _look_at_entries(path, forms)
     # Before processes are started, so that each has it.
     _images(path)
     starts = range(0, len(annotations), _CHUNK)
@@ -109,7 +109,7 @@ def _label(entry: dict) -> str:
     return f'annotation {entry.get("id", "without id")}'
 
 
-def _look_at_entries(path: Path, forms: Sequence[Form], number: int) -> Seen:
+def _look_at_entries(path: Path, forms: Sequence[Form]) -> Seen:
     """What concerns ids, images and categories."""
     content = read_coco(path).content
     seen = Seen()
@@ -121,19 +121,30 @@ def _look_at_entries(path: Path, forms: Sequence[Form], number: int) -> Seen:
                 seen.add(f'image-lacks {key}', [label])
             elif key in ('width', 'height') and not _positive(image[key]):
                 seen.add(f'image-size {key}', [f'{label}: {image[key]!r}'])
-        if isinstance(image.get('id'), str):
+        if isinstance(image.get('id'), str) and not forms[0].text_ids:
             seen.add('image-id', [label])
-    ids = Counter(_key(image.get('id')) for image in images)
-    twice = [f'image {key}' for key, count in ids.items() if count > 1]
-    seen.add('image-twice', twice)
+    ids = {_key(image.get('id')) for image in images}
+    seen.add('image-twice', [f'image {key}' for key in _twice(images)])
     entries = content.get('annotations', [])
-    counted = Counter(_key(entry.get('id')) for entry in entries)
-    twice = [f'annotation {key}' for key, n in counted.items() if n > 1]
-    seen.add('entry-twice', twice)
+    categories = {_key(c.get('id')) for c in content.get('categories', [])}
+    seen.add('entry-twice', [f'annotation {key}' for key in _twice(entries)])
     for entry in entries:
         if 'image_id' in entry and _key(entry['image_id']) not in ids:
             seen.add('no-image', [f'{_label(entry)}: {entry["image_id"]!r}'])
+        category = entry.get('category_id')
+        known = (
+            category is None
+            or not categories
+            or (_key(category) in categories)
+        )
+        if not known:
+            seen.add('category', [f'{_label(entry)}: {category!r}'])
     return seen
+
+
+def _twice(parts: Iterable[dict]) -> list:
+    ids = Counter(_key(part['id']) for part in parts if 'id' in part)
+    return [key for key, count in ids.items() if count > 1]
 
 
 def _positive(value: Any) -> bool:
@@ -146,7 +157,7 @@ def _look_at_chunk(path: Path, form: Form, number: int, start: int) -> Seen:
     without = _categories_without_keypoints(content)
     seen = Seen(entries=len(entries))
     keys = {'id', 'image_id', *form.keys}
-    if 'categories' in content:
+    if form.categories and 'categories' in content:
         keys.add('category_id')
     read = []
     for entry in entries:
@@ -158,17 +169,16 @@ def _look_at_chunk(path: Path, form: Form, number: int, start: int) -> Seen:
             continue
         if form.flag and not entry[form.flag]:
             continue
-        absent = [
-            key for key in (form.box, *form.points) if key and key not in entry
-        ]
-        if absent:
+        over = [key for key in form.passes if key not in entry]
+        if over:
             # Things besides people in the same file are nobody's mistake.
-            if not form.passes or entry.get('category_id') not in without:
-                code = 'passed-over' if form.passes else 'lacks'
-                for key in absent:
-                    if key not in lacking:
-                        seen.add(f'{code} {key}', [_label(entry)])
+            if _key(entry.get('category_id')) not in without:
+                seen.add(f'passed-over {over[0]}', [_label(entry)])
             continue
+        absent = {form.box, *form.points} - entry.keys() - {''}
+        for key in sorted(absent - lacking):
+            seen.add(f'lacks {key}', [_label(entry)])
+        lacking |= absent
         if not lacking and _key(entry['image_id']) in _images(path):
             read.append(entry)
     _look_at_numbers(path, form, number, read, seen)
@@ -225,7 +235,9 @@ def _look_at_numbers(
     hidden = told & (count == 0) & (clear > 0) & ~crowd
     seen.add('counted-none', labels[hidden])
     wrong = told & (count != 0) & (count != full) & (count != clear)
-    for index in np.flatnonzero(wrong & ~crowd):
+    # It counts those of the body, whatever else is read.
+    wrong &= ~crowd & ~nothing & ('keypoints' in form.points)
+    for index in np.flatnonzero(wrong):
         text = f'{labels[index]}: {count[index]:g}, not {full[index]}'
         seen.add('counted-wrong', [text])
     seen.samples = int((usable & ~nothing & box_used).sum())
@@ -259,7 +271,7 @@ def _points(
         seen.add(f'no-numbers {keys}', [_label(entry) for entry in bad])
         kept = [kept[index] for index in good]
         array = np.array([rows[index] for index in good], dtype=np.float64)
-    return array.reshape(len(kept), -1, 3), kept
+    return array.reshape(len(kept), sum(lengths.values()) // 3, 3), kept
 
 
 def _is_numeric(row: list) -> bool:

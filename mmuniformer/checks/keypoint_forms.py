@@ -1,6 +1,6 @@
 """What each data set of mmpose reads of an annotation and of an image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmuniformer.checks.data_sets import DataSet
 
@@ -15,10 +15,13 @@ class Form:
         keys (tuple[str, ...]): Others that every annotation has to have.
         box (str): Key of (x, y, width, height); empty if a box is not read.
         flag (str): Key that says whether the points are there; may be empty.
-        passes (bool): Whether annotations without box or keypoints are passed
-            over; otherwise they end the run.
+        passes (tuple[str, ...]): Keys without which an annotation is passed
+            over; without others the run ends.
         clips (bool): Whether boxes are cut off at the border of the image.
         image (tuple[str, ...]): Keys of an image.
+        categories (bool): Whether each annotation needs its category where
+            the file has categories.
+        text_ids (bool): Whether ids of images may be text.
         counted (str): Key of the number of visible keypoints; empty if it is
             not read.
     """
@@ -27,15 +30,18 @@ class Form:
     keys: tuple[str, ...] = ()
     box: str = 'bbox'
     flag: str = ''
-    passes: bool = False
+    passes: tuple[str, ...] = ()
     clips: bool = True
     image: tuple[str, ...] = ('file_name', 'width', 'height')
+    categories: bool = True
+    text_ids: bool = False
     counted: str = ''
 
 
 _ALL = {'keypoints': 0}
+_OPTIONAL = ('bbox', 'keypoints')
 _BODY = Form(
-    _ALL, ('category_id',), passes=True, counted='num_keypoints'
+    _ALL, ('category_id',), passes=_OPTIONAL, counted='num_keypoints'
 )  # fmt: skip
 _FACE = Form(
     _ALL,
@@ -71,13 +77,19 @@ _FORMS = {
     'JhmdbDataset': (Form(_ALL),),
     'PanopticHand2DDataset': (Form(_ALL, ('segmentation', 'head_size')),),
     'FreiHandDataset': (
-        Form(_ALL, ('segmentation',), box='', clips=False),
+        Form(
+            _ALL,
+            ('segmentation',),
+            box='',
+            clips=False,
+            image=('file_name',),
+        ),
     ),
     'HumanArt21Dataset': (
         Form(
             {'keypoints_21': 0},
             ('category_id',),
-            passes=True,
+            passes=_OPTIONAL,
             counted='num_keypoints',
         ),
     ),
@@ -85,7 +97,7 @@ _FORMS = {
         Form(
             _ALL,
             ('num_keypoints',),
-            passes=True,
+            passes=_OPTIONAL,
             image=('file_name', 'width', 'height', 'frame_id', 'nframes'),
             counted='num_keypoints',
         ),
@@ -97,6 +109,8 @@ _FORMS = {
             box='',
             clips=False,
             image=('file_name',),
+            categories=False,
+            text_ids=True,
             counted='num_joints',
         ),
     ),
@@ -118,6 +132,7 @@ _FORMS = {
             flag=f'{side}hand_valid',
             clips=False,
             image=('file_name',),
+            text_ids=True,
         )
         for side in ('left', 'right')
     ),
@@ -137,5 +152,14 @@ def forms_of(data_set: DataSet) -> tuple[Form, ...]:
             same = all(
                 getattr(kind, name) is getattr(base, name) for name in _READERS
             )
-            return forms if same else ()
+            return _in_phase(forms, base, data_set) if same else ()
     return ()
+
+
+def _in_phase(
+    forms: tuple[Form, ...], base: type, data_set: DataSet
+) -> tuple[Form, ...]:
+    """A test on AFLW divides by the size of its boxes."""
+    if base.__name__ != 'AFLWDataset' or not data_set.node.get('test_mode'):
+        return forms
+    return tuple(replace(f, keys=(*f.keys, 'box_size')) for f in forms)

@@ -27,7 +27,7 @@ def check_metrics(
     Args:
         cfg (Config): What the data set is of.
         data_set (DataSet): One of mmpose; nothing is said of training.
-        metainfo (dict): As it was parsed.
+        metainfo (dict): Of what the loader holds, as it was parsed.
     """
     if data_set.phase == 'train':
         return
@@ -90,6 +90,14 @@ def _check_coco(
             'predictions alone',
             file=str(file),
             entry=path,
+        )
+        return
+    if not read.content.get('categories'):
+        yield Finding(
+            f'{file} has no categories, and {path} scores by category',
+            'add [{"id": 1, "name": "person"}] for people',
+            file=str(file),
+            entry='categories',
         )
         return
     keys = _keys(node)

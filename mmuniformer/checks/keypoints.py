@@ -12,6 +12,7 @@ from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding, few
 from mmuniformer.checks.keypoint_boxes import check_box_file
+from mmuniformer.checks.keypoint_codecs import check_codecs
 from mmuniformer.checks.keypoint_files import Seen, look
 from mmuniformer.checks.keypoint_forms import PARTS, forms_of
 from mmuniformer.checks.keypoint_metainfo import metainfo_of, parse
@@ -37,22 +38,27 @@ def check_keypoints(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
         for finding in _check_data_set(cfg, data_set):
             # Validation and test mostly share their file.
             what = finding.what.replace(data_set.path, '')
-            if (what, finding.mend) not in told:
-                told.add((what, finding.mend))
+            if what not in told:
+                told.add(what)
                 yield finding
 
 
 def _check_data_set(cfg: Config, data_set: DataSet) -> Iterator[Finding]:
     metainfo, findings = metainfo_of(data_set)
     yield from findings
-    for path, node in wrappers(cfg, data_set):
+    # The metrics are told that of what the loader holds.
+    outer = metainfo
+    for path, node in reversed([*wrappers(cfg, data_set)]):
         if 'metainfo' in node:
-            yield from parse(_parser(), node['metainfo'], path)[1]
+            outer, findings = parse(_parser(), node['metainfo'], path)
+            yield from findings
     number = (metainfo or {}).get('num_keypoints')
     if not number:
         return
     yield from check_numbers(cfg, data_set, number)
-    yield from check_metrics(cfg, data_set, metainfo)
+    yield from check_codecs(cfg, data_set)
+    if outer:
+        yield from check_metrics(cfg, data_set, outer)
     if is_mpii(data_set):
         yield from check_mpii(data_set, number)
     else:
@@ -84,10 +90,12 @@ def _check_file(
     if data_set.node.get('bbox_file'):
         # Its annotations are read by the metric alone.
         yield from check_box_file(data_set, read.content)
-        yield from _check_names(path, read.content, names, data_set)
+        if 'keypoints' in forms[0].points:
+            yield from _check_names(path, read.content, names, data_set)
         return
     seen = look(path, forms, number)
-    yield from _check_names(path, read.content, names, data_set)
+    if 'keypoints' in forms[0].points:
+        yield from _check_names(path, read.content, names, data_set)
     yield from _tell(path, seen, number)
     yield from _check_relative(path, seen, read.content)
     yield from _check_left(path, seen, data_set)
@@ -181,6 +189,11 @@ _TEXTS = {
         'error',
         'ids belong to several annotations',
         'number them anew: only the last of them would be read',
+    ),
+    'category': (
+        'warning',
+        'annotations have a category_id of no category',
+        'they are never scored',
     ),
     'no-image': (
         'warning',
