@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmuniformer.apis.checking import Report, check_dataset
+from mmuniformer.checks.duplicates import Duplicate
 from mmuniformer.checks.finding import Finding
 from mmuniformer.checks.summary import Summary
 from mmuniformer.errors import UserError
@@ -152,17 +153,24 @@ def print_report(report: Report, console: Console) -> None:
     for path in report.uncounted:
         _say(console, f'\n{path}: no figures, its files cannot be read here')
     if report.duplicates:
-        table = Table(title='Files of training in another phase')
-        for heading in ('phase', 'file', 'in training', 'same'):
-            table.add_column(heading, overflow='fold')
-        for duplicate in report.duplicates[:SHOWN_DUPLICATES]:
-            first, second = map(escape, map(str, duplicate.files))
-            table.add_row(duplicate.phases[1], second, first, duplicate.same)
-        more = len(report.duplicates) - SHOWN_DUPLICATES
-        if more > 0:
-            table.add_row('', f'and {more} more', '', '')
-        console.print(table)
+        console.print(_table_of_duplicates(report.duplicates))
     _say(console, f'\n{_numbers(report)}')
+
+
+def _table_of_duplicates(found: list[Duplicate]) -> Table:
+    table = Table(title='Files of training in another phase')
+    for heading in ('phase', 'file', 'in training', 'same'):
+        table.add_column(heading, overflow='fold')
+    phases: dict[tuple, list[str]] = {}
+    for duplicate in found:
+        key = (*duplicate.files[::-1], duplicate.same)
+        phases.setdefault(key, []).append(duplicate.phases[1])
+    for key, others in list(phases.items())[:SHOWN_DUPLICATES]:
+        table.add_row(', '.join(others), *map(escape, map(str, key)))
+    more = len(phases) - SHOWN_DUPLICATES
+    if more > 0:
+        table.add_row('', f'and {more} more', '', '')
+    return table
 
 
 def _say(console: Console, text: str) -> None:
@@ -243,11 +251,10 @@ def _sizes_in_words(sizes: Counter) -> str:
     smallest, median, largest = (
         '{} x {}'.format(*figures[key]) for key in ('min', 'median', 'max')
     )
+    text = f'; width x height {smallest} to {largest}, median {median}'
     common = ', '.join(
-        '{} x {} ({} images)'.format(*entry['size'], entry['images'])
+        '{} x {} ({} files)'.format(*entry['size'], entry['images'])
         for entry in figures['common']
+        if entry['images'] > 1
     )
-    return (
-        f'; width x height {smallest} to {largest}, median {median}, most '
-        f'often {common}'
-    )
+    return f'{text}, most often {common}' if common else text

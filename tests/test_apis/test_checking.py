@@ -22,6 +22,7 @@ from mmuniformer.apis.check_report import as_json, print_report
 from mmuniformer.apis.checking import Report, _all_of
 from mmuniformer.checks import Finding, check_inputs
 from mmuniformer.checks.summary import Summary
+from mmuniformer.cli import add_runner_arguments, config_parser
 from mmuniformer.datasets.shapes import generate
 from mmuniformer.engine.config import load_config
 from mmuniformer.errors import UserError
@@ -321,6 +322,12 @@ class TestNoCheck:
         cfg = load_config(config, launcher='none')
         assert any('NaN' in str(f) for f in check_inputs(cfg, ['train']))
         assert not list(check_inputs(cfg, ['train'], data=False))
+
+    def test_argument(self):
+        parser = config_parser('')
+        add_runner_arguments(parser)
+        assert parser.parse_args(['c.py']).check
+        assert not parser.parse_args(['c.py', '--no-check']).check
 
     def test_training(self, config, tmp_path):
         keys = dict(

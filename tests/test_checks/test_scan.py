@@ -55,3 +55,11 @@ def test_a_cache_that_cannot_be_written_or_read(tmp_path, monkeypatch):
         scan, 'cache_folder', lambda: Path('/proc/none/of/that')
     )
     assert scan.remembered([file], ['test'], lambda: 3) == 3
+
+
+@pytest.mark.parametrize('name', scan.RANKS)
+def test_one_bar_for_all_processes(name, monkeypatch):
+    monkeypatch.setattr(scan.sys.stderr, 'isatty', lambda: True)
+    for number, shown in (('0', True), ('3', False)):
+        monkeypatch.setenv(name, number)
+        assert scan._progress().disable is not shown
