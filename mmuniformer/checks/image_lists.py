@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
@@ -130,8 +130,7 @@ def _elsewhere(data_set: DataSet) -> bool:
     return any('://' in str(place or '') for place in places)
 
 
-@dataclass(frozen=True)
-class _Sample:
+class _Sample(NamedTuple):
     line: Line
     path: str
     labels: list[int]
