@@ -11,12 +11,15 @@ from mmengine.config import Config
 
 from mmuniformer.checks.checkpoints import check_start
 from mmuniformer.checks.class_lists import check_class_numbers
+from mmuniformer.checks.coco import check_coco
+from mmuniformer.checks.coco_file import forget_files
 from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.machine import check_machine
 from mmuniformer.checks.scoring import check_scoring
 from mmuniformer.checks.video_lists import check_video_lists
+from mmuniformer.checks.voc import check_voc
 
 __all__ = ['Finding', 'check_inputs', 'stop_on_errors']
 
@@ -38,9 +41,21 @@ def check_inputs(
     Yields:
         Finding: In the order of what is cheapest to look at.
     """
+    try:
+        yield from _looks(cfg, phases, decode)
+    finally:
+        # A large file takes gigabytes that the run needs.
+        forget_files()
+
+
+def _looks(
+    cfg: Config, phases: Collection[str], decode: bool
+) -> Iterator[Finding]:
     yield from check_machine(cfg)
     yield from check_start(cfg)
     yield from check_class_numbers(cfg)
+    yield from check_coco(cfg, phases, decode)
+    yield from check_voc(cfg, phases, decode)
     yield from check_keypoints(cfg, phases)
     yield from check_video_lists(cfg, phases, decode)
     yield from check_image_lists(cfg, phases)

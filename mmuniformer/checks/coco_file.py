@@ -10,6 +10,12 @@ from typing import Any
 
 from mmuniformer.checks.finding import Finding
 
+try:
+    import orjson
+except ImportError:
+    # A checkout of before it was needed: slower, and as right.
+    orjson = None
+
 # The lists of a file. pycocotools takes a file that lacks some of them.
 PARTS = ('images', 'annotations', 'categories')
 # Those of training and validation. Each takes gigabytes if it is COCO's.
@@ -67,9 +73,8 @@ def forget_files() -> None:
 
 def _load(path: Path) -> CocoFile:
     try:
-        # As pycocotools reads it, which takes NaN and refuses marks in front.
-        with path.open(encoding='utf-8') as file, _no_collection():
-            content = json.load(file)
+        with _no_collection():
+            content = _parse(path.read_bytes())
     except OSError as error:
         what, mend = f'cannot be read ({error.strerror})', ''
     except UnicodeDecodeError as error:
@@ -85,6 +90,16 @@ def _load(path: Path) -> CocoFile:
             return CocoFile(path, content)
     finding = Finding(f'{path} {what}', mend, file=str(path))
     return CocoFile(path, None, (finding,))
+
+
+def _parse(data: bytes) -> Any:
+    if orjson is not None:
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            # NaN, which JSON does not have and pycocotools reads; or damage.
+            pass
+    return json.loads(data.decode('utf-8'))
 
 
 @contextmanager

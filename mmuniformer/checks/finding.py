@@ -1,6 +1,6 @@
 """What a check has to say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -52,6 +52,12 @@ def stop_on_errors(findings: Iterable[Finding]) -> list[str]:
             raise UserError(str(finding))
         warnings.append(str(finding))
     return warnings
+
+
+def few(entries: Sequence[str], number: int = 3) -> str:
+    """The first entries of many, for a message."""
+    shown = ', '.join(entries[:number])
+    return f'{shown}, ...' if len(entries) > number else shown
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
