@@ -58,5 +58,5 @@ def _looks(
     yield from check_voc(cfg, phases, decode)
     yield from check_keypoints(cfg, phases)
     yield from check_video_lists(cfg, phases, decode)
-    yield from check_image_lists(cfg, phases)
+    yield from check_image_lists(cfg, phases, decode)
     yield from check_scoring(cfg, phases)
