@@ -82,7 +82,7 @@ def data_checks(
         check_voc(cfg, phases, decode),
         check_keypoints(cfg, phases),
         check_video_lists(cfg, phases, decode),
-        check_image_lists(cfg, phases),
+        check_image_lists(cfg, phases, decode),
         check_label_maps(cfg, phases, decode),
         check_scoring(cfg, phases),
         check_decoding(cfg, phases, decode),

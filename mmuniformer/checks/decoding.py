@@ -14,7 +14,7 @@ from mmuniformer.checks.images import (
 from mmuniformer.checks.summaries import summary_of
 
 # Libraries whose annotations are looked at without their images.
-HOSTS = ('mmseg', 'mmpose', 'mmpretrain')
+HOSTS = ('mmseg', 'mmpose')
 
 
 def check_decoding(
@@ -22,8 +22,8 @@ def check_decoding(
 ) -> Iterator[Finding]:
     """Decodes the images of a config as its pipelines do.
 
-    Those of mmdet and the videos of mmaction2 are decoded where their
-    annotations are looked at.
+    Those of mmdet and mmpretrain and the videos of mmaction2 are decoded where
+    their annotations are looked at.
 
     Args:
         cfg (Config): Its default scope is active.

@@ -7,13 +7,18 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding, suggest
+from mmuniformer.checks.images import (
+    check_image_files,
+    decoder_of,
+    look_at_images,
+)
 from mmuniformer.checks.lists import (
     Faults,
     Line,
@@ -40,7 +45,7 @@ FORM = 'path label'
 
 
 def check_image_lists(
-    cfg: Config, phases: Collection[str]
+    cfg: Config, phases: Collection[str], decode: bool = False
 ) -> Iterator[Finding]:
     """Looks at the lists and folders of a config of mmpretrain.
 
@@ -48,6 +53,7 @@ def check_image_lists(
         cfg (Config): Its default scope is active.
         phases (Collection[str]): Of 'train', 'val' and 'test', those whose
             data are read.
+        decode (bool): Whether to decode the images as well.
     """
     model = cfg.get('model') or {}
     model = model.get('module', model)
@@ -69,6 +75,8 @@ def check_image_lists(
             yield from _check_custom(source, cfg)
         elif data_set.read_by == 'BaseDataset':
             yield from _check_json(source)
+        if decode:
+            yield from _check_decoding(source)
 
 
 def summary(data_set: DataSet) -> Summary | None:
@@ -130,8 +138,7 @@ def _elsewhere(data_set: DataSet) -> bool:
     return any('://' in str(place or '') for place in places)
 
 
-@dataclass(frozen=True)
-class _Sample:
+class _Sample(NamedTuple):
     line: Line
     path: str
     labels: list[int]
@@ -346,6 +353,17 @@ def _check_files(
             str(source.file),
             f'line {first.number}',
         )
+
+
+def _check_decoding(source: _Source) -> Iterator[Finding]:
+    """Decodes each image that is there with the decoder of the pipeline."""
+    found = summary(source.data_set)
+    decoder = decoder_of(source.data_set.node.get('pipeline'))
+    if found is None or decoder is None:
+        return
+    files = [str(file) for file in found.files if file.is_file()]
+    seen = look_at_images(files, decoder, decode=True)
+    yield from check_image_files(files, seen, str(source.file))
 
 
 class _Folders:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.registry import TRANSFORMS
@@ -22,8 +22,7 @@ READERS = ('DecordInit', 'OpenCVInit', 'PyAVInit')
 DECODED = 5
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """What a line says.
 
     Attributes:
@@ -44,7 +43,7 @@ def check_video_files(
     data_set: DataSet, samples: Sequence[Sample]
 ) -> Iterator[Finding]:
     """Looks whether each video is on the disk."""
-    by_path = {_with_suffix(data_set, s.path): s for s in samples}
+    by_path = _by_path(data_set, samples)
     missing = missing_files(list(by_path), 'videos')
     if not missing:
         return
@@ -72,11 +71,19 @@ def _others(missing: Sequence[str], number: int) -> str:
     )
 
 
-def _with_suffix(data_set: DataSet, path: str) -> str:
-    """Readers of mmaction2 take a name without a suffix for one of .mp4."""
+def _by_path(
+    data_set: DataSet, samples: Sequence[Sample]
+) -> dict[str, Sample]:
+    """The samples by the files that are opened for them."""
+    by_path = {sample.path: sample for sample in samples}
     names = map(type_name, data_set.node.get('pipeline') or [])
-    adds = {'DecordInit', 'PyAVInit'} & set(names)
-    return f'{path}.mp4' if adds and not os.path.splitext(path)[1] else path
+    if 'DecordInit' not in names:
+        return by_path
+    # It takes a name without a suffix for one of .mp4.
+    return {
+        path if os.path.splitext(path)[1] else f'{path}.mp4': sample
+        for path, sample in by_path.items()
+    }
 
 
 def check_decoding(
@@ -93,8 +100,8 @@ def check_decoding(
     steps[1].setdefault('type', decoder)
     by_path = {
         path: sample
-        for sample in samples
-        if os.path.isfile(path := _with_suffix(data_set, sample.path))
+        for path, sample in _by_path(data_set, samples).items()
+        if os.path.isfile(path)
     }
     paths = list(by_path)
     try:

@@ -1,5 +1,6 @@
 """Lists of videos, of folders of frames and of sound (action recognition)."""
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -166,6 +167,8 @@ class _List:
         if num_classes is None:
             own = self.node.get('num_classes') if self.several else None
             self.num_classes = own or (self.classes and len(self.classes))
+        prefix = (self.node.get('data_prefix') or {}).get(self.form.prefix)
+        self.folder = str(data_set.below_root(prefix or ''))
         self.delimiter = (
             self.node.get('delimiter', ' ') if self.form is VIDEOS else None
         )
@@ -249,7 +252,10 @@ class _List:
                 self._add_words(line, words, counted, form, faults)
             else:
                 sample = Sample(
-                    line, self._path(path), numbers[:counted], labels
+                    line,
+                    os.path.join(self.folder, path),
+                    numbers[:counted],
+                    labels,
                 )
                 yield from self._sound(sample, faults)
 
@@ -343,10 +349,6 @@ class _List:
         if '  ' in text.strip() and self.delimiter == ' ':
             return 'separate path and label by one space'
         return ''
-
-    def _path(self, path: str) -> str:
-        prefix = (self.node.get('data_prefix') or {}).get(self.form.prefix)
-        return str(self.data_set.below_root(Path(prefix or '', path)))
 
     def _labelled(self, sample: Sample) -> bool:
         return bool(sample.labels) and sample.labels != [NO_LABEL]

@@ -264,3 +264,16 @@ def test_a_json_file_that_is_none(root):
     file.write_text('[]')
     (finding,) = look(cfg)
     assert matches(finding, 'has no metainfo and no data_list')
+
+
+@pytest.mark.parametrize('folders', [True, False])
+def test_images_are_decoded_when_asked(root, folders):
+    cfg = config(root) if folders else listed(root, LIST)
+    cfg.train_dataloader.dataset.pipeline = [dict(type='LoadImageFromFile')]
+    assert list(check_image_lists(cfg, ['train'], decode=True)) == []
+    damaged = root / 'train' / 'dog' / '0.jpg'
+    damaged.write_bytes(b'<html>404 Not Found</html>')
+    assert list(check_image_lists(cfg, ['train'])) == []
+    (finding,) = check_image_lists(cfg, ['train'], decode=True)
+    assert finding.file == str(damaged)
+    assert matches(finding, 'cannot be decoded')
