@@ -17,6 +17,7 @@ def check_ignored_labels(
     cfg: Config,
     phases: Collection[str],
     pixels: Mapping[str, Counter],
+    sizes: Collection[tuple[int, int]] = (),
 ) -> Iterator[Finding]:
     """Looks at every ``ignore_index`` and at the weights of classes.
 
@@ -25,6 +26,8 @@ def check_ignored_labels(
         phases (Collection[str]): Of 'train', 'val' and 'test'.
         pixels (Mapping[str, Counter]): Pixels by label of each phase, as far
             as they are known.
+        sizes (Collection[tuple[int, int]]): Width and height of the training
+            images that reach the model in the size of their files.
     """
     heads = dict(_heads(cfg))
     decode_heads = [path for path in heads if '.decode_head' in path]
@@ -45,7 +48,8 @@ def check_ignored_labels(
                 level='warning',
             )
         if 'train' in phases:
-            yield from _check_weights(path, node, pixels.get('train'))
+            padded = _padded(cfg, node, sizes)
+            yield from _check_weights(path, node, pixels.get('train'), padded)
     if 'train' in phases and _is_class(ignored, count):
         yield Finding(
             f'{main}.ignore_index is {ignored}, which is one of its {count} '
@@ -94,7 +98,7 @@ def _check_metrics(
 
 
 def _check_weights(
-    path: str, head: dict, pixels: Counter | None
+    path: str, head: dict, pixels: Counter | None, padded: str
 ) -> Iterator[Finding]:
     """Looks for weights of classes that meet an ignored label.
 
@@ -114,18 +118,41 @@ def _check_weights(
             and not loss.get('use_mask')
             and loss.get('reduction', 'mean') == 'mean'
             and not _is_class(ignored, count)
-            and pixels
-            and pixels[ignored]
+            and (padded or (pixels and pixels[ignored]))
         ):
+            what = padded or f'{pixels[ignored]} pixels of train_dataloader'
+            mend = 'or give those pixels a class of their own'
+            if padded:
+                mend = 'or set model.data_preprocessor.seg_pad_val to a class'
             yield Finding(
                 f'{place}.class_weight has no weight for the label {ignored}, '
-                f'which {pixels[ignored]} pixels of train_dataloader have: '
+                f'which {what} have: '
                 "mmseg's CrossEntropyLoss takes the weights of ignored "
                 'pixels as well and stops with an index error',
-                f'take {place}.class_weight out, or give those pixels a '
-                'class of their own',
+                f'take {place}.class_weight out, {mend}',
                 entry=f'{place}.class_weight',
             )
+
+
+def _padded(
+    cfg: Config, head: dict, sizes: Collection[tuple[int, int]]
+) -> str:
+    """What the ignored pixels are that a model adds; '' if it adds none."""
+    model = cfg.get('model') or {}
+    preprocessor = model.get('data_preprocessor') or {}
+    fill = preprocessor.get('seg_pad_val', DEFAULT)
+    if not preprocessor.get('size') or fill != head.get(
+        'ignore_index', DEFAULT
+    ):
+        return ''
+    height, width = preprocessor['size']
+    small = [size for size in sizes if size[0] < width or size[1] < height]
+    if not small:
+        return ''
+    return (
+        f'the pixels that model.data_preprocessor (size=({height}, {width})) '
+        f'adds to images of {small[0][0]} x {small[0][1]}'
+    )
 
 
 def _is_class(label: int | None, count: int | None) -> bool:

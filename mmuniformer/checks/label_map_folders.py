@@ -19,6 +19,28 @@ def several(files: Sequence[str]) -> str:
     return f' (and {len(more)} more: {few([Path(f).name for f in more])})'
 
 
+def finding_of(
+    files: Sequence[tuple],
+    what: str,
+    mend: str = '',
+    entry: str = '',
+    level: str = 'error',
+) -> Finding:
+    """One finding for all files of a kind.
+
+    Args:
+        files (Sequence[tuple]): The path of each, and anything after it.
+        what (str): The sentence, about the first of them.
+        mend (str): As in a finding.
+        entry (str): As in a finding.
+        level (str): As in a finding.
+    """
+    names = [name for name, *_ in files]
+    return Finding(
+        what + several(names), mend, file=names[0], entry=entry, level=level
+    )
+
+
 def check_images(
     images: Sequence[str], built: Any, path: str
 ) -> Iterator[Finding]:

@@ -567,6 +567,23 @@ class TestIgnored:
         other = [f for f in check(node(data)) if f.level != 'note']
         assert other == []
 
+    def test_weights_and_padding(self, data):
+        cfg = config(node(data), head=self.weights())
+        cfg.model.data_preprocessor = dict(
+            type='SegDataPreProcessor', size=(64, 64)
+        )
+        assert list(check_label_maps(cfg, ['train'])) == []
+        cfg.model.data_preprocessor.size = (64, 96)
+        finding = only(check_label_maps(cfg, ['train']))
+        assert 'adds to images of' in finding.what
+        cfg.model.data_preprocessor.seg_pad_val = 0
+        assert list(check_label_maps(cfg, ['train'])) == []
+        cfg.model.data_preprocessor.seg_pad_val = 255
+        cfg.train_dataloader.dataset.pipeline.append(
+            dict(type='Resize', scale=(96, 96))
+        )
+        assert list(check_label_maps(cfg, ['train'])) == []
+
     def test_heads_metrics_and_data_sets(self, data):
         val = node(data, 'val')
         metric = dict(type='IoUMetric')
