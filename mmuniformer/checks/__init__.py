@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from mmengine.config import Config
 
 from mmuniformer.checks.checkpoints import check_start
-from mmuniformer.checks.class_lists import check_class_numbers
+from mmuniformer.checks.classes import check_classes
 from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.machine import check_machine
@@ -38,6 +38,6 @@ def check_inputs(
     """
     yield from check_machine(cfg)
     yield from check_start(cfg)
-    yield from check_class_numbers(cfg)
+    yield from check_classes(cfg, phases)
     yield from check_keypoints(cfg, phases)
     yield from check_video_lists(cfg, phases)

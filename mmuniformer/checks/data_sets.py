@@ -83,9 +83,10 @@ def data_sets(cfg: Config, phases: Collection[str]) -> Iterator[DataSet]:
         phases (Collection[str]): Of 'train', 'val' and 'test'.
     """
     for phase in phases:
-        loader = cfg.get(f'{phase}_dataloader') or {}
+        loader = cfg.get(f'{phase}_dataloader')
         path = f'{phase}_dataloader.dataset'
-        yield from _within(loader.get('dataset'), path, phase)
+        if isinstance(loader, dict):
+            yield from _within(loader.get('dataset'), path, phase)
 
 
 def _within(node: Any, path: str, phase: str) -> Iterator[DataSet]:
