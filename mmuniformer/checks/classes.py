@@ -15,6 +15,7 @@ from mmuniformer.checks.class_names import check_class_names, names_of
 from mmuniformer.checks.class_numbers import check_class_numbers
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.finding import Finding
+from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.hosts import HOSTS
 
 
@@ -27,7 +28,8 @@ def check_classes(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
             data the command reads.
     """
     named, stop = [], False
-    for data_set in _without_repeats(data_sets(cfg, phases)):
+    sets = list(_without_repeats(data_sets(cfg, phases)))
+    for data_set in sets:
         mistakes = list(check_list(data_set))
         yield from mistakes
         if any(finding.level == 'error' for finding in mistakes):
@@ -48,6 +50,7 @@ def check_classes(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
         cfg, _host(cfg, named), compared, trains='train' in phases
     )
     yield from check_class_names(named)
+    yield from check_image_lists(cfg, sets)
 
 
 def _without_repeats(sets: Iterator[DataSet]) -> Iterator[DataSet]:

@@ -521,6 +521,32 @@ def test_numbers_of_a_classifier(tmp_path):
     assert 'data_preprocessor.num_classes is 1000' in text
 
 
+def test_lists_of_images(tmp_path):
+    cfg = classifier(tmp_path, None, number=3)
+    file = tmp_path / 'list.txt'
+    cfg['train_dataloader']['dataset']['ann_file'] = 'list.txt'
+    file.write_text('a/1.png 0\na b/2.png 2\n')
+    assert looked_at(cfg) == []
+    file.write_text('a/1.png 1\na/2.png 3\na/3.png 4\na/4.png\na/5.png ant')
+    formless, outside = looked_at(cfg)
+    assert 'list.txt has 2 of 5 lines not of the form' in formless
+    assert "the first is line 4, 'a/4.png'" in formless
+    assert 'has 2 of 5 lines with a label that is not in 0 to 2' in outside
+    assert "line 2, 'a/2.png 3'; count labels from 0" in outside
+
+
+def test_types_that_are_classes(shapes):
+    pytest.importorskip('mmdet.models')
+    from mmdet.datasets import CocoDataset
+    from mmdet.models import FCNMaskHead
+
+    cfg = detector(shapes)
+    cfg['train_dataloader']['dataset']['type'] = CocoDataset
+    cfg['model']['roi_head']['mask_head'] = dict(type=FCNMaskHead)
+    (text,) = looked_at(cfg, ['train'])
+    assert 'mask_head.num_classes is, by default, 80' in text
+
+
 def test_numbers_of_videos():
     def lists(number):
         return dict(
