@@ -11,7 +11,7 @@ from itertools import chain
 from mmengine.config import Config
 
 from mmuniformer.checks.checkpoints import check_start
-from mmuniformer.checks.class_lists import check_class_numbers
+from mmuniformer.checks.classes import check_classes
 from mmuniformer.checks.coco import check_coco
 from mmuniformer.checks.coco_file import forget_files
 from mmuniformer.checks.data_sets import check_types
@@ -77,7 +77,7 @@ def data_checks(
     """
     return [
         check_types(cfg, phases),
-        check_class_numbers(cfg),
+        check_classes(cfg, phases),
         check_coco(cfg, phases, decode),
         check_voc(cfg, phases, decode),
         check_keypoints(cfg, phases),

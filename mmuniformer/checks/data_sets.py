@@ -139,10 +139,11 @@ def _nodes_of(
 ) -> Iterator[tuple[str, str, dict]]:
     """Phase, dotted path and node of each data set, wrappers included."""
     for phase in phases:
-        loader = cfg.get(f'{phase}_dataloader') or {}
+        loader = cfg.get(f'{phase}_dataloader')
         path = f'{phase}_dataloader.dataset'
-        for place, node in _nodes(loader.get('dataset'), path):
-            yield phase, place, node
+        if isinstance(loader, dict):
+            for place, node in _nodes(loader.get('dataset'), path):
+                yield phase, place, node
 
 
 def _nodes(node: Any, path: str) -> Iterator[tuple[str, dict]]:

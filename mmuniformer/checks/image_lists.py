@@ -367,7 +367,7 @@ def _check_decoding(source: _Source) -> Iterator[Finding]:
 
 
 class _Folders:
-    """A folder for each class, numbered in the order of their names.
+    """A folder for each class.
 
     Args:
         source (_Source): Of a ``CustomDataset`` without a list.
@@ -379,10 +379,16 @@ class _Folders:
 
     @cached_property
     def names(self) -> list[str]:
-        """The folders as mmpretrain numbers them, hidden ones included."""
-        return sorted(
+        """The folders as labels count them, hidden ones included.
+
+        In the order of ``classes`` that are the names of the folders, else in
+        that of the names.
+        """
+        found = sorted(
             entry.name for entry in os.scandir(self.root) if entry.is_dir()
         )
+        classes = list(self.source.built.CLASSES or ())
+        return classes if sorted(classes) == found else found
 
     def samples(self) -> Iterator[_Sample]:
         for label, name in enumerate(self.names):
@@ -410,83 +416,24 @@ class _Folders:
                 'delete it',
             )
         else:
-            yield from self._check_number()
-            yield from self._check_order()
+            yield from self._check_any()
             yield from self._check_training(cfg)
         yield from self._check_images()
 
     def _finding(self, what: str, mend: str = '', **keys: Any) -> Finding:
         return Finding(what, mend, str(self.root), self.source.path, **keys)
 
-    def _check_number(self) -> Iterator[Finding]:
-        classes, head = self.source.built.CLASSES, self.source.head
-        number = len(self.names)
-        if not number:
+    def _check_any(self) -> Iterator[Finding]:
+        if not self.names:
             if self._loose():
                 what = 'no folders of classes, only images'
                 mend = 'give each class a folder, or name a list (ann_file)'
             else:
                 what, mend = 'no images', 'put the data set there'
             yield self._finding(f'{self.root} has {what}', mend)
-        elif classes is not None and len(classes) != number:
-            lacks = [name for name in classes if name not in self.names]
-            more = [name for name in self.names if name not in classes]
-            words = ''
-            # Folders of other names, as those of ImageNet, tell nothing.
-            if len(more) < number and more:
-                words += f': {told(more)} is no class'
-                words += suggest(more[0], lacks)
-            elif len(more) < number and lacks:
-                words += f': there is none for {told(lacks)}'
-            yield self._finding(
-                f'{self.root} has {number} folders, and {self.source.path} '
-                f'has {len(classes)} classes{words}',
-                'a folder for each class, also for one without images',
-            )
-        elif (
-            classes is None
-            and head is not None
-            and (number > head or (number < head and self._trains()))
-        ):
-            yield self._finding(
-                f'{self.root} has {number} folders of classes, and the model '
-                f'has {head} classes',
-                f'set model.head.num_classes to {number}'
-                + (
-                    ', or name the classes (classes)'
-                    if number > head
-                    else ', or give each class a folder'
-                ),
-                level='error' if number > head else 'warning',
-            )
 
     def _trains(self) -> bool:
         return self.source.data_set.phase == 'train'
-
-    def _check_order(self) -> Iterator[Finding]:
-        """Classes in an order that is not that of their folders."""
-        classes = list(self.source.built.CLASSES or ())
-        names = self.names
-        if len(classes) != len(names) or classes == names:
-            return
-        if set(classes) == set(names):
-            at = next(i for i, name in enumerate(names) if name != classes[i])
-            yield self._finding(
-                f'{self.source.path}: folders are numbered in the order of '
-                f'their names, so {at} is {names[at]!r} in {self.root}, and '
-                f'classes has {classes[at]!r} there',
-                'name the classes in that order, or use a list (ann_file)',
-            )
-        elif len(set(classes) & set(names)) > len(names) / 2:
-            lacks = sorted(set(names) - set(classes))
-            others = sorted(set(classes) - set(names))
-            yield self._finding(
-                f'{self.root} has the folder {told(lacks)}, which is none of '
-                f'the classes of {self.source.path}'
-                f'{suggest(lacks[0], others)}',
-                'folders are numbered in the order of their names',
-                level='warning',
-            )
 
     def _check_training(self, cfg: Config) -> Iterator[Finding]:
         """Folders other than those of the training get other numbers."""
