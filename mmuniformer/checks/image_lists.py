@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.files import check_exists
-from mmuniformer.checks.finding import Finding, suggest
+from mmuniformer.checks.finding import Finding
 from mmuniformer.checks.images import (
     check_image_files,
     decoder_of,

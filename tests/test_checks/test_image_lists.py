@@ -171,12 +171,6 @@ def no_folders(root: Path) -> None:
 
 
 @pytest.mark.parametrize(('change', 'settings', 'level', 'message'), [
-    (None, dict(classes=['dog', 'cat', 'eel']), 'error',
-     "so 0 is 'cat' in .*train, and classes has 'dog' there"),
-    (None, dict(classes=['cat', 'dgo', 'eel']), 'warning',
-     'has the folder dog, which is none .* did you mean dgo?'),
-    (None, dict(classes=['cat', 'dog']), 'error',
-     'has 3 folders, and .* has 2 classes: eel is no class'),
     (None, dict(data_prefix='no'), 'error', r'data/no does not exist'),
     (add_hidden, {}, 'error', r'hidden folder \.ipynb_checkpoints'),
     (add_other, {}, 'warning', r'images that are not read \(1: \.webp\)'),
@@ -194,9 +188,11 @@ def test_wrong_folders(root, change, settings, level, message):
     assert matches(finding, message), finding
 
 
-def test_more_folders_than_the_head_has_classes(root):
-    assert {f.level for f in look(config(root, 2))} == {'error'}
-    assert [f.level for f in look(config(root, 9))] == ['warning']
+def test_folders_in_the_order_of_classes(root):
+    cfg = config(root, classes=['dog', 'cat', 'eel'])
+    assert not look(cfg)
+    (train, *_) = data_sets(cfg, ['train'])
+    assert list(summary(train).classes) == ['dog', 'cat', 'eel']
 
 
 def test_a_class_that_adds_to_the_host(root):
