@@ -81,23 +81,20 @@ def _check_file(
     if not path.is_file():
         yield from check_exists(path, data_set.path, 'ann_file')
         return
-    read = read_coco(path)
-    yield from read.findings
-    if read.content is None:
-        return
     number = metainfo['num_keypoints']
     names = [metainfo['keypoint_id2name'][i] for i in range(number)]
+    seen = look(path, forms, number)
+    if seen.unread:
+        yield from (Finding(**finding) for finding in seen.unread)
+        return
+    if 'keypoints' in forms[0].points:
+        yield from _check_names(path, seen, names, data_set)
     if data_set.node.get('bbox_file'):
         # Its annotations are read by the metric alone.
-        yield from check_box_file(data_set, read.content)
-        if 'keypoints' in forms[0].points:
-            yield from _check_names(path, read.content, names, data_set)
+        yield from check_box_file(data_set, read_coco(path).content)
         return
-    seen = look(path, forms, number)
-    if 'keypoints' in forms[0].points:
-        yield from _check_names(path, read.content, names, data_set)
     yield from _tell(path, seen, number)
-    yield from _check_relative(path, seen, read.content)
+    yield from _check_relative(path, seen)
     yield from _check_left(path, seen, data_set)
     if data_set.phase == 'train' and seen.samples:
         never = [names[i] for i, n in enumerate(seen.visible) if not n]
@@ -111,15 +108,9 @@ def _check_file(
 
 
 def _check_names(
-    path: Path, content: dict, names: list[str], data_set: DataSet
+    path: Path, seen: Seen, names: list[str], data_set: DataSet
 ) -> Iterator[Finding]:
-    lists: dict[tuple[str, ...], str] = {}
-    for category in content.get('categories', []):
-        theirs = category.get('keypoints')
-        if theirs and all(isinstance(name, str) for name in theirs):
-            name = str(category.get('name', category.get('id')))
-            lists.setdefault(tuple(theirs), name)
-    for theirs, category in lists.items():
+    for category, theirs in seen.names:
         misplaced, unlike = compare_names(theirs, names)
         wrong = sorted([*misplaced, *unlike])
         if not wrong:
@@ -141,12 +132,8 @@ def _check_names(
         )
 
 
-def _check_relative(
-    path: Path, seen: Seen, content: dict
-) -> Iterator[Finding]:
-    widths = [image.get('width') for image in content.get('images', [])]
-    small = any(isinstance(w, (int, float)) and w <= 2 for w in widths)
-    if 0 < seen.largest <= 1 and not small:
+def _check_relative(path: Path, seen: Seen) -> Iterator[Finding]:
+    if 0 < seen.largest <= 1 and not seen.tiny:
         yield Finding(
             f'{path}: no visible keypoint has a coordinate above 1',
             'multiply them by the size of the image: mmpose reads pixels',
