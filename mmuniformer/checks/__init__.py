@@ -39,5 +39,5 @@ def check_inputs(
     yield from check_machine(cfg)
     yield from check_start(cfg)
     yield from check_class_numbers(cfg)
-    yield from check_keypoints(cfg, phases)
+    yield from check_keypoints(cfg, phases, decode)
     yield from check_video_lists(cfg, phases)

@@ -36,6 +36,8 @@ class Seen:
         names (list[list]): Of each list of names of keypoints, a category
             that has it and the names.
         tiny (bool): Whether an image is at most two pixels wide.
+        images (list[list]): File, width and height (None if not told) of each
+            image, and whether an annotation is of it.
         unread (list[dict]): The findings of a file that cannot be read.
     """
 
@@ -46,6 +48,7 @@ class Seen:
     largest: float = -1.0
     names: list[list] = field(default_factory=list)
     tiny: bool = False
+    images: list[list] = field(default_factory=list)
     unread: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, problem: str, labels: Iterable[str]) -> None:
@@ -92,9 +95,11 @@ def _look(path: Path, forms: Sequence[Form], number: int) -> Seen:
     annotations = read.content.get('annotations', [])
     seen = _look_at_entries(path, forms)
     seen.names = _names(read.content)
+    seen.images = _files(read.content)
     widths = [i.get('width') for i in read.content.get('images', [])]
     seen.tiny = any(_number(width) <= 2 for width in widths)
-    # Before processes are started, so that each has it.
+    # Anew, as the file may be, and before processes are started: each has it.
+    _images.cache_clear()
     _images(path)
     starts = range(0, len(annotations), _CHUNK)
     for index, form in enumerate(forms):
@@ -158,6 +163,21 @@ def _look_at_entries(path: Path, forms: Sequence[Form]) -> Seen:
 def _twice(parts: Iterable[dict]) -> list:
     ids = Counter(_key(part['id']) for part in parts if 'id' in part)
     return [key for key, count in ids.items() if count > 1]
+
+
+def _files(content: dict) -> list[list]:
+    entries = content.get('annotations', [])
+    used = {_key(entry.get('image_id')) for entry in entries}
+    return [
+        [
+            str(image['file_name']),
+            image.get('width'),
+            image.get('height'),
+            _key(image.get('id')) in used,
+        ]
+        for image in content.get('images', [])
+        if 'file_name' in image
+    ]
 
 
 def _names(content: dict) -> list[list]:

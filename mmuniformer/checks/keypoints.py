@@ -15,6 +15,7 @@ from mmuniformer.checks.keypoint_boxes import check_box_file
 from mmuniformer.checks.keypoint_codecs import check_codecs
 from mmuniformer.checks.keypoint_files import Seen, look
 from mmuniformer.checks.keypoint_forms import PARTS, forms_of
+from mmuniformer.checks.keypoint_images import check_images
 from mmuniformer.checks.keypoint_metainfo import metainfo_of, parse
 from mmuniformer.checks.keypoint_metrics import check_metrics
 from mmuniformer.checks.keypoint_mpii import check_mpii, is_mpii
@@ -23,19 +24,22 @@ from mmuniformer.checks.keypoint_numbers import check_numbers, wrappers
 from mmuniformer.checks.summary import Summary
 
 
-def check_keypoints(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
+def check_keypoints(
+    cfg: Config, phases: Collection[str], decode: bool = False
+) -> Iterator[Finding]:
     """Looks at keypoints: of data sets, of heads, of files, of metrics.
 
     Args:
         cfg (Config): Only its data sets of mmpose are looked at.
         phases (Collection[str]): Of 'train', 'val' and 'test', those whose
             data are read.
+        decode (bool): Whether to decode every image as well.
     """
     told = set()
     for data_set in data_sets(cfg, phases):
         if data_set.host != 'mmpose':
             continue
-        for finding in _check_data_set(cfg, data_set):
+        for finding in _check_data_set(cfg, data_set, decode):
             # Validation and test mostly share their file.
             what = finding.what.replace(data_set.path, '')
             if what not in told:
@@ -43,7 +47,9 @@ def check_keypoints(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
                 yield finding
 
 
-def _check_data_set(cfg: Config, data_set: DataSet) -> Iterator[Finding]:
+def _check_data_set(
+    cfg: Config, data_set: DataSet, decode: bool
+) -> Iterator[Finding]:
     metainfo, findings = metainfo_of(data_set)
     yield from findings
     # The metrics are told that of what the loader holds.
@@ -63,6 +69,7 @@ def _check_data_set(cfg: Config, data_set: DataSet) -> Iterator[Finding]:
         yield from check_mpii(data_set, number)
     else:
         yield from _check_file(data_set, metainfo)
+        yield from check_images(cfg, data_set, number, decode)
 
 
 def _parser() -> Any:
@@ -288,11 +295,9 @@ def summary(data_set: DataSet) -> Summary | None:
     number = (metainfo or {}).get('num_keypoints')
     if not (number and forms and path) or is_mpii(data_set):
         return None
-    content = read_coco(path).content
-    if content is None:
-        return None
     seen = look(path, forms, number)
-    images = content.get('images', [])
+    if seen.unread:
+        return None
     prefix = (data_set.node.get('data_prefix') or {}).get('img', '')
     folder = data_set.below_root(prefix)
     names = metainfo['keypoint_id2name']
@@ -303,6 +308,6 @@ def summary(data_set: DataSet) -> Summary | None:
         'keypoints',
         samples=seen.samples,
         classes={names[i]: visible[i] for i in range(number)},
-        sizes=Counter((i.get('width'), i.get('height')) for i in images),
-        files=[folder / i['file_name'] for i in images if 'file_name' in i],
+        sizes=Counter((w, h) for _, w, h, _ in seen.images),
+        files=[folder / name for name, *_ in seen.images],
     )
