@@ -80,7 +80,7 @@ def data_checks(
         check_classes(cfg, phases),
         check_coco(cfg, phases, decode),
         check_voc(cfg, phases, decode),
-        check_keypoints(cfg, phases),
+        check_keypoints(cfg, phases, decode),
         check_video_lists(cfg, phases, decode),
         check_image_lists(cfg, phases, decode),
         check_label_maps(cfg, phases, decode),

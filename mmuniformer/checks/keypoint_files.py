@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,12 @@ class Seen:
         visible (list[int]): Of each keypoint, how often it is labelled.
         largest (float): The largest coordinate of a visible keypoint; -1 if
             there is none.
+        names (list[list]): Of each list of names of keypoints, a category
+            that has it and the names.
+        tiny (bool): Whether an image is at most two pixels wide.
+        images (list[list]): File, width and height (None if not told) of each
+            image, and whether an annotation is of it.
+        unread (list[dict]): The findings of a file that cannot be read.
     """
 
     samples: int = 0
@@ -40,6 +46,10 @@ class Seen:
     problems: dict[str, list] = field(default_factory=dict)
     visible: list[int] = field(default_factory=list)
     largest: float = -1.0
+    names: list[list] = field(default_factory=list)
+    tiny: bool = False
+    images: list[list] = field(default_factory=list)
+    unread: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, problem: str, labels: Iterable[str]) -> None:
         """Notes a problem of some entries."""
@@ -67,7 +77,7 @@ def look(path: Path, forms: Sequence[Form], number: int) -> Seen:
     """Looks at all annotations of a file, or takes it from the cache.
 
     Args:
-        path (Path): A file that :func:`read_coco` reads.
+        path (Path): The file. It is not even read if it was seen before.
         forms (Sequence[Form]): How the data set reads it.
         number (int): Keypoints of the data set.
     """
@@ -79,9 +89,17 @@ def look(path: Path, forms: Sequence[Form], number: int) -> Seen:
 
 
 def _look(path: Path, forms: Sequence[Form], number: int) -> Seen:
-    annotations = read_coco(path).content.get('annotations', [])
+    read = read_coco(path)
+    if read.content is None:
+        return Seen(unread=[asdict(finding) for finding in read.findings])
+    annotations = read.content.get('annotations', [])
     seen = _look_at_entries(path, forms)
-    # Before processes are started, so that each has it.
+    seen.names = _names(read.content)
+    seen.images = _files(read.content)
+    widths = [i.get('width') for i in read.content.get('images', [])]
+    seen.tiny = any(_number(width) <= 2 for width in widths)
+    # Anew, as the file may be, and before processes are started: each has it.
+    _images.cache_clear()
     _images(path)
     starts = range(0, len(annotations), _CHUNK)
     for index, form in enumerate(forms):
@@ -147,6 +165,31 @@ def _twice(parts: Iterable[dict]) -> list:
     return [key for key, count in ids.items() if count > 1]
 
 
+def _files(content: dict) -> list[list]:
+    entries = content.get('annotations', [])
+    used = {_key(entry.get('image_id')) for entry in entries}
+    return [
+        [
+            str(image['file_name']),
+            image.get('width'),
+            image.get('height'),
+            _key(image.get('id')) in used,
+        ]
+        for image in content.get('images', [])
+        if 'file_name' in image
+    ]
+
+
+def _names(content: dict) -> list[list]:
+    lists: dict[tuple[str, ...], str] = {}
+    for category in content.get('categories', []):
+        names = category.get('keypoints')
+        if names and all(isinstance(name, str) for name in names):
+            name = str(category.get('name', category.get('id')))
+            lists.setdefault(tuple(names), name)
+    return [[name, list(names)] for names, name in lists.items()]
+
+
 def _positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and value > 0
 
@@ -160,6 +203,7 @@ def _look_at_chunk(path: Path, form: Form, number: int, start: int) -> Seen:
     if form.categories and 'categories' in content:
         keys.add('category_id')
     read = []
+    images = _images(path)
     for entry in entries:
         lacking = keys - entry.keys()
         for key in sorted(lacking):
@@ -179,7 +223,7 @@ def _look_at_chunk(path: Path, form: Form, number: int, start: int) -> Seen:
         for key in sorted(absent - lacking):
             seen.add(f'lacks {key}', [_label(entry)])
         lacking |= absent
-        if not lacking and _key(entry['image_id']) in _images(path):
+        if not lacking and _key(entry['image_id']) in images:
             read.append(entry)
     _look_at_numbers(path, form, number, read, seen)
     return seen
@@ -212,7 +256,8 @@ def _look_at_numbers(
     seen.visible = shown.sum(axis=0).tolist()
     if shown.any():
         seen.largest = float(places[shown].max())
-    sizes = [_images(path)[_key(entry['image_id'])] for entry in entries]
+    images = _images(path)
+    sizes = [images[_key(entry['image_id'])] for entry in entries]
     sizes = np.array([
         [_number(image.get(key)) for key in ('width', 'height')]
         for image in sizes

@@ -63,25 +63,14 @@ def _check_coco(
     path: str, node: dict[str, Any], data_set: DataSet
 ) -> Iterator[Finding]:
     file = node.get('ann_file')
-    own = data_set.ann_file
-    file = Path(file) if file and '://' not in str(file) else own
-    if file is None:
-        return
-    if not file.is_file():
-        if file != own:
-            yield Finding(
-                f'{file} ({path}.ann_file) does not exist',
-                f'leave {path}.ann_file out to use that of the data set',
-                file=str(file),
-                entry=f'{path}.ann_file',
-            )
+    local = file and '://' not in str(file)
+    file = Path(file) if local else data_set.ann_file
+    # Whether it is there and has the images of the data set is asked of the
+    # evaluators of all libraries alike.
+    if file is None or not file.is_file() or node.get('format_only'):
         return
     read = read_coco(file)
     if read.content is None:
-        if file != own:
-            yield from read.findings
-        return
-    if node.get('format_only'):
         return
     if not read.content.get('annotations'):
         yield Finding(
@@ -113,8 +102,6 @@ def _check_coco(
             file=str(file),
             entry=labels[0],
         )
-    if file != own:
-        yield from _check_images(path, file, data_set)
 
 
 def _keys(node: dict[str, Any]) -> list[str]:
@@ -141,29 +128,6 @@ def _lacking(file: Path, keys: list[str]) -> dict[str, list]:
         return wrong
 
     return scan.remembered([file], ['keys of a metric', keys], look)
-
-
-def _check_images(
-    path: str, file: Path, data_set: DataSet
-) -> Iterator[Finding]:
-    """The metric refuses results of images that its file does not have."""
-    own = data_set.ann_file
-    if own is None or not own.is_file():
-        return
-    if own.resolve() == file.resolve() or read_coco(own).content is None:
-        return
-    known = {image.get('id') for image in read_coco(file).content['images']}
-    images = read_coco(own).content.get('images', [])
-    other = [str(i.get('id')) for i in images if i.get('id') not in known]
-    if other:
-        yield Finding(
-            f'{path}.ann_file is {file}, and {len(other)} images of '
-            f'{data_set.path} ({own}) are not in it '
-            f'({few(other)})',
-            'name the same file in both',
-            file=str(file),
-            entry=f'{path}.ann_file',
-        )
 
 
 def _check_head_size(

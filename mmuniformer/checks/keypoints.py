@@ -15,6 +15,7 @@ from mmuniformer.checks.keypoint_boxes import check_box_file
 from mmuniformer.checks.keypoint_codecs import check_codecs
 from mmuniformer.checks.keypoint_files import Seen, look
 from mmuniformer.checks.keypoint_forms import PARTS, forms_of
+from mmuniformer.checks.keypoint_images import check_images
 from mmuniformer.checks.keypoint_metainfo import metainfo_of, parse
 from mmuniformer.checks.keypoint_metrics import check_metrics
 from mmuniformer.checks.keypoint_mpii import check_mpii, is_mpii
@@ -23,19 +24,22 @@ from mmuniformer.checks.keypoint_numbers import check_numbers, wrappers
 from mmuniformer.checks.summary import Summary
 
 
-def check_keypoints(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
+def check_keypoints(
+    cfg: Config, phases: Collection[str], decode: bool = False
+) -> Iterator[Finding]:
     """Looks at keypoints: of data sets, of heads, of files, of metrics.
 
     Args:
         cfg (Config): Only its data sets of mmpose are looked at.
         phases (Collection[str]): Of 'train', 'val' and 'test', those whose
             data are read.
+        decode (bool): Whether to decode every image as well.
     """
     told = set()
     for data_set in data_sets(cfg, phases):
         if data_set.host != 'mmpose':
             continue
-        for finding in _check_data_set(cfg, data_set):
+        for finding in _check_data_set(cfg, data_set, decode):
             # Validation and test mostly share their file.
             what = finding.what.replace(data_set.path, '')
             if what not in told:
@@ -43,7 +47,9 @@ def check_keypoints(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
                 yield finding
 
 
-def _check_data_set(cfg: Config, data_set: DataSet) -> Iterator[Finding]:
+def _check_data_set(
+    cfg: Config, data_set: DataSet, decode: bool
+) -> Iterator[Finding]:
     metainfo, findings = metainfo_of(data_set)
     yield from findings
     # The metrics are told that of what the loader holds.
@@ -63,6 +69,7 @@ def _check_data_set(cfg: Config, data_set: DataSet) -> Iterator[Finding]:
         yield from check_mpii(data_set, number)
     else:
         yield from _check_file(data_set, metainfo)
+        yield from check_images(cfg, data_set, number, decode)
 
 
 def _parser() -> Any:
@@ -81,23 +88,20 @@ def _check_file(
     if not path.is_file():
         yield from check_exists(path, data_set.path, 'ann_file')
         return
-    read = read_coco(path)
-    yield from read.findings
-    if read.content is None:
-        return
     number = metainfo['num_keypoints']
     names = [metainfo['keypoint_id2name'][i] for i in range(number)]
+    seen = look(path, forms, number)
+    if seen.unread:
+        yield from (Finding(**finding) for finding in seen.unread)
+        return
+    if 'keypoints' in forms[0].points:
+        yield from _check_names(path, seen, names, data_set)
     if data_set.node.get('bbox_file'):
         # Its annotations are read by the metric alone.
-        yield from check_box_file(data_set, read.content)
-        if 'keypoints' in forms[0].points:
-            yield from _check_names(path, read.content, names, data_set)
+        yield from check_box_file(data_set, read_coco(path).content)
         return
-    seen = look(path, forms, number)
-    if 'keypoints' in forms[0].points:
-        yield from _check_names(path, read.content, names, data_set)
     yield from _tell(path, seen, number)
-    yield from _check_relative(path, seen, read.content)
+    yield from _check_relative(path, seen)
     yield from _check_left(path, seen, data_set)
     if data_set.phase == 'train' and seen.samples:
         never = [names[i] for i, n in enumerate(seen.visible) if not n]
@@ -111,15 +115,9 @@ def _check_file(
 
 
 def _check_names(
-    path: Path, content: dict, names: list[str], data_set: DataSet
+    path: Path, seen: Seen, names: list[str], data_set: DataSet
 ) -> Iterator[Finding]:
-    lists: dict[tuple[str, ...], str] = {}
-    for category in content.get('categories', []):
-        theirs = category.get('keypoints')
-        if theirs and all(isinstance(name, str) for name in theirs):
-            name = str(category.get('name', category.get('id')))
-            lists.setdefault(tuple(theirs), name)
-    for theirs, category in lists.items():
+    for category, theirs in seen.names:
         misplaced, unlike = compare_names(theirs, names)
         wrong = sorted([*misplaced, *unlike])
         if not wrong:
@@ -141,12 +139,8 @@ def _check_names(
         )
 
 
-def _check_relative(
-    path: Path, seen: Seen, content: dict
-) -> Iterator[Finding]:
-    widths = [image.get('width') for image in content.get('images', [])]
-    small = any(isinstance(w, (int, float)) and w <= 2 for w in widths)
-    if 0 < seen.largest <= 1 and not small:
+def _check_relative(path: Path, seen: Seen) -> Iterator[Finding]:
+    if 0 < seen.largest <= 1 and not seen.tiny:
         yield Finding(
             f'{path}: no visible keypoint has a coordinate above 1',
             'multiply them by the size of the image: mmpose reads pixels',
@@ -301,11 +295,9 @@ def summary(data_set: DataSet) -> Summary | None:
     number = (metainfo or {}).get('num_keypoints')
     if not (number and forms and path) or is_mpii(data_set):
         return None
-    content = read_coco(path).content
-    if content is None:
-        return None
     seen = look(path, forms, number)
-    images = content.get('images', [])
+    if seen.unread:
+        return None
     prefix = (data_set.node.get('data_prefix') or {}).get('img', '')
     folder = data_set.below_root(prefix)
     names = metainfo['keypoint_id2name']
@@ -316,6 +308,6 @@ def summary(data_set: DataSet) -> Summary | None:
         'keypoints',
         samples=seen.samples,
         classes={names[i]: visible[i] for i in range(number)},
-        sizes=Counter((i.get('width'), i.get('height')) for i in images),
-        files=[folder / i['file_name'] for i in images if 'file_name' in i],
+        sizes=Counter((w, h) for _, w, h, _ in seen.images),
+        files=[folder / name for name, *_ in seen.images],
     )

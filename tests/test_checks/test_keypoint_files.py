@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
+from PIL import Image
 from pose_files import content, person, points, write
 
 pytest.importorskip('mmpose')
@@ -363,3 +364,29 @@ def test_the_summary(tmp_path):
     assert list(figures.classes.items())[:2] == [('nose', 2), ('left_eye', 2)]
     assert figures.sizes == {(200, 160): 1}
     assert [str(f) for f in figures.files] == ['data/images/1.jpg']
+
+
+def test_image_files(tmp_path):
+    def look(**keys):
+        load = [dict(type='LoadImage')]
+        keys = dict(data_prefix=dict(img=str(tmp_path))) | keys
+        return check(path, pipeline=load, **keys)
+
+    whole = official('CocoDataset')
+    path = write(tmp_path / 'a.json', whole)
+    (finding,) = look()
+    assert 'none of its 1 images exists' in str(finding)
+    Image.new('RGB', (200, 160)).save(tmp_path / '1.jpg')
+    assert look() == []
+    # Nobody is on it, so that nobody reads it.
+    whole['images'].append(whole['images'][0] | dict(id=2, file_name='2.jpg'))
+    path = write(tmp_path / 'b.json', whole)
+    assert look() == []
+    whole['annotations'][0]['image_id'] = 2
+    path = write(tmp_path / 'c.json', whole)
+    (finding,) = look()
+    assert f'{tmp_path / "2.jpg"} does not exist' in str(finding)
+    Image.new('RGB', (160, 200)).save(tmp_path / '2.jpg')
+    (finding,) = look()
+    assert '1 images are of another size than it says' in str(finding)
+    assert '2.jpg: 160x200, not 200x160' in str(finding)
