@@ -165,6 +165,8 @@ FAULTS = {
     'no id': (drop('id'), 'no id in', 'error'),
     'no height': (drop('height', 'images'), 'no height in', 'error'),
     'no file_name': (drop('file_name', 'images'), 'no file_name', 'error'),
+    'no text': (set_first('images', file_name=None), 'is None', 'error'),
+    'ids of lists': (set_first(image_id=[1]), 'image_id is [1]', 'error'),
     'no categories': (lambda d: d.pop('categories'), 'no cat', 'error'),
     'unknown id': (set_first(category_id=77), 'none of the cat', 'warning'),
     'text id': (texts('category_id'), "category_id is '", 'error'),
