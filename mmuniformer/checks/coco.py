@@ -14,7 +14,7 @@ from mmuniformer.checks import scan
 from mmuniformer.checks.batches import check_whole_batch
 from mmuniformer.checks.coco_boxes import check_boxes
 from mmuniformer.checks.coco_evaluators import check_evaluators, metrics_on
-from mmuniformer.checks.coco_file import read_coco
+from mmuniformer.checks.coco_file import no_collection, read_coco
 from mmuniformer.checks.coco_masks import BOXES_ALONE, check_masks
 from mmuniformer.checks.coco_table import (
     Reading,
@@ -199,7 +199,8 @@ def _look_at_file(
         decode = False
     about = ['coco', asdict(reading), decode]
     look = partial(_look_anew, path, reading, decode)
-    return scan.remembered([path], about, look)
+    with no_collection():
+        return scan.remembered([path], about, look)
 
 
 def _look_anew(path: Path, reading: Reading, decode: bool) -> dict[str, Any]:

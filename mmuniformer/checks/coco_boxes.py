@@ -135,7 +135,9 @@ def _check_crowds(table: Table) -> Iterator[Finding]:
         )
     if table.reading.evaluated:
         missing = [
-            i for i in np.flatnonzero(read) if 'iscrowd' not in entries[i]
+            i
+            for i in np.flatnonzero(read)
+            if entries[i].get('iscrowd') is None
         ]
         if missing:
             yield table.finding(

@@ -73,7 +73,7 @@ def forget_files() -> None:
 
 def _load(path: Path) -> CocoFile:
     try:
-        with _no_collection():
+        with no_collection():
             content = _parse(path.read_bytes())
     except OSError as error:
         what, mend = f'cannot be read ({error.strerror})', ''
@@ -103,7 +103,7 @@ def _parse(data: bytes) -> Any:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Millions of new objects are not searched again and again for cycles."""
     enabled = gc.isenabled()
     gc.disable()

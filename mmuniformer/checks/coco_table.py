@@ -121,7 +121,7 @@ class Table:
     @cached_property
     def areas(self) -> np.ndarray:
         """(N,) areas; NaN where there is no number."""
-        return _numbers([[a] for a in self.column('area')], 1)[:, 0]
+        return _numbers(self.column('area'))
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -278,17 +278,31 @@ def is_row(value: Any, length: int) -> bool:
     )
 
 
-def _numbers(rows: list, length: int) -> np.ndarray:
-    """Rows of so many numbers; NaN for those that are something else."""
+def _numbers(values: list, length: int = 1) -> np.ndarray:
+    """Numbers, or rows of so many; NaN for those that are something else."""
+    shape = (len(values), length) if length > 1 else (len(values),)
     try:
-        array = np.array(rows)
+        array = np.array(values)
     except (ValueError, OverflowError):
         array = np.empty(0, dtype=object)
-    if array.dtype.kind not in 'iuf' or array.shape != (len(rows), length):
+    if array.dtype.kind in 'iuf' and array.shape == shape:
+        return array.astype(np.float64)
+    if length == 1:
+        values = [v if is_number(v) else np.nan for v in values]
+    else:
         none = [np.nan] * length
-        rows = [row if is_row(row, length) else none for row in rows]
-        array = np.array(rows, dtype=np.float64)
-    return array.astype(np.float64).reshape(-1, length)
+        values = [v if is_row(v, length) else none for v in values]
+    return np.array(values, dtype=np.float64).reshape(shape)
+
+
+_ID = (int, float, str)
+_KINDS_OF_KEYS = {
+    'id': _ID,
+    'image_id': _ID,
+    'category_id': _ID,
+    'file_name': (str,),
+    'coco_url': (str,),
+}
 
 
 def check_keys(
@@ -330,9 +344,11 @@ def _without(
     path: Path, part: str, entries: list[dict], key: str
 ) -> Iterator[Finding]:
     missing = [i for i, entry in enumerate(entries) if key not in entry]
-    kinds = (list, dict, type(None)) if key.endswith('id') else ()
+    kinds = _KINDS_OF_KEYS.get(key)
     if not missing and kinds:
-        bad = [i for i, e in enumerate(entries) if isinstance(e[key], kinds)]
+        bad = [
+            i for i, e in enumerate(entries) if not isinstance(e[key], kinds)
+        ]
         if bad:
             value = short(entries[bad[0]][key])
             yield _part_finding(

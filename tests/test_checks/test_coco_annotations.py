@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from mmengine.config import Config
 from pycocotools import mask as mask_tools
 
+from mmuniformer.checks import check_inputs, coco_file
 from mmuniformer.checks.coco import check_coco, summary
 from mmuniformer.checks.data_sets import data_sets
 from mmuniformer.datasets.shapes import generate
@@ -165,6 +167,8 @@ FAULTS = {
     'no id': (drop('id'), 'no id in', 'error'),
     'no height': (drop('height', 'images'), 'no height in', 'error'),
     'no file_name': (drop('file_name', 'images'), 'no file_name', 'error'),
+    'no text': (set_first('images', file_name=None), 'is None', 'error'),
+    'ids of lists': (set_first(image_id=[1]), 'image_id is [1]', 'error'),
     'no categories': (lambda d: d.pop('categories'), 'no cat', 'error'),
     'unknown id': (set_first(category_id=77), 'none of the cat', 'warning'),
     'text id': (texts('category_id'), "category_id is '", 'error'),
@@ -242,6 +246,29 @@ def test_fault(look, fault, tmp_path):
     found = [f for f in look(change) if said in str(f)]
     assert [f.level for f in found] == [level]
     assert str(tmp_path / 'ann.json') in str(found[0])
+
+
+@pytest.mark.skipif(
+    'MMUNIFORMER_TEST_DATA' not in os.environ, reason='no real images'
+)
+def test_real_data_are_right(config):
+    root = Path(os.environ['MMUNIFORMER_TEST_DATA'], 'coco-mini')
+    file = root / 'person_keypoints.json'
+    cfg = copy.deepcopy(config)
+    for phase in ('train', 'val', 'test'):
+        dataset = cfg[f'{phase}_dataloader'].dataset
+        dataset.ann_file, dataset.data_root = file.name, str(root)
+        dataset.data_prefix = dict(img='images')
+        if phase != 'train':
+            cfg[f'{phase}_evaluator'].ann_file = str(file)
+    assert not list(check_coco(cfg, ('train', 'val', 'test'), decode=True))
+    (data_set,) = data_sets(cfg, ('train',))
+    assert summary(data_set).classes['person'] == 14
+
+
+def test_memory_is_given_back(config):
+    assert not list(check_inputs(config, ('train', 'val')))
+    assert not coco_file._read
 
 
 def read_by_mmdet(dataset) -> tuple | None:
