@@ -282,7 +282,13 @@ def read_by_mmdet(dataset) -> tuple | None:
         return None
 
 
-@pytest.mark.parametrize('change', [*FAULTS, sparse, odd_but_right])
+# pycocotools fills the memory with a polygon of that, or dies.
+DEADLY = {'nan in polygon'}
+
+
+@pytest.mark.parametrize(
+    'change', [*(f for f in FAULTS if f not in DEADLY), sparse, odd_but_right]
+)
 def test_it_is_as_the_library_has_it(data, config, tmp_path, change):
     """What stops mmdet is an error, and what it drops is not counted."""
     content = json.loads(
