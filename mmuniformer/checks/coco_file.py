@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmuniformer.checks.finding import Finding
+import orjson
 
-try:
-    import orjson
-except ImportError:
-    # A checkout of before it was needed: slower, and as right.
-    orjson = None
+from mmuniformer.checks.finding import Finding
 
 # The lists of a file. pycocotools takes a file that lacks some of them.
 PARTS = ('images', 'annotations', 'categories')
@@ -93,13 +89,11 @@ def _load(path: Path) -> CocoFile:
 
 
 def _parse(data: bytes) -> Any:
-    if orjson is not None:
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError:
-            # NaN, which JSON does not have and pycocotools reads; or damage.
-            pass
-    return json.loads(data.decode('utf-8'))
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # NaN, which JSON does not have and pycocotools reads; or damage.
+        return json.loads(data.decode('utf-8'))
 
 
 @contextmanager
