@@ -175,9 +175,9 @@ class Places:
             return found
         if len(parts) == 1 and first in DEFAULT_TYPES:
             return _of_types(node.get('type', DEFAULT_TYPES[first]))
-        if len(parts) == 1 and first.endswith('_evaluator'):
-            if 'metrics' in node and 'type' not in node:
-                return _of_types('Evaluator')
+        joined = 'metrics' in node and 'type' not in node
+        if len(parts) == 1 and first.endswith('_evaluator') and joined:
+            return _of_types('Evaluator')
         if parts == ('custom_imports',):
             return _of_calls(import_modules_from_strings)
         if last == 'compile':

@@ -33,6 +33,7 @@ from mmuniformer.nodes import walk
 # Above it, a key that is new in an open dict is taken for a typing mistake.
 SAME_WORD = 0.8
 NUMBERS = {int, float, bool, NoneType, Tensor}
+NAMES = {'int': int, 'float': float, 'bool': bool, 'None': NoneType}
 
 
 def merged(cfg: Config, options: dict[str, Any]) -> Config:
@@ -74,7 +75,7 @@ def check_options(
         options (dict[str, Any]): New values by dotted key.
         amp (bool): Whether ``--amp`` is given.
     """
-    for option, value in options.items():
+    for option in options:
         wrong = list(_check_place(cfg, option))
         yield from wrong
         if wrong:
@@ -286,18 +287,20 @@ def _types(built: Any, key: str) -> set:
             continue
         try:
             parameters = inspect.signature(constructor).parameters
-            hints = typing.get_type_hints(constructor)
-        except (NameError, TypeError, ValueError):
+        except (TypeError, ValueError):
             return set()
         if key in parameters:
-            return _members(hints.get(key))
+            return _members(parameters[key].annotation)
     return set()
 
 
 def _members(hint: Any) -> set:
+    """The types that an annotation joins; a string may not be evaluated."""
+    if isinstance(hint, str):
+        return {NAMES.get(name.strip(), name) for name in hint.split('|')}
     if typing.get_origin(hint) in (typing.Union, UnionType):
         return set().union(*map(_members, typing.get_args(hint)))
-    return {hint} if hint is not None else set()
+    return set() if hint is inspect.Parameter.empty else {hint}
 
 
 def _check_variable(

@@ -55,7 +55,13 @@ def registered(kind: Any, registry: Registry) -> Any:
     try:
         return own.get(kind)
     # A name whose scope or module is not there, or does not import.
-    except (AttributeError, ImportError, LookupError, RuntimeError, ValueError):
+    except (
+        AttributeError,
+        ImportError,
+        LookupError,
+        RuntimeError,
+        ValueError,
+    ):
         return None
 
 

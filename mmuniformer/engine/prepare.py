@@ -271,9 +271,9 @@ def use_skipping_videos(cfg: Config) -> None:
     """Names our data set where a config asks for what it alone can do."""
     for name in LOADERS:
         for _, node in walk(cfg.get(name)):
-            if type_name(node) == 'VideoDataset' and 'unreadable' in node:
-                if _is_of_mmaction(node['type']):
-                    node['type'] = 'mmuniformer.VideoDataset'
+            asks = type_name(node) == 'VideoDataset' and 'unreadable' in node
+            if asks and _is_of_mmaction(node['type']):
+                node['type'] = 'mmuniformer.VideoDataset'
 
 
 def _is_of_mmaction(kind: Any) -> bool:

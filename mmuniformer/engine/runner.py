@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.registry import RUNNERS
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmuniformer.engine.backends import save_atomically

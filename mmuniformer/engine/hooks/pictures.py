@@ -87,9 +87,8 @@ class PicturesHook(Hook):
         path = sample.get('img_path')
         if not path:
             return self.out_dir
-        *folders, name = _parts(path)
-        root = self._root
-        if tuple(folders[: len(root)]) == root:
+        folders, root = _parts(path)[:-1], self._root
+        if folders[: len(root)] == root:
             folders = folders[len(root) :]
         again = self._times[str(path)]
         self._times[str(path)] += 1
