@@ -9,7 +9,6 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset, ConcatDataset, pseudo_collate
 from mmengine.registry import HOOKS, VISUALIZERS, init_default_scope
 from mmengine.structures import InstanceData, PixelData
-from mmengine.visualization import Visualizer
 from PIL import Image
 
 from mmuniformer.engine.prepare import draw_predictions
@@ -157,7 +156,8 @@ def test_images_that_are_no_files(tmp_path):
     """mmpretrain numbers them; the second of a batch is not the first."""
     pytest.importorskip('mmpretrain')
     init_default_scope('mmpretrain')
-    Visualizer.get_instance(str(tmp_path))
+    kind = VISUALIZERS.get('mmpretrain.UniversalVisualizer')
+    kind.get_instance(str(tmp_path))
     hook = HOOKS.build(
         dict(
             type='mmuniformer.PicturesHook',
@@ -166,7 +166,6 @@ def test_images_that_are_no_files(tmp_path):
             out_dir=str(tmp_path / 'out'),
         )
     )
-    hook.hook._visualizer = VISUALIZERS.build(dict(type='UniversalVisualizer'))
     one = sample('mmpretrain', Path('x'))
     del one.img_path
     for batch_idx in range(2):
