@@ -155,7 +155,9 @@ class Places:
             parts[0] == 'default_hooks'
         ):
             found |= Arguments(frozenset(('priority',)))
-        return found if kinds else None
+        # A function of a library's own table (nms), or a mistyped name, which
+        # the build tells about.
+        return found if kinds else Arguments(OF_BUILDING, open=True)
 
     def _of_place(
         self, parts: tuple[str, ...], node: dict

@@ -214,7 +214,8 @@ def _is_read(
     owners = places.owners(parents)
     if key in read_words(*modules_of(owners)):
         return True
-    if parents[-1] in OWN_DICTS and owners:
+    # Nothing is built around it, or the class has been asked.
+    if not owners or parents[-1] in OWN_DICTS:
         return False
     packages = packages_of(owners)
     if any(key in words_of_package(package) for package in packages):
