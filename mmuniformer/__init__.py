@@ -1,11 +1,18 @@
 """UniFormer for OpenMMLab: one backbone for images and video.
 
 Importing the package applies the workarounds of :mod:`mmuniformer.compat`
-that this environment needs and registers every module under the scope
+that this environment needs, and has mmengine find every class of the scope
 ``mmuniformer``, so that a config may write ``type='mmuniformer.UniFormer'``.
+
+torch and mmengine are imported with the first name that needs them: a command
+line reads its arguments, and the doctor looks, before that.
 """
 
+from importlib import import_module
+from typing import Any
+
 from mmuniformer import compat, moved
+from mmuniformer.compat.import_hooks import after_import
 from mmuniformer.errors import (
     CheckpointError,
     InputError,
@@ -15,40 +22,43 @@ from mmuniformer.errors import (
 )
 from mmuniformer.version import __version__
 
+# Where each of the names is that need torch.
+_LATER = {
+    'MixupCutmix': 'models',
+    'ScoreTokenHead': 'models',
+    'UniFormer': 'models',
+    'UniFormer3D': 'models',
+    'UniFormerLight': 'models',
+    'UniFormerLight3D': 'models',
+    'load_classifier': 'checkpoint',
+    'load_pretrained': 'checkpoint',
+}
+_ROOMS = ('apis', 'checkpoint', 'models', 'registry')
+
 compat.apply()
 moved.install()
+# Has mmengine read links and name tensors as this package does.
+after_import(
+    'mmengine.runner.checkpoint',
+    lambda module: import_module('mmuniformer.checkpoint.entries').serve(),
+)
 
-try:
-    from mmuniformer import models
-    from mmuniformer.checkpoint import (
-        entries,
-        load_classifier,
-        load_pretrained,
-    )
-    from mmuniformer.models import (
-        MixupCutmix,
-        ScoreTokenHead,
-        UniFormer,
-        UniFormer3D,
-        UniFormerLight,
-        UniFormerLight3D,
-    )
-except Exception as error:
-    # `python -m mmuniformer.doctor` has to start where torch or mmengine is
-    # missing or broken; every other use is told what is wrong.
-    _cause = error
 
-    def __getattr__(name: str):
-        if name.startswith('__'):
-            raise AttributeError(name)
+def __getattr__(name: str) -> Any:
+    if name not in _LATER and name not in _ROOMS:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    try:
+        module = import_module(f'{__name__}.{_LATER.get(name, name)}')
+    except Exception as error:
         raise ImportError(
-            f'mmuniformer.{name} is not available: {_cause}. Run '
+            f'{__name__}.{name} is not available: {error}. Run '
             '`python -m mmuniformer.doctor` to see what is missing.'
-        ) from _cause
+        ) from error
+    return getattr(module, name) if name in _LATER else module
 
 
-else:
-    entries.serve()
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, *_ROOMS})
 
 
 __all__ = [

@@ -18,6 +18,9 @@ class Host:
         folder (str or None): The hook's argument for a folder of pictures;
             None if the hook draws through the visualizer's backends only.
         dump (str): The metric that writes predictions.
+        visualizer (str): What draws, where a config of a library whose hook
+            needs one has none.
+        numbers (bool): Whether the hook numbers the pictures of an image.
     """
 
     package: str
@@ -26,6 +29,8 @@ class Host:
     switch: str
     folder: str | None
     dump: str = 'DumpResults'
+    visualizer: str = 'Visualizer'
+    numbers: bool = False
 
 
 HOSTS = {
@@ -43,6 +48,7 @@ HOSTS = {
         hook='mmseg.SegVisualizationHook',
         switch='draw',
         folder=None,
+        visualizer='mmseg.SegLocalVisualizer',
     ),
     'mmpose': Host(
         package='mmpose',
@@ -50,6 +56,7 @@ HOSTS = {
         hook='mmpose.PoseVisualizationHook',
         switch='enable',
         folder='out_dir',
+        numbers=True,
     ),
     'mmaction': Host(
         package='mmaction2',

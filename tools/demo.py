@@ -10,21 +10,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
 from mmuniformer.cli import run_command
-from mmuniformer.datasets.shapes import generate, generate_videos
 from mmuniformer.errors import UserError
-from mmuniformer.visualization.actions import action_sheet
-from mmuniformer.visualization.instances import detection_sheet
-from mmuniformer.visualization.semantic import semantic_sheet
-from mmuniformer.visualization.skeletons import pose_sheet
 
 ROOT = Path(__file__).resolve().parents[1]
 # A control above this: that something else has been learned.
@@ -39,7 +33,8 @@ class Task:
 
     Attributes:
         config: The quickstart config.
-        draw: Writes the picture, given its file, config and predictions.
+        draw: Module and function of mmuniformer.visualization that write the
+            picture, given its file, config and predictions.
         table: Metrics by row and column. Those of `judged_by` must reach
             `least` in every row.
         judged_by: A column.
@@ -48,14 +43,15 @@ class Task:
         data: What it needs, and where.
         perfect: The best value of a metric; mmseg counts in percent.
         folder: Where the generated data are.
-        generate: Writes them there.
+        generate: The function of mmuniformer.datasets.shapes that writes
+            them there.
         control: A config that tests the model on what it should not
             understand; its metrics have `CONTROL` before their names, and the
             one judged must not exceed `MOST`.
     """
 
     config: str
-    draw: Callable[[Path, Config, Path], None]
+    draw: tuple[str, str]
     table: dict[str, dict[str, str]]
     judged_by: str
     recipe: str
@@ -63,14 +59,14 @@ class Task:
     data: str = 'COCO in data/coco'
     perfect: float = 1.0
     folder: Path = Path('data/shapes')
-    generate: Callable[[Path], bool] = generate
+    generate: str = 'generate'
     control: str | None = None
 
 
 TASKS = {
     'det': Task(
         config='configs/quickstart/mask-rcnn_uniformer-tiny_fpn_shapes.py',
-        draw=detection_sheet,
+        draw=('instances', 'detection_sheet'),
         table={
             row: {
                 'AP': f'coco/{metric}_mAP',
@@ -85,7 +81,7 @@ TASKS = {
     ),
     'seg': Task(
         config='configs/quickstart/fpn_uniformer-tiny_shapes.py',
-        draw=semantic_sheet,
+        draw=('semantic', 'semantic_sheet'),
         table={
             'mean of classes': {'IoU': 'mIoU', 'accuracy': 'mAcc'},
         },
@@ -98,7 +94,7 @@ TASKS = {
     ),
     'pose': Task(
         config='configs/quickstart/td-hm_uniformer-tiny_shapes.py',
-        draw=pose_sheet,
+        draw=('skeletons', 'pose_sheet'),
         table={
             'keypoints': {
                 'AP': 'coco/AP',
@@ -112,7 +108,7 @@ TASKS = {
     ),
     'video': Task(
         config='configs/quickstart/uniformer-tiny_8x2x1_shapes.py',
-        draw=action_sheet,
+        draw=('actions', 'action_sheet'),
         table={
             row: {'top-1': f'{kind}acc/top1', 'classes': f'{kind}acc/mean1'}
             for row, kind in {
@@ -126,7 +122,7 @@ TASKS = {
         'uniformer-small_imagenet1k-pre_8xb4-16x4x1-110e_kinetics400-rgb.py',
         data='Kinetics-400 in data/kinetics400',
         folder=Path('data/shapes_video'),
-        generate=generate_videos,
+        generate='generate_videos',
         control='configs/quickstart/'
         'uniformer-tiny_8x2x1_shapes_test-shuffled.py',
     ),
@@ -170,10 +166,11 @@ def main(name: str, work_dir: Path | None, cfg_options: list[str]) -> None:
     options = ['--work-dir', str(work_dir), *changes]
 
     if not task.folder.exists():
-        kind = ['--video'] if task.generate is generate_videos else []
+        kind = ['--video'] if task.generate == 'generate_videos' else []
         tool = ['tools/dataset_tools/shapes.py', *kind]
         say('Data', [*tool, '--out', str(task.folder)])
-        task.generate(task.folder)
+        shapes = import_module('mmuniformer.datasets.shapes')
+        getattr(shapes, task.generate)(task.folder)
     # The test that follows is the validation.
     train = ['tools/train.py', config, '--no-validate', *options]
     run('Training', log, train)
@@ -182,8 +179,12 @@ def main(name: str, work_dir: Path | None, cfg_options: list[str]) -> None:
     options += ['--out', str(predictions), '--show-dir', str(pictures)]
     run('Testing', log, ['tools/test.py', config, checkpoint, *options])
     sheet = work_dir / 'demo.png'
+    from mmengine.config import Config
+
     tested = Config.fromfile(work_dir / Path(config).name)
-    task.draw(sheet, tested, predictions)
+    module, function = task.draw
+    module = import_module(f'mmuniformer.visualization.{module}')
+    getattr(module, function)(sheet, tested, predictions)
     metrics = read_metrics(work_dir)
     if task.control:
         control = os.path.relpath(ROOT / task.control)

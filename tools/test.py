@@ -3,7 +3,6 @@
 
 import sys
 
-from mmuniformer.apis import test
 from mmuniformer.cli import (
     add_runner_arguments,
     config_parser,
@@ -45,6 +44,13 @@ def parse_args() -> dict:
     return parse_runner_arguments(parser)
 
 
+def main(**arguments) -> None:
+    # Takes seconds: after the arguments, which may be mistyped.
+    from mmuniformer.apis import test
+
+    test(**arguments)
+
+
 if __name__ == '__main__':
     arguments = parse_args()
-    sys.exit(run_command(lambda: test(**arguments)))
+    sys.exit(run_command(lambda: main(**arguments)))

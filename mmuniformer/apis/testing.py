@@ -66,9 +66,10 @@ def test(
         ('test_dataloader', 'test_cfg', 'test_evaluator'),
         work_dir,
         launcher=launcher,
-        load_from=checkpoint,
-        resume=False,
     )
+    # Of this test: whoever trains from the config that is written does not
+    # start from what was tested.
+    cfg.load_from, cfg.resume = checkpoint, False
     if out is not None and not out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {out}: the file must end in .pkl or .pickle')
     findings = check_inputs(cfg, ('test',), data=check)

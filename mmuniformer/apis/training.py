@@ -49,6 +49,7 @@ def train(
         'train',
         ('train_dataloader', 'train_cfg', 'optim_wrapper'),
         work_dir,
+        amp=amp,
         **keys,
     )
     phases = ('train',) if no_validate else ('train', 'val')

@@ -18,6 +18,8 @@ from mmuniformer.checks.finding import Finding, suggest
 from mmuniformer.hosts import HOSTS
 from mmuniformer.nodes import type_name
 
+PHASES = ('train', 'val', 'test')
+
 
 @dataclass(frozen=True)
 class DataSet:
@@ -87,6 +89,19 @@ class DataSet:
         return dict(
             self.kind._load_metainfo(deepcopy(self.node.get('metainfo'))) or {}
         )
+
+
+def library_of(cfg: Config) -> str:
+    """The library that a config is for, 'mmdet'; '' if it is none of ours.
+
+    Its default scope, or that of its data sets: pure Python configs name
+    classes and need no scope.
+    """
+    scope = cfg.get('default_scope')
+    if scope in HOSTS:
+        return scope
+    found = (data_set.host for data_set in data_sets(cfg, PHASES))
+    return next(filter(None, found), '')
 
 
 def data_sets(cfg: Config, phases: Collection[str]) -> Iterator[DataSet]:

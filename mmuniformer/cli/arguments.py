@@ -1,15 +1,18 @@
-"""Arguments that command lines share."""
+"""Arguments that command lines share.
+
+Nothing here imports torch or mmengine: a mistyped option is told at once.
+"""
 
 import argparse
 import os
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.config import DictAction
+from mmuniformer.cli.values import parse_value
 
 
-class OptionsAction(DictAction):
-    """KEY=VALUE pairs; a word without ``=`` is a usage error."""
+class OptionsAction(argparse.Action):
+    """KEY=VALUE pairs as a dict; a word without ``=`` is a usage error."""
 
     def __call__(
         self,
@@ -18,17 +21,19 @@ class OptionsAction(DictAction):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        """Splits the pairs, see :class:`DictAction`."""
+        """Adds the pairs to those of the same option before."""
+        options = dict(getattr(namespace, self.dest, None) or {})
         for pair in values or ():
-            key, equals, _ = pair.partition('=')
+            key, equals, value = pair.partition('=')
             if not equals or not key:
                 parser.error(
                     f"{option_string}: '{pair}' is not of the form KEY=VALUE"
                 )
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except AssertionError as error:
-            parser.error(f'{option_string}: {error}')
+            try:
+                options[key] = parse_value(value)
+            except ValueError as error:
+                parser.error(f'{option_string} {key}: {error}')
+        setattr(namespace, self.dest, options)
 
 
 def config_parser(description: str) -> argparse.ArgumentParser:
@@ -40,7 +45,8 @@ def config_parser(description: str) -> argparse.ArgumentParser:
         nargs='+',
         action=OptionsAction,
         metavar='KEY=VALUE',
-        help='change values of the config; lists as KEY="[a,b]" or KEY=a,b',
+        help='change values of the config; a list is KEY=a,b or KEY="[a,b]", '
+        'a text with a comma KEY="\'a,b\'", with a space "KEY=my set/"',
     )
     return parser
 

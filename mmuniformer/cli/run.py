@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch.distributed as torch_dist
-
 from mmuniformer.errors import CheckpointError, UserError
 
 INTERRUPTED = 130
@@ -38,6 +36,8 @@ def run_command(command: Callable[[], Any]) -> int:
         sys.stderr.write('interrupted\n')
         return INTERRUPTED
     finally:
-        if torch_dist.is_initialized():
-            torch_dist.destroy_process_group()
+        # A command that ended before its run may not have imported torch.
+        dist = sys.modules.get('torch.distributed')
+        if dist is not None and dist.is_initialized():
+            dist.destroy_process_group()
     return 0

@@ -3,6 +3,7 @@
 from mmuniformer.engine.backends import PictureBackend
 from mmuniformer.engine.hooks import (
     CheckpointMatchHook,
+    PicturesHook,
     PublishedCheckpointHook,
     SafeCheckpointHook,
     VideoPictureHook,
@@ -13,6 +14,7 @@ __all__ = [
     'CheckpointMatchHook',
     'LinearWarmupLR',
     'PictureBackend',
+    'PicturesHook',
     'PolyDecayLR',
     'PublishedCheckpointHook',
     'SafeCheckpointHook',

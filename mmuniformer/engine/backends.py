@@ -58,6 +58,10 @@ class PictureBackend(LocalVisBackend):
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir, img_save_dir='')
 
+    def write_into(self, folder: str) -> None:
+        """Writes the pictures that follow into another, absolute folder."""
+        self._img_save_dir = folder
+
     def add_config(self, config: Any, **kwargs: Any) -> None:
         """Keeps no config."""
 

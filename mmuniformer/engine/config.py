@@ -15,8 +15,9 @@ from mmuniformer.checks.finding import (
     stop_on_errors,
     suggest,
 )
-from mmuniformer.checks.options import check_options
+from mmuniformer.checks.options import check_options, merged
 from mmuniformer.engine.explain import readable_errors
+from mmuniformer.engine.written import RunConfig
 from mmuniformer.errors import UserError
 from mmuniformer.hosts import HOSTS, SCOPES
 
@@ -24,6 +25,7 @@ from mmuniformer.hosts import HOSTS, SCOPES
 def load_config(
     path: str | Path,
     cfg_options: dict[str, Any] | None = None,
+    amp: bool = False,
     **keys: Any,
 ) -> Config:
     """Reads a config, applies options to it and imports its host library.
@@ -31,6 +33,8 @@ def load_config(
     Args:
         path (str or Path): The config file.
         cfg_options (dict, optional): Values by dotted key.
+        amp (bool): Whether ``--amp`` will make an AmpOptimWrapper of the
+            optimizer wrapper, which takes more options.
         keys (Any): Top-level keys that a command line sets besides, such as
             ``work_dir`` and ``resume``.
 
@@ -45,15 +49,9 @@ def load_config(
     if not path.is_file():
         raise UserError(_missing_config(path))
     cfg = _parse(path)
-    if cfg_options:
-        stop_on_errors(check_options(cfg, cfg_options))
-        try:
-            cfg.merge_from_dict(cfg_options)
-        except (KeyError, TypeError) as error:
-            raise UserError(f'--cfg-options: {error.args[0]}') from error
-    for key, value in keys.items():
-        cfg[key] = value
-    scope = cfg.get('default_scope') or 'mmengine'
+    options = cfg_options or {}
+    scope = options.get('default_scope', cfg.get('default_scope'))
+    scope = scope or 'mmengine'
     if scope not in SCOPES:
         raise UserError(
             f"{path}: default_scope is '{scope}', which is no library known "
@@ -61,6 +59,14 @@ def load_config(
         )
     with readable_errors(cfg):
         init_default_scope(scope)
+    if options:
+        try:
+            stop_on_errors(check_options(cfg, options, amp))
+            cfg = merged(cfg, options)
+        except (KeyError, TypeError) as error:
+            raise UserError(f'--cfg-options: {error.args[0]}') from error
+    for key, value in keys.items():
+        cfg[key] = value
     return cfg
 
 
@@ -70,8 +76,9 @@ def load_run_config(
     purpose: str,
     needed: tuple[str, ...],
     work_dir: str | None,
+    amp: bool = False,
     **keys: Any,
-) -> Config:
+) -> RunConfig:
     """Reads the config of a run, which has a folder for what it writes.
 
     Args:
@@ -81,12 +88,17 @@ def load_run_config(
         needed (tuple[str, ...]): Keys that have to be there for it.
         work_dir (str, optional): The folder. The command line wins over the
             config, the config over ``work_dirs/<name of the config>``.
+        amp (bool): See :func:`load_config`.
         keys (Any): See :func:`load_config`.
+
+    Returns:
+        RunConfig: What is changed in it from now on is for this run alone,
+        and not written.
 
     Raises:
         UserError: Also if a needed key is missing.
     """
-    cfg = load_config(path, cfg_options, **keys)
+    cfg = load_config(path, cfg_options, amp, **keys)
     for key in needed:
         if cfg.get(key) is None:
             raise UserError(f'config {path} cannot {purpose}: it has no {key}')
@@ -94,7 +106,7 @@ def load_run_config(
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(path).stem)
-    return cfg
+    return RunConfig.of(cfg)
 
 
 def _missing_config(path: Path) -> str:

@@ -1,22 +1,31 @@
 """The one room where a config is rewritten, between its checks and its run."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import CheckpointHook
+from mmengine.registry import DATASETS, HOOKS
 
 from mmuniformer.checks.checkpoints import NEWEST, newest_checkpoint
+from mmuniformer.checks.data_sets import library_of
+from mmuniformer.checks.signatures import registered
 from mmuniformer.engine.devices import fit_to_devices
 from mmuniformer.engine.tta import augment_at_test_time
+from mmuniformer.engine.written import RunConfig
 from mmuniformer.errors import UserError
 from mmuniformer.hosts import HOSTS, Host
 from mmuniformer.nodes import type_name, walk
 
-# What mmengine's hook is called in configs, pure Python ones included.
-HOOKS_OF_MMENGINE = (
-    'CheckpointHook',
-    'mmengine.CheckpointHook',
-    CheckpointHook,
+# Data sets of mmaction2 that ours take the place of.
+VIDEO_DATA_SETS = ('VideoDataset', 'RepeatAugDataset')
+# Of a DataLoader, what is for worker processes alone: torch refuses it, or
+# fails, where there are none.
+OF_WORKERS = (
+    'multiprocessing_context',
+    'persistent_workers',
+    'prefetch_factor',
+    'timeout',
 )
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -33,6 +42,10 @@ def prepare(
     out: str | None = None,
 ) -> list[str]:
     """Makes of a config what a command asks for and this machine can run.
+
+    What a library's own command line would write shows in what a
+    :class:`RunConfig` writes: mixed precision, a scaled learning rate. All
+    else is for this run alone.
 
     Args:
         cfg (Config): Changed in place.
@@ -51,14 +64,16 @@ def prepare(
     Raises:
         UserError: If the config cannot do what is asked for.
     """
+    for each in [cfg, *([cfg.written] if isinstance(cfg, RunConfig) else [])]:
+        if not validate:
+            each.val_cfg = each.val_dataloader = each.val_evaluator = None
+        if amp:
+            _use_amp(each)
+        if auto_scale_lr:
+            _use_scaled_lr(each)
+        set_host_defaults(each)
+        use_skipping_videos(each)
     notes = _start_from_newest(cfg)
-    if not validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if amp:
-        _use_amp(cfg)
-    if auto_scale_lr:
-        _use_scaled_lr(cfg)
-    set_host_defaults(cfg)
     if tta:
         augment_at_test_time(cfg)
     if show or show_dir is not None:
@@ -66,6 +81,7 @@ def prepare(
     if out is not None:
         dump_predictions(cfg, out)
     use_own_parts(cfg)
+    notes += leave_out_workers(cfg)
     return notes + fit_to_devices(cfg)
 
 
@@ -105,10 +121,10 @@ def _use_scaled_lr(cfg: Config) -> None:
 
 def set_host_defaults(cfg: Config) -> None:
     """Sets what a library's own command line adds to a config."""
-    scope = cfg.get('default_scope')
-    if scope == 'mmpose' and 'preprocess_cfg' in cfg:
+    library = library_of(cfg)
+    if library == 'mmpose' and 'preprocess_cfg' in cfg:
         cfg.model.setdefault('data_preprocessor', cfg.preprocess_cfg)
-    if scope == 'mmpretrain':
+    if library == 'mmpretrain':
         for name in LOADERS:
             loader = cfg.get(name)
             if loader is not None:
@@ -121,13 +137,14 @@ def set_host_defaults(cfg: Config) -> None:
 
 def host_of(cfg: Config, option: str) -> Host:
     """The host library of a config, or a UserError that names ``option``."""
-    scope = cfg.get('default_scope', 'mmengine')
-    if scope not in HOSTS:
+    library = library_of(cfg)
+    if not library:
         raise UserError(
-            f'{option} needs a default_scope of {", ".join(HOSTS)}, and the '
-            f"config has '{scope}'"
+            f'{option} needs a default_scope of {", ".join(HOSTS)}, or data '
+            f'sets of one of them, and the config has '
+            f'{cfg.get("default_scope")!r}'
         )
-    return HOSTS[scope]
+    return HOSTS[library]
 
 
 def draw_predictions(
@@ -162,9 +179,19 @@ def draw_predictions(
     if host.folder is not None:
         hook[host.folder] = folder
     else:
+        if cfg.get('visualizer') is None:
+            cfg.visualizer = dict(type=host.visualizer)
         cfg.visualizer['vis_backends'] = [
             dict(type='mmuniformer.PictureBackend', save_dir=folder)
         ]
+    if not host.hook.startswith('mmuniformer.'):
+        cfg.default_hooks.visualization = ConfigDict(
+            type='mmuniformer.PicturesHook',
+            hook=hook,
+            folder=host.folder,
+            out_dir=folder,
+            numbers=host.numbers,
+        )
 
 
 def dump_predictions(cfg: Config, out: str) -> None:
@@ -189,10 +216,8 @@ def use_own_parts(cfg: Config) -> None:
         cfg (Config): Changed in place.
     """
     _use_safe_checkpoint_hook(cfg)
-    scope = cfg.get('default_scope')
-    if scope == 'mmaction':
-        use_named_videos(cfg)
-    elif scope == 'mmseg':
+    use_named_videos(cfg)
+    if library_of(cfg) == 'mmseg':
         add_checks_of_labels(cfg)
 
 
@@ -205,18 +230,56 @@ def _use_safe_checkpoint_hook(cfg: Config) -> None:
     if hook is None:
         return
     # Not of another project's hook of that name.
-    if hook['type'] in HOOKS_OF_MMENGINE:
+    if registered(hook.get('type'), HOOKS) is CheckpointHook:
         hook = dict(hook, type='mmuniformer.SafeCheckpointHook')
     cfg.default_hooks.checkpoint = hook
+
+
+def leave_out_workers(cfg: Config) -> list[str]:
+    """Leaves out what a loader is to do with workers that it has not.
+
+    Args:
+        cfg (Config): Changed in place.
+
+    Returns:
+        list[str]: A line for the log for each loader that is told more.
+    """
+    notes = []
+    for name in LOADERS:
+        loader = cfg.get(name) or {}
+        if loader.get('num_workers', 0):
+            continue
+        left_out = [key for key in OF_WORKERS if loader.pop(key, None)]
+        if left_out:
+            notes.append(
+                f'{name} has no workers (num_workers=0), and does without '
+                f'{", ".join(left_out)}.'
+            )
+    return notes
 
 
 def use_named_videos(cfg: Config) -> None:
     """Replaces the video data sets of a config of mmaction2."""
     for name in LOADERS:
         for _, node in walk(cfg.get(name)):
-            for kind in ('VideoDataset', 'RepeatAugDataset'):
-                if node.get('type') in (kind, f'mmaction.{kind}'):
-                    node['type'] = f'mmuniformer.{kind}'
+            kind = type_name(node)
+            if kind in VIDEO_DATA_SETS and _is_of_mmaction(node['type']):
+                node['type'] = f'mmuniformer.{kind}'
+
+
+def use_skipping_videos(cfg: Config) -> None:
+    """Names our data set where a config asks for what it alone can do."""
+    for name in LOADERS:
+        for _, node in walk(cfg.get(name)):
+            asks = type_name(node) == 'VideoDataset' and 'unreadable' in node
+            if asks and _is_of_mmaction(node['type']):
+                node['type'] = 'mmuniformer.VideoDataset'
+
+
+def _is_of_mmaction(kind: Any) -> bool:
+    """Whether a type is a class of mmaction2 itself, not of a project."""
+    found = registered(kind, DATASETS)
+    return getattr(found, '__module__', '').startswith('mmaction.')
 
 
 def add_checks_of_labels(cfg: Config) -> None:

@@ -5,12 +5,14 @@ from contextlib import contextmanager
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmuniformer.engine.backends import save_atomically
 from mmuniformer.engine.explain import readable_errors
 from mmuniformer.engine.hooks import PublishedCheckpointHook
+from mmuniformer.errors import UserError
 
 
 @contextmanager
@@ -34,8 +36,63 @@ def runner_of(
         runner = build(cfg)
         for note in notes:
             runner.logger.warning(note)
+        count_accumulated_steps(runner)
         # Before any other hook sees what was read: that of EMA copies it.
         runner.register_hook(PublishedCheckpointHook(), priority='VERY_HIGH')
         for hook in hooks:
             runner.register_hook(hook)
         yield runner
+
+
+def count_accumulated_steps(runner: Runner) -> None:
+    """Has the learning rate scaled to the batch of one optimizer step.
+
+    mmengine compares the images of one forward pass with
+    ``base_batch_size``; with ``accumulative_counts`` a step of the optimizer
+    has several of them.
+
+    Args:
+        runner (Runner): Its ``auto_scale_lr`` is changed.
+    """
+    # FlexibleRunner has it as a private attribute.
+    public = hasattr(runner, 'auto_scale_lr')
+    name = 'auto_scale_lr' if public else '_auto_scale_lr'
+    settings = getattr(runner, name, None)
+    if not settings or not settings.get('enable'):
+        return
+    steps = _accumulated_steps(runner.optim_wrapper)
+    loader, base = runner._train_dataloader, settings['base_batch_size']
+    if steps == 1 or not isinstance(loader, dict):
+        return
+    images = loader['batch_size'] * runner.world_size
+    setattr(runner, name, dict(settings, base_batch_size=base / steps))
+    runner.logger.info(
+        f'--auto-scale-lr: {images} images in a forward pass and {steps} '
+        f'accumulated passes are a batch size of {images * steps}; the '
+        f'learning rate of the config is for {base}. mmengine divides both '
+        f'by {steps}.'
+    )
+
+
+def _accumulated_steps(wrapper: OptimWrapper | dict | None) -> int:
+    """Forward passes of one step of the optimizer."""
+    if isinstance(wrapper, OptimWrapperDict):
+        wrapper = dict(wrapper.items())
+    if not isinstance(wrapper, dict):
+        return getattr(wrapper, '_accumulative_counts', 1)
+    several = [
+        value
+        for value in wrapper.values()
+        if isinstance(value, OptimWrapper)
+        or (isinstance(value, dict) and 'optimizer' in value)
+    ]
+    if not several:
+        return wrapper.get('accumulative_counts', 1)
+    counts = {_accumulated_steps(value) for value in several}
+    if len(counts) > 1:
+        raise UserError(
+            '--auto-scale-lr: optimizers that accumulate over '
+            f'{", ".join(map(str, sorted(counts)))} passes have no batch '
+            'size in common'
+        )
+    return counts.pop()

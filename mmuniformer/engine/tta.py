@@ -4,6 +4,7 @@ from copy import deepcopy
 
 from mmengine.config import Config, ConfigDict
 
+from mmuniformer.checks.data_sets import library_of
 from mmuniformer.errors import UserError
 
 
@@ -17,7 +18,7 @@ def augment_at_test_time(cfg: Config) -> None:
     Raises:
         UserError: If the config has none and its library no default.
     """
-    scope = cfg.get('default_scope')
+    scope = library_of(cfg)
     model, pipeline = cfg.get('tta_model'), cfg.get('tta_pipeline')
     if model is None or pipeline is None:
         if scope == 'mmpose' and 'test_cfg' in cfg.model:

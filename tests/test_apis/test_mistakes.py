@@ -30,13 +30,20 @@ class TestConfig:
             train(str(config))
 
     def test_argument_that_a_class_does_not_take(self, toy_config, tmp_path):
-        options = {'model.widht': 4}
+        with pytest.raises(UserError, match='did you mean width'):
+            train(
+                toy_config,
+                work_dir=str(tmp_path),
+                cfg_options={'model.widht': 4},
+            )
+        text = Path(toy_config).read_text()
+        Path(toy_config).write_text(f'{text}model.update(widht=4)\n')
         with pytest.raises(
             UserError,
             match=r"model: ToyModel takes no argument 'widht'; did you mean "
             r'width.*it takes width, norm',
         ):
-            train(toy_config, work_dir=str(tmp_path), cfg_options=options)
+            train(toy_config, work_dir=str(tmp_path))
 
     def test_type_that_nobody_registered(self, toy_config, tmp_path):
         options = {'model.type': 'ToyModell'}

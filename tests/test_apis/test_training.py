@@ -152,7 +152,7 @@ class TestSaving:
             cfg_options={'train_cfg.max_epochs': 1},
         )
         cfg = Config.fromfile(tmp_path / 'run' / Path(toy_config).name)
-        assert cfg.default_hooks.checkpoint.type.endswith('SafeCheckpointHook')
+        assert cfg.default_hooks is None
         assert (tmp_path / 'run' / 'epoch_1.pth').is_file()
 
 
@@ -172,8 +172,42 @@ def test_options_reach_the_run(toy_config, tmp_path):
     cfg = Config.fromfile(work_dir / Path(toy_config).name)
     assert cfg.val_cfg is None
     assert cfg.auto_scale_lr.enable is True
-    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    # What was asked for; without an accelerator the run itself is in float32.
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.default_hooks.checkpoint.type == 'CheckpointHook'
     log = next(work_dir.glob('*/*.log')).read_text()
     assert 'training in float32' in log
     assert 'Scaling the original LR by 2.0' in log
     assert 'Epoch(val)' not in log
+
+
+class TestScaledLearningRate:
+    """The batch of one step of the optimizer against ``base_batch_size``."""
+
+    @pytest.mark.parametrize(
+        ('accumulated', 'factor'), [(1, 2 / 8), (2, 4 / 8), (8, 16 / 8)]
+    )
+    def test_accumulated_steps_count(
+        self, toy_config, tmp_path, accumulated, factor
+    ):
+        work_dir = tmp_path / 'run'
+        train(
+            toy_config,
+            work_dir=str(work_dir),
+            no_validate=True,
+            auto_scale_lr=True,
+            cfg_options={
+                'auto_scale_lr.base_batch_size': 8,
+                'optim_wrapper.accumulative_counts': accumulated,
+                'train_cfg.max_epochs': 1,
+                'param_scheduler': [],
+            },
+        )
+        content = read_checkpoint(str(work_dir / 'epoch_1.pth'))
+        (group,) = content['optimizer']['param_groups']
+        assert group['lr'] == pytest.approx(0.01 * factor)
+        log = next(work_dir.glob('*/*.log')).read_text()
+        told = f'batch size of {2 * accumulated}; the learning rate of the '
+        assert (told + 'config is for 8' in log) == (accumulated > 1)
+        cfg = Config.fromfile(work_dir / Path(toy_config).name)
+        assert cfg.auto_scale_lr == dict(base_batch_size=8, enable=True)

@@ -4,12 +4,15 @@ import inspect
 
 import pytest
 from mmengine.config import Config
+from mmengine.dataset import ConcatDataset
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS, METRICS, MODELS, init_default_scope
 
 from mmuniformer.engine.prepare import (
     draw_predictions,
     dump_predictions,
+    host_of,
+    leave_out_workers,
     set_host_defaults,
     use_own_parts,
 )
@@ -61,6 +64,10 @@ class TestHosts:
         draw_predictions(cfg, show=False, show_dir='out', wait_time=0)
         dump_predictions(cfg, 'p.pkl')
         hook = cfg.default_hooks.visualization
+        if hook.type == 'mmuniformer.PicturesHook':
+            assert hook.out_dir == str(tmp_path / 'out')
+            hook = hook.hook
+        assert hook.type == HOSTS[scope].hook
         assert hook[HOSTS[scope].switch] is True
         assert hook.interval == 1
         folder = str(tmp_path / 'out')
@@ -171,6 +178,8 @@ class TestCheckIsAdded:
 
 @pytest.mark.parametrize('kind', ['VideoDataset', 'RepeatAugDataset'])
 def test_video_data_sets_are_ours_wherever_they_stand(kind):
+    pytest.importorskip('mmaction')
+    init_default_scope('mmaction')
     inner = dict(type=f'mmaction.{kind}')
     other = dict(type='RawframeDataset')
     cfg = Config(
@@ -194,6 +203,7 @@ def test_video_data_sets_are_ours_wherever_they_stand(kind):
         ('CheckpointHook', True),
         ('mmengine.CheckpointHook', True),
         (CheckpointHook, True),
+        ('mmengine.hooks.CheckpointHook', True),
         ('myproject.CheckpointHook', False),
         ('MyHook', False),
     ],
@@ -206,3 +216,40 @@ def test_mmengines_checkpoint_hook_alone_is_replaced(kind, replaced):
     ours = 'mmuniformer.SafeCheckpointHook'
     assert (found.type == ours) == replaced
     assert found.interval == 3
+
+
+class TestLibrary:
+    """That of the data sets, where a config has no scope."""
+
+    @pytest.mark.parametrize('scope', [dict(), dict(default_scope=None)])
+    def test_of_classes(self, scope):
+        pytest.importorskip('mmdet')
+        from mmdet.datasets import CocoDataset
+
+        dataset = dict(type=CocoDataset, pipeline=[PACK])
+        loader = dict(dataset=dict(type=ConcatDataset, datasets=[dataset]))
+        cfg = Config(dict(test_dataloader=loader, **scope))
+        assert host_of(cfg, '--tta') is HOSTS['mmdet']
+        draw_predictions(cfg, show=False, show_dir='out', wait_time=0)
+        hook = cfg.default_hooks.visualization.hook
+        assert hook.type == 'mmdet.DetVisualizationHook'
+
+    def test_of_nothing(self):
+        cfg = Config(dict(default_scope=None))
+        words = r'--out needs a default_scope of mmdet, .* the config has None'
+        with pytest.raises(UserError, match=words):
+            host_of(cfg, '--out')
+
+
+def test_what_is_for_workers_is_left_out_without_any():
+    """torch raises an AssertionError or a ValueError for each."""
+    wanted = dict(timeout=60, prefetch_factor=2, persistent_workers=True)
+    loaders = {
+        f'{phase}_dataloader': dict(num_workers=workers, **wanted)
+        for phase, workers in (('train', 0), ('val', 2))
+    }
+    cfg = Config(loaders)
+    (note,) = leave_out_workers(cfg)
+    assert cfg.train_dataloader == dict(num_workers=0)
+    assert cfg.val_dataloader == dict(num_workers=2, **wanted)
+    assert note.startswith('train_dataloader has no workers')

@@ -7,7 +7,6 @@ Without options: what docs/benchmarks.md wants, on the GPU if there is one.
 import argparse
 import sys
 
-from benchmarking.command import benchmark
 from benchmarking.workloads import DTYPES, MODELS, MODES, NAMES, PRESETS
 
 from mmuniformer.cli import run_command
@@ -91,6 +90,13 @@ def parse_args() -> dict:
     return vars(parser.parse_args())
 
 
+def main(**arguments) -> None:
+    # Takes seconds: after the arguments, which may be mistyped.
+    from benchmarking.command import benchmark
+
+    benchmark(**arguments)
+
+
 if __name__ == '__main__':
     arguments = parse_args()
-    sys.exit(run_command(lambda: benchmark(**arguments)))
+    sys.exit(run_command(lambda: main(**arguments)))

@@ -3,8 +3,6 @@
 
 import sys
 
-from mmuniformer.apis import browse
-from mmuniformer.apis.browsing import MODES, PHASES
 from mmuniformer.cli import config_parser, run_command
 
 
@@ -12,13 +10,13 @@ def parse_args() -> dict:
     parser = config_parser(__doc__)
     parser.add_argument(
         '--phase',
-        choices=PHASES,
+        choices=['train', 'val', 'test'],
         default='train',
         help='which dataloader (default: train)',
     )
     parser.add_argument(
         '--mode',
-        choices=MODES,
+        choices=['transformed', 'original', 'pipeline'],
         default='transformed',
         help='what the model gets (default), what the files hold, or each '
         'step between them',
@@ -47,6 +45,13 @@ def parse_args() -> dict:
     return vars(parser.parse_args())
 
 
+def main(**arguments) -> None:
+    # Takes seconds: after the arguments, which may be mistyped.
+    from mmuniformer.apis import browse
+
+    browse(**arguments)
+
+
 if __name__ == '__main__':
     arguments = parse_args()
-    sys.exit(run_command(lambda: browse(**arguments)))
+    sys.exit(run_command(lambda: main(**arguments)))

@@ -15,12 +15,26 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
-from mmengine import Config
-from mmengine.registry import TRANSFORMS, DefaultScope
-from PIL import Image, ImageEnhance, ImageOps
+
+def parse_args() -> list[str]:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('images', nargs='*')
+    return parser.parse_args().images
+
+
+if __name__ == '__main__':
+    # Before what takes seconds to import: an option may be mistyped.
+    paths = parse_args()
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from mmengine import Config  # noqa: E402
+from mmengine.registry import TRANSFORMS, DefaultScope  # noqa: E402
+from PIL import Image, ImageEnhance, ImageOps  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = (
@@ -177,13 +191,7 @@ def smooth_noise() -> np.ndarray:
     return (255 * noise.clip(0, 1)).astype(np.uint8)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('images', nargs='*')
-    paths = parser.parse_args().images
+def main(paths: list[str]) -> None:
     pictures = [
         np.ascontiguousarray(cv2.imread(path)[..., ::-1]) for path in paths
     ] or [smooth_noise()]
@@ -192,4 +200,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(paths)

@@ -16,10 +16,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
 
-from mmuniformer.compat import mmcv_ops
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('--cases', type=int, default=50, help='per op')
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    # Before what takes seconds to import: an option may be mistyped.
+    arguments = parse_args()
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from mmuniformer.compat import mmcv_ops  # noqa: E402
 
 
 @dataclass
@@ -310,18 +322,13 @@ def _table(results: dict[str, Result]) -> str:
     return '\n'.join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--cases', type=int, default=50, help='per op')
-    parser.add_argument('--device', default='cpu', help='cpu or cuda')
-    args = parser.parse_args()
-
+def main(args: argparse.Namespace) -> int:
     from mmcv import _ext as compiled
 
     if compiled.__file__.endswith('.py'):
-        parser.error(
-            'this mmcv has no compiled extension: run in an environment '
-            'where it has one'
+        sys.exit(
+            'error: this mmcv has no compiled extension: run in an '
+            'environment where it has one'
         )
     results = {
         op.name: compare(op, compiled, args.cases, args.device)
@@ -332,4 +339,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(arguments))

@@ -12,11 +12,25 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import modelindex
-from mmengine import Config
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--check', action='store_true')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    # Before what takes seconds to import: an option may be mistyped.
+    arguments = parse_args()
+
+import modelindex  # noqa: E402
+from mmengine import Config  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recipe_behaviours import (
+from recipe_behaviours import (  # noqa: E402
     BEHAVIOURS,
     DEVIATIONS,
     OFFICIAL,
@@ -142,14 +156,9 @@ def write(found: dict) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('--check', action='store_true')
+def main(check: bool) -> int:
     text = write(experiments())
-    if not parser.parse_args().check:
+    if not check:
         PAGE.write_text(text)
     elif not PAGE.exists() or PAGE.read_text() != text:
         sys.stderr.write(
@@ -161,4 +170,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(arguments.check))

@@ -3,7 +3,6 @@
 
 import sys
 
-from mmuniformer.apis import draw_tokens
 from mmuniformer.cli import config_parser, run_command
 
 
@@ -43,6 +42,13 @@ def parse_args() -> dict:
     return vars(parser.parse_args())
 
 
+def main(**arguments) -> None:
+    # Takes seconds: after the arguments, which may be mistyped.
+    from mmuniformer.apis import draw_tokens
+
+    draw_tokens(**arguments)
+
+
 if __name__ == '__main__':
     arguments = parse_args()
-    sys.exit(run_command(lambda: draw_tokens(**arguments)))
+    sys.exit(run_command(lambda: main(**arguments)))

@@ -4,10 +4,12 @@ from mmuniformer.engine.hooks.checkpoints import (
     SafeCheckpointHook,
     bare_model,
 )
+from mmuniformer.engine.hooks.pictures import PicturesHook
 from mmuniformer.engine.hooks.video_pictures import VideoPictureHook
 
 __all__ = [
     'CheckpointMatchHook',
+    'PicturesHook',
     'PublishedCheckpointHook',
     'SafeCheckpointHook',
     'VideoPictureHook',

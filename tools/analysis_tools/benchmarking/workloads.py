@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from mmuniformer.checks.finding import suggest
 from mmuniformer.errors import UserError
 
 
@@ -292,6 +291,8 @@ def grid(
 
 def _check(name: str, known: Collection[str], option: str) -> None:
     if name not in known:
+        from mmuniformer.checks.finding import suggest
+
         hint = suggest(name, known) or f'; there are {", ".join(known)}'
         raise UserError(f"{option}: there is no '{name}'{hint}")
 
