@@ -12,18 +12,18 @@ from mmengine.config import Config
 
 from mmuniformer.checks.checkpoints import check_start
 from mmuniformer.checks.classes import check_classes
-from mmuniformer.checks.coco import check_coco
 from mmuniformer.checks.coco_file import forget_files
 from mmuniformer.checks.data_sets import check_types
 from mmuniformer.checks.decoding import check_decoding
+from mmuniformer.checks.detection.coco import check_coco
+from mmuniformer.checks.detection.voc import check_voc
 from mmuniformer.checks.finding import Finding, stop_on_errors
-from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.label_maps import check_label_maps
+from mmuniformer.checks.lists.images import check_image_lists
+from mmuniformer.checks.lists.videos import check_video_lists
 from mmuniformer.checks.machine import check_machine
 from mmuniformer.checks.scoring import check_scoring
-from mmuniformer.checks.video_lists import check_video_lists
-from mmuniformer.checks.voc import check_voc
 
 __all__ = ['Finding', 'check_inputs', 'data_checks', 'stop_on_errors']
 

@@ -1,14 +1,9 @@
 """The summary of any data set, by the library that reads it."""
 
-from mmuniformer.checks import (
-    coco,
-    image_lists,
-    keypoints,
-    label_maps,
-    video_lists,
-    voc,
-)
+from mmuniformer.checks import keypoints, label_maps
 from mmuniformer.checks.data_sets import DataSet
+from mmuniformer.checks.detection import coco, voc
+from mmuniformer.checks.lists import images, videos
 from mmuniformer.checks.summary import Summary
 
 
@@ -28,7 +23,7 @@ def summary_of(data_set: DataSet, decode: bool = False) -> Summary | None:
         case 'mmpose':
             return keypoints.summary(data_set)
         case 'mmaction':
-            return video_lists.summary(data_set)
+            return videos.summary(data_set)
         case 'mmpretrain':
-            return image_lists.summary(data_set)
+            return images.summary(data_set)
     return None

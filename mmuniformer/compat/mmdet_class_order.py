@@ -13,7 +13,7 @@ Gone when: the ids come in the order of the names; then all that is done here
 is what mmdet does.
 
 LVIS is read by another package, which takes all categories in the order of
-the file: :mod:`mmuniformer.checks.class_lists` says so.
+the file: :mod:`mmuniformer.checks.classes.lists` says so.
 """
 
 from __future__ import annotations

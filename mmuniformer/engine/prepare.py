@@ -9,7 +9,7 @@ from mmengine.registry import DATASETS, HOOKS
 
 from mmuniformer.checks.checkpoints import NEWEST, newest_checkpoint
 from mmuniformer.checks.data_sets import library_of
-from mmuniformer.checks.signatures import registered
+from mmuniformer.checks.options.signatures import registered
 from mmuniformer.engine.devices import fit_to_devices
 from mmuniformer.engine.tta import augment_at_test_time
 from mmuniformer.engine.written import RunConfig

@@ -12,8 +12,8 @@ from mmengine.config import Config
 from pycocotools import mask as mask_tools
 
 from mmuniformer.checks import check_inputs, coco_file
-from mmuniformer.checks.coco import check_coco, summary
 from mmuniformer.checks.data_sets import data_sets
+from mmuniformer.checks.detection.coco import check_coco, summary
 from mmuniformer.datasets.shapes import generate
 from mmuniformer.engine.config import load_config
 

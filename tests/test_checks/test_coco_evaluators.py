@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmuniformer.checks.coco import check_coco
+from mmuniformer.checks.detection.coco import check_coco
 from mmuniformer.datasets.shapes import generate
 from mmuniformer.engine.config import load_config
 

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmuniformer.checks.coco import check_coco
-from mmuniformer.checks.coco import summary as coco_summary
 from mmuniformer.checks.data_sets import data_sets
-from mmuniformer.checks.voc import check_voc, summary
+from mmuniformer.checks.detection.coco import check_coco
+from mmuniformer.checks.detection.coco import summary as coco_summary
+from mmuniformer.checks.detection.voc import check_voc, summary
 
 pytest.importorskip('mmdet')
 XML = """<annotation>

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmuniformer.checks.data_sets import data_sets
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.image_lists import check_image_lists, summary
+from mmuniformer.checks.lists.images import check_image_lists, summary
 
 pytest.importorskip('mmpretrain')
 

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import ExifTags, Image
 
-from mmuniformer.checks.coco import check_coco
+from mmuniformer.checks.detection.coco import check_coco
 from mmuniformer.checks.images import (
     Decoder,
     check_image_files,

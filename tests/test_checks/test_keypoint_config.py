@@ -15,8 +15,8 @@ pytest.importorskip('mmpose')
 
 import mmpose
 
-from mmuniformer.checks.keypoint_names import compare_names, parse_name
 from mmuniformer.checks.keypoints import check_keypoints
+from mmuniformer.checks.keypoints.names import compare_names, parse_name
 
 ROOT = Path(__file__).parents[2]
 HOST = Path(mmpose.__file__).parent / '.mim' / 'configs'

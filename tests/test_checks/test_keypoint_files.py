@@ -17,9 +17,9 @@ from mmpose.datasets import datasets as host
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from mmuniformer.checks.data_sets import data_sets
-from mmuniformer.checks.keypoint_forms import forms_of
-from mmuniformer.checks.keypoint_metainfo import metainfo_of
 from mmuniformer.checks.keypoints import check_keypoints, summary
+from mmuniformer.checks.keypoints.forms import forms_of
+from mmuniformer.checks.keypoints.metainfo import metainfo_of
 
 KINDS = {
     name: kind

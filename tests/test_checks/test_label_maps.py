@@ -10,10 +10,10 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
 
-from mmuniformer.checks import label_map_files
 from mmuniformer.checks.data_sets import data_sets
-from mmuniformer.checks.label_map_files import as_turned
 from mmuniformer.checks.label_maps import check_label_maps, summary
+from mmuniformer.checks.label_maps import files as label_map_files
+from mmuniformer.checks.label_maps.files import as_turned
 from mmuniformer.datasets.shapes import generate
 
 pytest.importorskip('mmseg')

@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmuniformer.checks import check_inputs, stop_on_errors
 from mmuniformer.checks.data_sets import data_sets
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.video_lists import summary
+from mmuniformer.checks.lists.videos import summary
 from mmuniformer.datasets.shapes import generate_videos
 from mmuniformer.errors import UserError
 

@@ -18,11 +18,11 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmuniformer import apis
-from mmuniformer.checks.options import READ_KEYS
+from mmuniformer.checks.options.keys import top_level
 
 # What chooses the code of a run; the rest of a config are names, and
 # variables of its text.
-READ = READ_KEYS - {'work_dir', 'load_from', 'resume', 'experiment_name'}
+READ = top_level() - {'work_dir', 'load_from', 'resume', 'experiment_name'}
 # The optimizer's state is of no use to a test.
 OPTIONS = {
     'default_hooks.checkpoint.save_optimizer': False,

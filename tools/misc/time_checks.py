@@ -21,9 +21,9 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmuniformer.checks.coco import check_coco
 from mmuniformer.checks.coco_file import forget_files
 from mmuniformer.checks.data_sets import data_sets
+from mmuniformer.checks.detection.coco import check_coco
 
 IMAGES, BOXES, CLASSES = 118287, 860001, 80
 SIZE = (640, 480)

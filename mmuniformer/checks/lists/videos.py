@@ -9,13 +9,13 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.utils import is_abs
 
-from mmuniformer.checks.action_boxes import READERS as BOX_READERS
-from mmuniformer.checks.action_boxes import check_action_boxes
-from mmuniformer.checks.class_lists import head_classes
+from mmuniformer.checks.classes.lists import head_classes
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.lists import (
+from mmuniformer.checks.lists.action_boxes import READERS as BOX_READERS
+from mmuniformer.checks.lists.action_boxes import check_action_boxes
+from mmuniformer.checks.lists.reading import (
     SHOWN,
     Faults,
     Line,
@@ -28,14 +28,14 @@ from mmuniformer.checks.lists import (
     read_list,
     whole_number,
 )
-from mmuniformer.checks.scoring import scoring, without_scores
-from mmuniformer.checks.summary import Summary
-from mmuniformer.checks.video_files import (
+from mmuniformer.checks.lists.video_files import (
     Sample,
     check_decoding,
     check_folders_of_frames,
     check_video_files,
 )
+from mmuniformer.checks.scoring import scoring, without_scores
+from mmuniformer.checks.summary import Summary
 
 # What mmaction2 writes for the label of a line that has none.
 NO_LABEL = -1

@@ -19,7 +19,7 @@ from mmuniformer.checks.images import (
     decoder_of,
     look_at_images,
 )
-from mmuniformer.checks.lists import (
+from mmuniformer.checks.lists.reading import (
     Faults,
     Line,
     add_label,

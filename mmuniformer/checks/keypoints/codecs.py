@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.keypoint_numbers import wrappers
+from mmuniformer.checks.keypoints.numbers import wrappers
 from mmuniformer.nodes import type_name, walk
 
 # What places of keypoints depend on. Widths of Gaussians may differ.

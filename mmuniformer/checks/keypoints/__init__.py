@@ -11,16 +11,16 @@ from mmuniformer.checks.coco_file import read_coco
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding, few
-from mmuniformer.checks.keypoint_boxes import check_box_file
-from mmuniformer.checks.keypoint_codecs import check_codecs
-from mmuniformer.checks.keypoint_files import Seen, look
-from mmuniformer.checks.keypoint_forms import PARTS, forms_of
-from mmuniformer.checks.keypoint_images import check_images
-from mmuniformer.checks.keypoint_metainfo import metainfo_of, parse
-from mmuniformer.checks.keypoint_metrics import check_metrics
-from mmuniformer.checks.keypoint_mpii import check_mpii, is_mpii
-from mmuniformer.checks.keypoint_names import compare_names
-from mmuniformer.checks.keypoint_numbers import check_numbers, wrappers
+from mmuniformer.checks.keypoints.boxes import check_box_file
+from mmuniformer.checks.keypoints.codecs import check_codecs
+from mmuniformer.checks.keypoints.files import Seen, look
+from mmuniformer.checks.keypoints.forms import PARTS, forms_of
+from mmuniformer.checks.keypoints.images import check_images
+from mmuniformer.checks.keypoints.metainfo import metainfo_of, parse
+from mmuniformer.checks.keypoints.metrics import check_metrics
+from mmuniformer.checks.keypoints.mpii import check_mpii, is_mpii
+from mmuniformer.checks.keypoints.names import compare_names
+from mmuniformer.checks.keypoints.numbers import check_numbers, wrappers
 from mmuniformer.checks.summary import Summary
 
 

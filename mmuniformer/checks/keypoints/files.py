@@ -11,7 +11,7 @@ import numpy as np
 
 from mmuniformer.checks import scan
 from mmuniformer.checks.coco_file import read_coco
-from mmuniformer.checks.keypoint_forms import Form
+from mmuniformer.checks.keypoints.forms import Form
 
 # Annotations that are looked at together: some MB of numbers.
 _CHUNK = 1000

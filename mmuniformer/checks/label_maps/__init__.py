@@ -10,27 +10,27 @@ from mmengine.config import Config
 from mmuniformer.checks import images as image_files
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.ignored_labels import check_ignored_labels
-from mmuniformer.checks.label_map_files import (
+from mmuniformer.checks.label_maps.files import (
     Seen,
     cut_values,
     is_wide,
     look_at_maps,
     read_map,
 )
-from mmuniformer.checks.label_map_folders import (
+from mmuniformer.checks.label_maps.folders import (
     check_maps,
     check_spare_maps,
     spare_maps,
 )
-from mmuniformer.checks.label_map_sets import (
+from mmuniformer.checks.label_maps.ignored import check_ignored_labels
+from mmuniformer.checks.label_maps.sets import (
     LabelMaps,
     distinct_sets,
     open_maps,
     opened_maps,
 )
-from mmuniformer.checks.label_map_sizes import check_sizes
-from mmuniformer.checks.label_map_values import (
+from mmuniformer.checks.label_maps.sizes import check_sizes
+from mmuniformer.checks.label_maps.values import (
     SHOWN_LABELS,
     Model,
     check_files,

@@ -10,7 +10,7 @@ from mmuniformer.checks import scan
 from mmuniformer.checks.coco_file import read_coco
 from mmuniformer.checks.data_sets import DataSet, evaluators
 from mmuniformer.checks.finding import Finding, few
-from mmuniformer.checks.keypoint_metainfo import check_sigmas
+from mmuniformer.checks.keypoints.metainfo import check_sigmas
 from mmuniformer.nodes import type_name
 
 # Of the labels of a key: one more than a message names.

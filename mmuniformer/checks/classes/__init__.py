@@ -4,15 +4,15 @@ from collections.abc import Collection, Iterator
 
 from mmengine.config import Config
 
-from mmuniformer.checks.class_lists import (
+from mmuniformer.checks.classes.lists import (
     check_agreement,
     check_list,
     check_nameless,
     classes_of,
     is_open,
 )
-from mmuniformer.checks.class_names import check_class_names, names_of
-from mmuniformer.checks.class_numbers import check_class_numbers
+from mmuniformer.checks.classes.names import check_class_names, names_of
+from mmuniformer.checks.classes.numbers import check_class_numbers
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.finding import Finding
 from mmuniformer.hosts import HOSTS

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_tools
 
-from mmuniformer.checks.coco_table import Table, is_number
+from mmuniformer.checks.detection.table import Table, is_number
 from mmuniformer.checks.finding import Finding
 
 POLYGON = 'a polygon is [x1, y1, x2, y2, x3, y3, ...] in pixels'

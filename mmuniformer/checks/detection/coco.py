@@ -12,11 +12,15 @@ from mmengine.config import Config
 
 from mmuniformer.checks import scan
 from mmuniformer.checks.batches import check_whole_batch
-from mmuniformer.checks.coco_boxes import check_boxes
-from mmuniformer.checks.coco_evaluators import check_evaluators, metrics_on
 from mmuniformer.checks.coco_file import no_collection, read_coco
-from mmuniformer.checks.coco_masks import BOXES_ALONE, check_masks
-from mmuniformer.checks.coco_table import (
+from mmuniformer.checks.data_sets import DataSet, data_sets
+from mmuniformer.checks.detection.boxes import check_boxes
+from mmuniformer.checks.detection.evaluators import (
+    check_evaluators,
+    metrics_on,
+)
+from mmuniformer.checks.detection.masks import BOXES_ALONE, check_masks
+from mmuniformer.checks.detection.table import (
     Reading,
     Table,
     check_ids,
@@ -24,7 +28,6 @@ from mmuniformer.checks.coco_table import (
     check_keys,
     entry_finding,
 )
-from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding
 from mmuniformer.checks.images import (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmuniformer.checks.class_lists import (
+from mmuniformer.checks.classes.lists import (
     given_classes,
     listed,
 )

@@ -2,7 +2,7 @@
 
 mmengine adds an option key that the config does not have without a word, so
 that a mistyped learning rate trains the default one. Here a new key is taken
-only where something reads it (:mod:`mmuniformer.checks.option_keys`).
+only where something reads it (:mod:`mmuniformer.checks.options.keys`).
 """
 
 import inspect
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmuniformer.checks.finding import Finding, did_you_mean, nearest
-from mmuniformer.checks.option_keys import (
+from mmuniformer.checks.options.keys import (
     OWN_DICTS,
     Places,
     built_by,

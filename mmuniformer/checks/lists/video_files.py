@@ -13,7 +13,7 @@ from mmengine.registry import TRANSFORMS
 
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.lists import SHOWN, Line, missing_files, told
+from mmuniformer.checks.lists.reading import SHOWN, Line, missing_files, told
 from mmuniformer.checks.scan import each, remembered
 from mmuniformer.nodes import type_name
 

@@ -7,8 +7,8 @@ from typing import Any
 from mmengine.config import Config
 
 from mmuniformer.checks.coco_file import CocoFile, read_coco
-from mmuniformer.checks.coco_table import Reading, image_name
 from mmuniformer.checks.data_sets import DataSet, data_sets, evaluators
+from mmuniformer.checks.detection.table import Reading, image_name
 from mmuniformer.checks.finding import Finding, few
 from mmuniformer.checks.images import is_local
 from mmuniformer.nodes import type_name, walk

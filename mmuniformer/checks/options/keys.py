@@ -32,7 +32,7 @@ from mmengine.visualization import Visualizer
 from torch.distributed import init_process_group
 from torch.utils.data import DataLoader
 
-from mmuniformer.checks.signatures import (
+from mmuniformer.checks.options.signatures import (
     OF_BUILDING,
     Arguments,
     anywhere,

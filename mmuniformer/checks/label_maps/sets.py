@@ -15,7 +15,7 @@ from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding
 from mmuniformer.checks.images import Decoder, decoder_of
-from mmuniformer.checks.label_map_folders import check_images
+from mmuniformer.checks.label_maps.folders import check_images
 from mmuniformer.hosts import HOSTS
 from mmuniformer.nodes import walk
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.lists import (
+from mmuniformer.checks.lists.reading import (
     Faults,
     Line,
     is_header,

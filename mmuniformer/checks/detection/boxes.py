@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mmuniformer.checks.coco_table import (
+from mmuniformer.checks.detection.table import (
     Table,
     entry_finding,
     image_name,

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from mmuniformer.checks import images as image_files
 from mmuniformer.checks import scan
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.label_map_files import LYING, Seen, fits_stored
-from mmuniformer.checks.label_map_folders import finding_of
-from mmuniformer.checks.label_map_sets import LabelMaps
+from mmuniformer.checks.label_maps.files import LYING, Seen, fits_stored
+from mmuniformer.checks.label_maps.folders import finding_of
+from mmuniformer.checks.label_maps.sets import LabelMaps
 
 # Of the images that EXIF turns into the same size, so many are compared.
 COMPARED = 64

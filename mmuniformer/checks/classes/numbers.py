@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from mmuniformer.checks.class_lists import (
+from mmuniformer.checks.classes.lists import (
     classes_of,
     given_classes,
     head_classes,

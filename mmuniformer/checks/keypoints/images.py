@@ -11,9 +11,9 @@ from mmuniformer.checks.images import (
     decoder_of,
     look_at_images,
 )
-from mmuniformer.checks.keypoint_files import look
-from mmuniformer.checks.keypoint_forms import forms_of
-from mmuniformer.checks.keypoint_numbers import wrappers
+from mmuniformer.checks.keypoints.files import look
+from mmuniformer.checks.keypoints.forms import forms_of
+from mmuniformer.checks.keypoints.numbers import wrappers
 
 
 def check_images(

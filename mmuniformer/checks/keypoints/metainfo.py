@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.finding import Finding, suggest
-from mmuniformer.checks.keypoint_names import parse_name
+from mmuniformer.checks.keypoints.names import parse_name
 
 _KEYS = (
     'dataset_name', 'keypoint_info', 'skeleton_info', 'joint_weights', 'sigmas'

@@ -8,9 +8,9 @@ import numpy as np
 from mmengine.config import Config
 
 from mmuniformer.checks.finding import Finding
-from mmuniformer.checks.label_map_files import LOSSY, Seen
-from mmuniformer.checks.label_map_folders import finding_of
-from mmuniformer.checks.label_map_sets import LEFT_OUT, LabelMaps
+from mmuniformer.checks.label_maps.files import LOSSY, Seen
+from mmuniformer.checks.label_maps.folders import finding_of
+from mmuniformer.checks.label_maps.sets import LEFT_OUT, LabelMaps
 
 SHOWN_LABELS = 5
 

@@ -1,0 +1,1 @@
+"""Annotations of objects: boxes and masks (mmdet)."""

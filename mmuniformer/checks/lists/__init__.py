@@ -1,0 +1,1 @@
+"""Lists and folders of videos and of images (mmaction2, mmpretrain)."""
