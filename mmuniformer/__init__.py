@@ -26,8 +26,12 @@ try:
         load_pretrained,
     )
     from mmuniformer.models import (
+        BatchAugments,
+        BatchErasing,
+        BatchMixupCutmix,
         MixupCutmix,
         ScoreTokenHead,
+        TokenLabelHead,
         UniFormer,
         UniFormer3D,
         UniFormerLight,
@@ -52,11 +56,15 @@ else:
 
 
 __all__ = [
+    'BatchAugments',
+    'BatchErasing',
+    'BatchMixupCutmix',
     'CheckpointError',
     'InputError',
     'MixupCutmix',
     'ScoreTokenHead',
     'SettingError',
+    'TokenLabelHead',
     'UniFormer',
     'UniFormer3D',
     'UniFormerLight',
