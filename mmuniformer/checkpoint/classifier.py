@@ -41,7 +41,7 @@ def load_classifier(
 ) -> None:
     """Loads a whole published classifier into a model of its host library.
 
-    The model is a recognizer of mmaction2 or an image classifier of mmpretrain.
+    That is a recognizer of mmaction2 or an image classifier of mmpretrain.
     Takes the official files, which are classifiers without prefixes, and
     those that mmaction2 hosts. The class orders of the two differ for
     Kinetics-400; nothing is reordered, and the log says so.

@@ -44,5 +44,7 @@ def test_another_number_of_classes_is_named(official, tmp_path):
 
 
 def test_names_that_the_official_code_lacks():
-    with pytest.raises(CheckpointError, match='neck.conv.weight has no name'):
+    with pytest.raises(
+        CheckpointError, match=r'neck\.conv\.weight has no name'
+    ):
         name_officially({'neck.conv.weight': torch.zeros(1)})

@@ -261,5 +261,5 @@ def test_missing_label_maps_are_named():
     model = build(with_token_labels(TINY, 64, CLASSES)).train()
     x, data_samples = batch(2)
     del data_samples[1].token_crop
-    with pytest.raises(ValueError, match='token_crop.*PackInputs'):
+    with pytest.raises(ValueError, match=r'token_crop.*PackInputs'):
         model(x, data_samples, mode='loss')
