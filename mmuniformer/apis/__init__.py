@@ -3,8 +3,17 @@
 from mmuniformer.apis.browsing import browse
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.apis.publishing import publish
 from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_pictures import draw_tokens
 from mmuniformer.apis.training import train
 
-__all__ = ['browse', 'deploy', 'draw_tokens', 'get_flops', 'test', 'train']
+__all__ = [
+    'browse',
+    'deploy',
+    'draw_tokens',
+    'get_flops',
+    'publish',
+    'test',
+    'train',
+]
