@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torchvision.transforms import RandomResizedCrop
 
 from mmuniformer.checks.finding import stop_on_errors
 from mmuniformer.checks.token_labels import check_token_label
@@ -159,6 +158,9 @@ class TokenLabelCrop:
 
     def __call__(self, results: dict) -> dict:
         """Crops ``img`` and adds the place."""
+        # torchvision comes with the host library alone.
+        from torchvision.transforms import RandomResizedCrop
+
         picture = Image.fromarray(results['img'])
         top, left, height, width = RandomResizedCrop.get_params(
             picture, self.crop_ratio_range, self.aspect_ratio_range

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms import RandomErasing
 
 from mmuniformer.registry import MODELS
 
@@ -164,6 +163,9 @@ class BatchErasing:
         area: Sequence[float] = (0.02, 1 / 3),
         aspect_ratio: Sequence[float] = (0.3, 1 / 0.3),
     ) -> None:
+        # torchvision comes with the host library alone.
+        from torchvision.transforms import RandomErasing
+
         self.erase = RandomErasing(
             prob, tuple(area), tuple(aspect_ratio), value='random'
         )

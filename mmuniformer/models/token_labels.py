@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import roi_align
 
 
 def make_targets(
@@ -39,6 +38,9 @@ def make_targets(
         tuple[Tensor, Tensor]: Shares of classes of each image (B, C), and of
         each token (B, rows * columns, C).
     """
+    # torchvision comes with the host library alone.
+    from torchvision.ops import roi_align
+
     pooled = []
     for label_map, crop in zip(label_maps, crops, strict=True):
         scores = spread_scores(label_map, num_classes)
