@@ -1,6 +1,5 @@
 optim_wrapper = dict(
     type='AmpOptimWrapper',
-    loss_scale='dynamic',
     optimizer=dict(
         type='AdamW',
         lr=1e-3,
