@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ AUX = {'aux_head.weight': [1000, 512], 'aux_head.bias': [1000]}
 PLAIN = ROOT / 'configs/classification/uniformer'
 LABELED = ROOT / 'configs/classification/uniformer_tl'
 LIGHT = ROOT / 'configs/classification/uniformer_light'
+ABLATIONS = ROOT / 'configs/classification/ablations'
 LEAVES = {
     'plain': PLAIN / 'uniformer-small_8xb128_in1k.py',
     'token labels': LABELED / 'uniformer-base-dim32_8xb64-tl_in1k-384px.py',
@@ -154,60 +156,90 @@ def test_head_dim_and_names_of_classes(tmp_path, caplog):
     assert inferencer.classes[207] == 'golden retriever'
 
 
-def starts(kind: str) -> list[str]:
-    """Configs of other tasks whose backbones start from such a classifier."""
-    found = []
-    for task in ('detection', 'segmentation', 'pose', 'video'):
-        for entry in entries_of(task):
-            name = entry.config.rpartition('/')[2]
-            light = '-xxs' in name or '-xs' in name
-            if light == (kind == 'light'):
-                found.append(entry.config)
-    return found
-
-
-@pytest.mark.parametrize('kind', ['plain', 'light'])
-def test_a_run_here_starts_every_other_task(
-    kind, reduced_classifier, tmp_path
+def test_fine_tuning_starts_with_both_classifiers(
+    reduced_classifier, tmp_path
 ):
-    """Its checkpoint as `init_cfg`, as it is and published."""
-    cfg = reduced_classifier(Config.fromfile(LEAVES[kind]))
+    """From an official file; a rate of 0 leaves what was read."""
+    cfg = reduced_classifier(Config.fromfile(LEAVES['token labels']))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(deepcopy(cfg.model))
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    torch.save(
+        dict(state_dict=name_officially(model.state_dict())),
+        tmp_path / 'uniformer_tl_224.pth',
+    )
+    cfg.load_from = str(tmp_path / 'uniformer_tl_224.pth')
+    cfg.optim_wrapper.optimizer.lr = 0.0
     config, work = str(tmp_path / 'leaf.py'), tmp_path / 'work'
     cfg.dump(config)
     apis.train(config, str(work))
-    own = work / 'epoch_1.pth'
-    files = {
-        own: name_officially(read_checkpoint(str(own))['state_dict']),
-    }
-    for weights in ('average', 'trained'):
-        path = apis.publish(str(own), str(work / f'{weights}.pth'), weights)
+    trained = read_checkpoint(str(work / 'epoch_1.pth'))['state_dict']
+    for name, value in model.named_parameters():
+        assert trained[name].equal(value), name
+    assert 'head.aux_fc.weight' in trained
+
+
+def starts() -> dict[str, list]:
+    """Leaves and backbones of other tasks, by the classifier they need.
+
+    Of those that differ in rates, sizes of windows and so on, one.
+    """
+    found, seen = {kind: [] for kind in RUNS}, set()
+    for task in ('detection', 'segmentation', 'pose', 'video'):
+        for entry in entries_of(task):
+            backbone = Config.fromfile(ROOT / entry.config).model.backbone
+            assert backbone.init_cfg.type == 'Pretrained'
+            light = 'Light' in backbone.type
+            archs = LIGHT_ARCHS if light else IMAGE_ARCHS
+            backbone.arch = asdict(archs[backbone.arch]) | IMAGE
+            backbone.update(with_cp=False, drop_path_rate=0.0)
+            for key in ('window_size', 'test_stage3', 'keep_ratio'):
+                backbone.pop(key, None)
+            backbone.init_cfg.pop('checkpoint')
+            if str(backbone) in seen:
+                continue
+            seen.add(str(backbone))
+            local = backbone.get('stage_types') == 'LLLL'
+            kind = 'light' if light else 'local' if local else 'plain'
+            found[kind].append((entry.name, backbone))
+    return found
+
+
+RUNS = {
+    'plain': LEAVES['plain'],
+    'light': LEAVES['light'],
+    'local': ABLATIONS / 'uniformer-small-llll_8xb128_in1k.py',
+}
+
+
+def test_a_run_here_starts_every_other_task(reduced_classifier, tmp_path):
+    """Its checkpoint as `init_cfg`, as it is and published."""
+    for kind, backbones in starts().items():
+        config, work = tmp_path / f'{kind}.py', tmp_path / kind
+        reduced_classifier(Config.fromfile(RUNS[kind])).dump(config)
+        apis.train(str(config), str(work))
+        own = work / 'epoch_1.pth'
+        files = {own: name_officially(read_checkpoint(str(own))['state_dict'])}
+        path = apis.publish(str(own), str(work / 'out.pth'), 'trained')
         content = read_checkpoint(str(path))
         files[path] = content.get('model', content)
-    leaves = starts(kind)
-    assert len(leaves) == (12 if kind == 'light' else 80)
-    seen = {}
-    for leaf in leaves:
-        leaf_cfg = Config.fromfile(ROOT / leaf)
-        backbone = leaf_cfg.model.backbone
-        archs = LIGHT_ARCHS if kind == 'light' else IMAGE_ARCHS
-        settings = asdict(archs[backbone.arch])
-        backbone.arch = settings | IMAGE
-        backbone.with_cp = False
-        assert backbone.init_cfg.type == 'Pretrained'
-        for path in files:
+        assert backbones
+        for (leaf, backbone), path in product(backbones, files):
             backbone.init_cfg.checkpoint = str(path)
-            seen.setdefault(str(backbone), (leaf, backbone.copy(), path))
-    for leaf, backbone, path in seen.values():
-        model = MODELS.build(deepcopy(backbone))
-        model.init_weights()
-        taken = 0
-        for name, value in model.state_dict().items():
-            expected = files[path].get(name)
-            if expected is None or name.startswith('norm.'):
-                continue
-            if value.ndim > expected.ndim:
-                # An image's kernel, spread over time.
-                value = value.sum(2)
-            torch.testing.assert_close(value, expected, msg=f'{leaf}: {name}')
-            taken += 1
-        assert taken > 90, leaf
+            model = MODELS.build(deepcopy(backbone))
+            model.init_weights()
+            taken = 0
+            for name, value in model.state_dict().items():
+                expected = files[path].get(name)
+                if expected is None or name.startswith('norm.'):
+                    continue
+                if value.ndim > expected.ndim:
+                    # An image's kernel, spread over time.
+                    value = value.sum(2)
+                torch.testing.assert_close(
+                    value, expected, msg=f'{leaf}: {name}'
+                )
+                taken += 1
+            assert taken > 90, leaf

@@ -43,6 +43,8 @@ def test_options_change_what_is_there(given):
         config = folder / 'mask-rcnn_uniformer-s-h14_fpn_amp-1x_coco.py'
     elif any('label_root' in k or 'swap_axes' in k for k in given):
         config = LABELED
+    elif any('arch.depths' in key for key in given):
+        config = FOLDER / 'ablations/uniformer-small-llll_8xb128_in1k.py'
     cfg = Config.fromfile(config)
     for key in given:
         node = cfg
