@@ -25,13 +25,7 @@ QUICK = [
         'uniformer_tl/uniformer-small-dim32_8xb128-tl_in1k',
         'token_labeling/exp/uniformer_small_tl_224',
     ),
-    *(
-        (
-            f'uniformer_light/uniformer-{name}_8xb512_in1k-{side}px',
-            f'exp_light/{name}_{side}',
-        )
-        for name, side in (('xxs', 128), ('xxs', 160), ('xs', 192))
-    ),
+    ('uniformer_light/uniformer-xxs_8xb512_in1k-128px', 'exp_light/xxs_128'),
 ]
 SLOW = [
     ('uniformer/uniformer-base-ls_8xb128_in1k', 'exp/uniformer_base_ls'),
@@ -40,7 +34,13 @@ SLOW = [
             f'uniformer_light/uniformer-{name}_8xb512_in1k-{side}px',
             f'exp_light/{name}_{side}',
         )
-        for name, side in (('xxs', 192), ('xxs', 224), ('xs', 224))
+        for name, side in (
+            ('xxs', 160),
+            ('xxs', 192),
+            ('xxs', 224),
+            ('xs', 192),
+            ('xs', 224),
+        )
     ),
     *(
         (
