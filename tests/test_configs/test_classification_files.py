@@ -114,7 +114,7 @@ def test_every_door_takes_a_file_as_it_is(
     for name, value in model.state_dict().items():
         assert loaded.state_dict()[name].equal(value), name
     image = next(
-        (Path(cfg.train_dataloader.dataset.data_root) / 'val').glob('*/*.jpg')
+        (Path(cfg.train_dataloader.dataset.data_root) / 'val').glob('*/*.*')
     )
     inferencer = ImageClassificationInferencer(config, pretrained=file)
     (result,) = inferencer(str(image))
