@@ -77,6 +77,7 @@ setup(
         'torch>=2.1',
         'mmengine>=0.10.4',
         'numpy',
+        'pillow',
         'rich',
         'safetensors',
         'setuptools<81',

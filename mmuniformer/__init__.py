@@ -24,8 +24,12 @@ from mmuniformer.version import __version__
 
 # Where each of the names is that need torch.
 _LATER = {
+    'BatchAugments': 'models',
+    'BatchErasing': 'models',
+    'BatchMixupCutmix': 'models',
     'MixupCutmix': 'models',
     'ScoreTokenHead': 'models',
+    'TokenLabelHead': 'models',
     'UniFormer': 'models',
     'UniFormer3D': 'models',
     'UniFormerLight': 'models',
@@ -62,11 +66,15 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    'BatchAugments',
+    'BatchErasing',
+    'BatchMixupCutmix',
     'CheckpointError',
     'InputError',
     'MixupCutmix',
     'ScoreTokenHead',
     'SettingError',
+    'TokenLabelHead',
     'UniFormer',
     'UniFormer3D',
     'UniFormerLight',

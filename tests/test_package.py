@@ -33,6 +33,8 @@ def test_import_is_light():
     done = run(
         'import sys, mmuniformer\n'
         'hosts = {"mmdet", "mmseg", "mmpose", "mmaction", "mmpretrain"}\n'
+        'hosts.add("torchvision")\n'
+        'import mmuniformer.datasets\n'
         'sys.exit(sorted(hosts & set(sys.modules)) or 0)\n'
     )
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,9 @@ from mmuniformer.apis.check_report import report_on_dataset
 from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.apis.publishing import publish
 from mmuniformer.apis.testing import test
+from mmuniformer.apis.token_labeling import make_token_labels
 from mmuniformer.apis.token_pictures import draw_tokens
 from mmuniformer.apis.training import train
 
@@ -15,6 +17,8 @@ __all__ = [
     'deploy',
     'draw_tokens',
     'get_flops',
+    'make_token_labels',
+    'publish',
     'report_on_dataset',
     'test',
     'train',

@@ -17,12 +17,17 @@ from mmuniformer.checkpoint.values import check_values
 from mmuniformer.errors import CheckpointError
 
 BACKBONE = 'backbone.'
-# Of an official file, and of a recognizer of mmaction2 with its own head, or
-# with that of the light models.
+# Of an official file, and of a recognizer of mmaction2 or an image classifier
+# of mmpretrain: with the host's own head, with that of the light models, and
+# with that of token labeling.
 HEADS = (
     ('head.', 'cls_head.fc_cls.'),
     ('head.', 'cls_head.head.fc_cls.'),
     ('head_cls.', 'cls_head.token_head.fc_cls.'),
+    ('head.', 'head.fc.'),
+    ('head.', 'head.head.fc.'),
+    ('head_cls.', 'head.token_head.fc.'),
+    ('aux_head.', 'head.aux_fc.'),
 )
 KINETICS_400_ORDER = (
     '; those of Kinetics-400 follow kinetics_400_categroies.txt of the '
@@ -34,14 +39,16 @@ KINETICS_400_ORDER = (
 def load_classifier(
     model: nn.Module, checkpoint: str, sha256: str | None = None
 ) -> None:
-    """Loads a whole published classifier into a recognizer of mmaction2.
+    """Loads a whole published classifier into a model of its host library.
 
+    That is a recognizer of mmaction2 or an image classifier of mmpretrain.
     Takes the official files, which are classifiers without prefixes, and
     those that mmaction2 hosts. The class orders of the two differ for
     Kinetics-400; nothing is reordered, and the log says so.
 
     Args:
-        model (nn.Module): A recognizer; it is not changed on an error.
+        model (nn.Module): A recognizer or a classifier; it is not changed on
+            an error.
         checkpoint (str): Path or URL.
         sha256 (str, optional): Digest that the file must have, or its first
             digits.
@@ -57,6 +64,39 @@ def load_classifier(
         raise CheckpointError(mismatch)
     check_values(state_dict, model.state_dict(), str(checkpoint))
     model.load_state_dict(state_dict, strict=False)
+
+
+def name_officially(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gives the tensors of a host's classifier their official names.
+
+    The way back of :func:`name_for_host`.
+
+    Args:
+        state_dict (Mapping[str, Tensor]): Tensors of a recognizer of mmaction2
+            or an image classifier of mmpretrain.
+
+    Raises:
+        CheckpointError: If there are others besides, or the same ones twice.
+    """
+    named: dict[str, Tensor] = {}
+    for key, value in state_dict.items():
+        official = _official(key)
+        if official is None or official in named:
+            raise CheckpointError(
+                f'{key} has no name in the official code, which has backbones '
+                'with a linear classifier alone'
+            )
+        named[official] = value
+    return named
+
+
+def _official(key: str) -> str | None:
+    if key.startswith(BACKBONE):
+        return key.removeprefix(BACKBONE)
+    for official, host in HEADS:
+        if key.startswith(host):
+            return key.replace(host, official, 1)
+    return None
 
 
 def is_whole_classifier(state_dict: Mapping[str, Tensor]) -> bool:

@@ -17,8 +17,12 @@ from typing import Any
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
-from mmuniformer.checkpoint.classifier import name_for_host
+from mmuniformer.checkpoint.classifier import (
+    is_whole_classifier,
+    name_for_host,
+)
 from mmuniformer.checkpoint.form import backbones_of, check_forms
+from mmuniformer.checkpoint.loading import warn_of_head_dim
 from mmuniformer.checkpoint.matching import compare, some
 from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import unwrap
@@ -91,7 +95,11 @@ def name_for_model(
             outputs.
     """
     wanted = model.state_dict()
-    tensors = name_for_host(unwrap(state_dict, SOURCE), wanted, SOURCE)
+    given = unwrap(state_dict, SOURCE)
+    if is_whole_classifier(given):
+        for _, backbone in backbones_of(model):
+            warn_of_head_dim(backbone, given, SOURCE)
+    tensors = name_for_host(given, wanted, SOURCE)
     check_forms(model, tensors, SOURCE)
     check_values(tensors, wanted, SOURCE)
     parameters = dict(model.named_parameters())

@@ -1,5 +1,6 @@
 """Loading a published file into a backbone, all of it or not at all."""
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import fields
@@ -141,9 +142,35 @@ def load_pretrained(
     if fresh:
         report += f'; start fresh: {_modules(fresh)}'
     if len(_fitting_archs(model, layout)) > 1:
-        head_dim = model.arch.head_dim
-        report += f'; head_dim is {head_dim}, by the arch ({HEAD_DIM_32})'
+        report += f'; {_head_dim_note(model)}'
     print_log(report + '.', logger='current')
+
+
+def warn_of_head_dim(
+    model: nn.Module, loaded: dict[str, Tensor], source: str
+) -> None:
+    """Logs the head dimension where the tensors of a file cannot tell it.
+
+    Args:
+        model (nn.Module): A backbone of this package.
+        loaded (dict[str, Tensor]): Tensors of a published file by its names.
+        source (str): Path or URL of the file.
+    """
+    try:
+        layout = read_layout(loaded)
+    except IndexError:
+        # No whole model: whoever loads it says what is missing.
+        return
+    if len(_fitting_archs(model, layout)) > 1:
+        print_log(
+            f'{source}: {_head_dim_note(model)}.',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def _head_dim_note(model: nn.Module) -> str:
+    return f'head_dim is {model.arch.head_dim}, by the arch ({HEAD_DIM_32})'
 
 
 def _is_left_out(key: str, num_stages: int) -> bool:

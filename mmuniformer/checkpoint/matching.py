@@ -10,8 +10,13 @@ from mmuniformer.checkpoint.form import check_forms
 SHOWN_NAMES = 3
 # mmpose renames these itself while it loads a file from before its version 1.
 OLD_NAMES = {'keypoint_head.': 'head.'}
-# The classifier of a recognizer: one row for each class.
-CLASSIFIERS = ('cls_head.fc_cls.weight', 'cls_head.head.fc_cls.weight')
+# The classifier of a recognizer or image classifier: one row for each class.
+CLASSIFIERS = (
+    'cls_head.fc_cls.weight',
+    'cls_head.head.fc_cls.weight',
+    'head.fc.weight',
+    'head.head.fc.weight',
+)
 
 
 class Mismatch(NamedTuple):
@@ -105,7 +110,8 @@ def describe_mismatch(
         parts.append(
             f'the file was trained on {len(state[name])} classes and '
             f'the config has {len(parameters[name])} '
-            '(model.cls_head.num_classes): take the config of its data set'
+            f'(model.{name.partition(".")[0]}.num_classes): take the config '
+            'of its data set'
         )
     return '; '.join(parts)
 

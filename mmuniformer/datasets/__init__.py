@@ -6,12 +6,23 @@ from mmuniformer.datasets.clip_rand_augment import ClipRandAugment
 from mmuniformer.datasets.dense_sample import DenseSample
 from mmuniformer.datasets.repeat_augment import RepeatAugment
 from mmuniformer.datasets.shuffle import ShuffleFrames
+from mmuniformer.datasets.timm_augment import TimmAutoAugment, TimmRandAugment
+from mmuniformer.datasets.token_labels import (
+    LoadTokenLabel,
+    TokenLabelCrop,
+    TokenLabelFlip,
+)
 
 __all__ = [
     'ChannelOrder',
     'CheckLabels',
     'ClipRandAugment',
     'DenseSample',
+    'LoadTokenLabel',
     'RepeatAugment',
     'ShuffleFrames',
+    'TimmAutoAugment',
+    'TimmRandAugment',
+    'TokenLabelCrop',
+    'TokenLabelFlip',
 ]

@@ -4,12 +4,21 @@ from mmuniformer.models.backbones import (
     UniFormerLight,
     UniFormerLight3D,
 )
-from mmuniformer.models.blending import MixupCutmix
-from mmuniformer.models.heads import ScoreTokenHead
+from mmuniformer.models.blending import (
+    BatchAugments,
+    BatchErasing,
+    BatchMixupCutmix,
+    MixupCutmix,
+)
+from mmuniformer.models.heads import ScoreTokenHead, TokenLabelHead
 
 __all__ = [
+    'BatchAugments',
+    'BatchErasing',
+    'BatchMixupCutmix',
     'MixupCutmix',
     'ScoreTokenHead',
+    'TokenLabelHead',
     'UniFormer',
     'UniFormer3D',
     'UniFormerLight',

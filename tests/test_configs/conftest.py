@@ -10,7 +10,13 @@ import reduction
 import small_data
 from mmengine import Config
 from programs import Outcome, once, run
-from small_data import CocoData, KeypointData, SemanticData, VideoData
+from small_data import (
+    ClassData,
+    CocoData,
+    KeypointData,
+    SemanticData,
+    VideoData,
+)
 
 read_once = cache(mmengine.config.utils.load)
 look_once = cache(mmengine.config.config.is_installed)
@@ -54,6 +60,21 @@ def keypoint_data(request) -> KeypointData:
         boxes = str(real / 'person_detections.json')
         return KeypointData(real, 'person_keypoints.json', 'images/', boxes)
     return small_data.shapes_keypoints(request.getfixturevalue('shapes'))
+
+
+@pytest.fixture(scope='session')
+def class_data(shared, request) -> ClassData:
+    """Images with classes and label maps."""
+    root = shared / 'classes'
+    real = small_data.real_data('coco-mini')
+    folder = (
+        real / 'images'
+        if real
+        else request.getfixturevalue('shapes') / 'images/train'
+    )
+    images = sorted(folder.iterdir())
+    once(root, lambda: small_data.make_classes(root, images))
+    return ClassData(root)
 
 
 @pytest.fixture(scope='session')
@@ -104,6 +125,12 @@ def reduced_estimator(keypoint_data) -> Callable[[Config], Config]:
 def reduced_recognizer(video_data) -> Callable[[Config], Config]:
     """Does to a video config what `reduced` does to a detector's."""
     return partial(reduction.reduce_recognizer, data=video_data)
+
+
+@pytest.fixture
+def reduced_classifier(class_data) -> Callable[[Config], Config]:
+    """Does to an image classifier what `reduced` does to a detector."""
+    return partial(reduction.reduce_classifier, data=class_data)
 
 
 @pytest.fixture

@@ -15,9 +15,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from mmengine import Config, ConfigDict
-from small_data import CocoData, KeypointData, SemanticData, VideoData
+from small_data import (
+    ClassData,
+    CocoData,
+    KeypointData,
+    SemanticData,
+    VideoData,
+)
 
-from mmuniformer.models.backbones.settings import LIGHT_ARCHS
+from mmuniformer.models.backbones.settings import IMAGE_ARCHS, LIGHT_ARCHS
 
 SPLITS = ('train', 'val', 'test')
 # The published images are about this many times as long and as wide as the
@@ -26,6 +32,7 @@ SHRINK = 8
 # The side of the crops and the number of frames of a reduced video config.
 CROP, FRAMES = 64, 4
 # Four blocks in stage 3: with 'hybrid', the last of them is global.
+IMAGE = dict(depths=(1, 1, 2, 1), embed_dims=(32, 64, 128, 128), head_dim=32)
 DENSE = dict(depths=(1, 1, 4, 1), embed_dims=(64, 128, 320, 512), head_dim=64)
 VIDEO = dict(depths=(1, 1, 2, 1), embed_dims=(32, 64, 128, 512), head_dim=64)
 
@@ -184,6 +191,39 @@ def reduce_recognizer(cfg: Config, data: VideoData) -> Config:
     return _reduce_run(cfg)
 
 
+def reduce_classifier(cfg: Config, data: ClassData) -> Config:
+    """A config of image classification, in place."""
+    model = cfg.model
+    arch = model.backbone.arch
+    if isinstance(arch, str):
+        arch = asdict((IMAGE_ARCHS | LIGHT_ARCHS)[arch])
+    model.backbone.arch = dict(arch, **IMAGE)
+    model.head.in_channels = IMAGE['embed_dims'][-1]
+    replace(cfg.model, num_classes=data.number)
+    for split in SPLITS:
+        loader = cfg[f'{split}_dataloader']
+        dataset = loader.dataset
+        dataset.update(
+            type='CustomDataset',
+            data_root=str(data.root),
+            data_prefix=dataset.pop('split'),
+        )
+        loader.batch_size = data.number
+        for transform in dataset.pipeline:
+            # Before the crop it is larger, as published.
+            edge = transform.type == 'ResizeEdge'
+            replace(
+                transform,
+                scale=CROP + 8 if edge else CROP,
+                crop_size=CROP,
+                label_root=str(data.label_root),
+                num_classes=data.number,
+            )
+    replace(cfg.custom_hooks, momentum=1e-4)
+    cfg.train_cfg.update(max_epochs=1, val_interval=1)
+    return _reduce_run(cfg)
+
+
 def _reduce_backbone(backbone: ConfigDict, arch: dict) -> None:
     if 'Light' in backbone.type:
         light = asdict(LIGHT_ARCHS[backbone.arch])
@@ -226,6 +266,8 @@ def _reduce_run(cfg: Config) -> Config:
             end=2 if warmup else 4,
             milestones=[2, 3],
             T_max=4,
+            epochs=4,
+            warmup_epochs=2,
             eta_min=1e-6,
             eta_min_ratio=1e-8,
         )

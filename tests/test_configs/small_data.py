@@ -5,10 +5,12 @@ Real ones lie in the folder that MMUNIFORMER_TEST_DATA names.
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import torch
 
 from mmuniformer.datasets.shapes import CLASSES, generate, generate_videos
 
@@ -50,6 +52,18 @@ class KeypointData:
         """The annotations that have keypoints."""
         content = json.loads((self.root / self.ann_file).read_text())
         return [a for a in content['annotations'] if a['num_keypoints']]
+
+
+@dataclass(frozen=True)
+class ClassData:
+    """An image in a folder for each class, and label maps beside them."""
+
+    root: Path
+    number: int = 5
+
+    @property
+    def label_root(self) -> Path:
+        return self.root / 'labels'
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,25 @@ def shapes_keypoints(root: Path) -> KeypointData:
         'images/train/',
         str(root / 'detections.json'),
     )
+
+
+def make_classes(root: Path, images: list[Path]) -> None:
+    """An image of each class, with a label map of classes in any order."""
+    data = ClassData(root)
+    torch.manual_seed(0)
+    for index in range(data.number):
+        path = images[index % len(images)]
+        for folder in ('train', 'val', 'labels'):
+            (root / folder / f'n{index}').mkdir(parents=True, exist_ok=True)
+        place = f'n{index}/{index}'
+        for split in ('train', 'val'):
+            shutil.copy(path, root / split / f'{place}{path.suffix}')
+        scores = torch.randn(5, 6, 6).sort(0, descending=True).values
+        classes = torch.rand(data.number, 6, 6).argsort(0)
+        torch.save(
+            torch.stack([scores, classes]).half(),
+            data.label_root / f'{place}.pt',
+        )
 
 
 def video_files(shapes: Path) -> list[Path]:

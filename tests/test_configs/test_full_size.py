@@ -11,12 +11,14 @@ from golden_data import FOLDER, fill, fill_values
 from mmengine import Config
 from mmengine.registry import DefaultScope
 from programs import once
-from recipe_values import MODELS as ENTRIES
+from recipe_values import MODELS as INDEX
 from recipe_values import ROOT
 from torch.utils._pytree import tree_leaves
 
 from mmuniformer.registry import MODELS
 
+# Classifiers start from nothing; test_classification_files.py loads theirs.
+ENTRIES = [e for e in INDEX if '/classification/' not in e.config]
 STATE_DICTS = json.loads((FOLDER / 'state_dicts.json').read_text())
 # Recorded with layer scale, and published without it as well.
 STATE_DICTS['image_uniformer_base'] = {

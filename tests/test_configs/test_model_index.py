@@ -14,6 +14,7 @@ RECIPES = {
     for recipe_id, recipe in json.loads(path.read_text()).items()
 }
 MODELS = list(modelindex.load(str(ROOT / 'model-index.yml')).models)
+TASKS = ('classification', 'detection', 'pose', 'segmentation', 'video')
 NAMES = [model.name for model in MODELS]
 
 
@@ -62,7 +63,7 @@ def test_entry_follows_a_recipe(model):
 def test_every_leaf_has_an_entry():
     leaves = {
         str(path.relative_to(ROOT))
-        for task in ('detection', 'pose', 'segmentation', 'video')
+        for task in TASKS
         for path in (ROOT / 'configs' / task).rglob('*.py')
     }
     assert leaves == {model.config for model in MODELS}

@@ -92,3 +92,69 @@ def test_goes_on_from_a_state():
             scheduler.step()
         state = optimizers[-1].state_dict(), scheduler.state_dict()
     assert found == pytest.approx(whole)
+
+
+# Base rate and settings of the official image trainings, and what timm 0.4.12
+# makes of them: the peak, its epoch, and rates of single epochs.
+OFFICIAL = {
+    'small': (
+        1e-3,
+        dict(epochs=300, warmup_epochs=5, lag=1),
+        (9.993216197037e-4, 6),
+        {0: 1e-6, 1: 1e-6, 2: 2.008e-4, 299: 1.01085616799e-5},
+    ),
+    'xxs': (
+        3.2e-3,
+        dict(epochs=600, warmup_epochs=30, lag=1),
+        (3.180362903249e-3, 31),
+        {0: 1e-6, 1: 1e-6, 2: 1.0763333333e-4, 599: 1.00874548620e-5},
+    ),
+    'token labeling': (
+        1.6e-3,
+        dict(epochs=300, warmup_epochs=5),
+        (1.598910480130e-3, 5),
+        {0: 1e-6, 1: 3.208e-4, 300: 1e-5, 309: 1e-5},
+    ),
+}
+
+
+@pytest.mark.parametrize('name', OFFICIAL)
+def test_cosine_of_epochs(name):
+    base, settings, (peak, epoch), known = OFFICIAL[name]
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=base)
+    scheduler = PARAM_SCHEDULERS.build(
+        dict(
+            type='mmuniformer.EpochCosineLR',
+            optimizer=optimizer,
+            eta_min=1e-5,
+            warmup_lr=1e-6,
+            **settings,
+        )
+    )
+    optimizer.step()
+    found = []
+    for _ in range(settings['epochs'] + 10):
+        found.append(optimizer.param_groups[0]['lr'])
+        scheduler.step()
+    assert max(found) == pytest.approx(peak, rel=1e-10)
+    assert found.index(max(found)) == epoch
+    for at, rate in known.items():
+        assert found[at] == pytest.approx(rate, rel=1e-9), at
+
+
+def test_cosine_of_epochs_without_a_way_down():
+    """Fine-tuning at 384: the rate is its own minimum."""
+    settings = dict(type='mmuniformer.EpochCosineLR', epochs=5, eta_min=1.0)
+    assert rates(8, **settings) == [1.0] * 8
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(epochs=5, warmup_epochs=5), 'warmup_epochs must be less'),
+        (dict(epochs=5, by_epoch=False), 'by_epoch must be True'),
+    ],
+)
+def test_cosine_of_epochs_refuses(settings, message):
+    with pytest.raises(ValueError, match=message):
+        rates(1, type='mmuniformer.EpochCosineLR', eta_min=0.0, **settings)

@@ -29,6 +29,7 @@ CONFIGS = {
     if 'Official' in entry.metadata.data and '_test-' not in entry.config
 }
 SCOPES = {
+    'image_classification': 'mmpretrain',
     'object_detection': 'mmdet',
     'semantic_segmentation': 'mmseg',
     'pose_estimation': 'mmpose',
@@ -50,6 +51,7 @@ DETECTION = of_task('object_detection')
 SEGMENTATION = of_task('semantic_segmentation')
 POSE = of_task('pose_estimation')
 VIDEO = of_task('video_classification')
+CLASSIFICATION = of_task('image_classification')
 
 
 def sampled(*samplers: str) -> list[str]:

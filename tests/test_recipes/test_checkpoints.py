@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 import two_ranks
-from experiments import CONFIGS, POSE, RECIPES, ROOT, VIDEO, alike, config
+from experiments import (
+    CLASSIFICATION,
+    CONFIGS,
+    POSE,
+    RECIPES,
+    ROOT,
+    VIDEO,
+    alike,
+    config,
+)
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -14,7 +23,9 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader
 
 BEST = [e for e in VIDEO if RECIPES[e]['eval']['test_best']]
+BEST_OF_IMAGES = [e for e in CLASSIFICATION if RECIPES[e]['eval']['test_best']]
 ADDRESS = 'best_acc_top1_epoch_*.pth'
+ADDRESS_OF_IMAGES = 'best_accuracy_top1_epoch_*.pth'
 
 
 class Toy(BaseModel):
@@ -101,7 +112,26 @@ def test_commands_test_the_best_one(experiment):
     assert runs <= {CONFIGS[e].stem for e in BEST}
 
 
-@pytest.mark.parametrize('experiment', [e for e in CONFIGS if e not in BEST])
+@pytest.mark.parametrize('experiment', BEST_OF_IMAGES)
+def test_commands_of_images_test_the_best_one(experiment):
+    """Of token labeling and of the light models, at 224 or another size."""
+    hook = config(experiment).default_hooks.checkpoint
+    assert (hook.save_best, hook.rule) == ('accuracy/top1', 'greater')
+    runs = {
+        Path(line.split()[3]).parent.name
+        for line in (CONFIGS[experiment].parent / 'README.md')
+        .read_text()
+        .splitlines()
+        if line.startswith('bash tools/dist_test.sh')
+        and ADDRESS_OF_IMAGES in line
+    }
+    assert runs
+    assert runs <= {CONFIGS[e].stem for e in BEST_OF_IMAGES}
+
+
+@pytest.mark.parametrize(
+    'experiment', [e for e in CONFIGS if e not in (*BEST, *BEST_OF_IMAGES)]
+)
 def test_commands_test_the_last_one(experiment):
     """Everywhere else: what a run ends with is what the page names."""
     loop = config(experiment).train_cfg
@@ -118,13 +148,17 @@ def test_commands_test_the_last_one(experiment):
 def test_one_switch_leaves_the_statistics_of_rank_0(tmp_path: Path):
     """Else each process of video and pose has the mean of all processes.
 
-    mmdet and mmseg average nothing.
+    mmdet, mmseg and mmpretrain average nothing.
     """
     averaging = dict(type='SyncBuffersHook')
     for experiment in CONFIGS:
         cfg = config(experiment)
         assert 'sync_buffers' not in cfg.default_hooks
-        found = [hook.type for hook in cfg.get('custom_hooks', [])]
+        found = [
+            hook.type
+            for hook in cfg.get('custom_hooks', [])
+            if hook.type != 'EMAHook'
+        ]
         averages = experiment in (*POSE, *VIDEO)
         assert found == ([averaging['type']] if averages else [])
     with socket.socket() as free:

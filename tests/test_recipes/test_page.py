@@ -44,7 +44,7 @@ def test_the_page_is_what_the_configs_do(found):
 
 def test_every_experiment_is_there(found):
     page = write_recipes.PAGE.read_text()
-    assert len(found) == 63
+    assert len(found) == 85
     rows = re.findall(r'^\| `(\S+)` \|', page, re.MULTILINE)
     assert sorted(rows) == sorted(found)
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from experiments import (
+    CLASSIFICATION,
     CONFIGS,
     DETECTION,
     POSE,
@@ -128,8 +129,10 @@ def test_half_a_wave_after_a_warm_up(_, same):
 
 def is_decayed(experiment: str, name: str, parameter) -> bool:
     """The official rule of each task."""
-    if experiment in VIDEO:
-        return parameter.ndim > 1 and not name.endswith('.bias')
+    if experiment in (*VIDEO, *CLASSIFICATION):
+        # No other name of a token is in the models of one task.
+        kept = RECIPES[experiment]['optimizer'].get('no_decay_names', ())
+        return parameter.ndim > 1 and not name.endswith(('.bias', *kept))
     if experiment in POSE or 'fpn_seg' in experiment:
         return True
     # 'norm' is a part of the name. Other keys of the rule match nothing.
@@ -143,7 +146,14 @@ def kind(experiment: str) -> list:
     model = cfg.model
     heads = [
         model.get(key, {}).get('type')
-        for key in ('type', 'neck', 'roi_head', 'decode_head', 'cls_head')
+        for key in (
+            'type',
+            'neck',
+            'roi_head',
+            'decode_head',
+            'cls_head',
+            'head',
+        )
         if isinstance(model.get(key), dict)
     ]
     wrapper = {
@@ -152,6 +162,9 @@ def kind(experiment: str) -> list:
     }
     layer_scale = model.backbone.get('layer_scale_init_value')
     weight_decay = cfg.optim_wrapper.optimizer.weight_decay
+    if experiment in CLASSIFICATION:
+        # Some have Layer Scale by their architecture.
+        layer_scale = model.backbone.arch
     return [model.backbone.type, heads, wrapper, layer_scale, weight_decay]
 
 

@@ -20,6 +20,12 @@ SCHEDULES = 'tests/test_recipes/test_schedules.py'
 CHECKPOINTS = 'tests/test_recipes/test_checkpoints.py'
 DEVIATIONS_HELD = 'tests/test_recipes/test_deviations.py'
 STARTS = 'tests/test_models/test_initial_values.py'
+CLASSIFIERS = 'tests/test_recipes/test_image_classification.py'
+CLASSIFIER_VALUES = 'tests/test_configs/test_classification_recipes.py'
+IMAGE_TRAINING = 'tests/test_engine/test_image_training.py'
+TIMM = 'tests/test_datasets/test_timm_augment.py'
+LABELS = 'tests/test_datasets/test_token_labels.py'
+TOKENS = 'tests/test_models/test_image_classifiers.py'
 BLENDING = 'tests/test_models/test_blending.py'
 
 
@@ -83,6 +89,11 @@ def percent(share: float) -> str:
 
 def is_light(cfg: Config) -> bool:
     return 'Light' in cfg.model.backbone.type
+
+
+def labels(cfg: Config) -> bool:
+    """Whether a config trains on labels of tokens."""
+    return 'TokenLabel' in cfg.model.head.type
 
 
 def clips(cfg: Config) -> str | tuple[str, str]:
@@ -193,6 +204,8 @@ def views(cfg: Config) -> str:
 
 def tested(cfg: Config) -> str:
     """Which checkpoint the published figures are those of."""
+    if cfg.model.type == 'ImageClassifier' and (is_light(cfg) or labels(cfg)):
+        return 'the best: `best_accuracy_top1_epoch_*.pth`'
     loop = cfg.train_cfg
     last = (
         f'epoch_{loop.max_epochs}'
@@ -222,7 +235,7 @@ def start(cfg: Config) -> str:
     )
     if is_light(cfg):
         text += ', the score token 0'
-    if 'cls_head' in cfg.model:
+    if 'cls_head' in cfg.model or cfg.model.type == 'ImageClassifier':
         text += '; classifiers as linear layers'
     return text
 
@@ -316,7 +329,235 @@ def people(cfg: Config) -> str:
     )
 
 
+def order(cfg: Config) -> str:
+    if labels(cfg):
+        return (
+            'flip and RandAugment of the whole image and its label map, then '
+            'the crop, normalisation, erasing; MixToken in the model'
+        )
+    name = 'AutoAugment' if step(cfg, 'TimmAutoAugment') else 'RandAugment'
+    return (
+        f'crop, flip, {name}, normalisation, erasing of each image; then '
+        'Mixup or CutMix of the batch'
+    )
+
+
+def image_crop(cfg: Config) -> str:
+    node = step(cfg, 'TokenLabelCrop') or step(cfg, 'RandomResizedCrop')
+    low, high = node.crop_ratio_range
+    how = 'bicubic'
+    if node.interpolation == 'random':
+        how = 'bilinear or bicubic'
+    return (
+        f'{percent(low)} to {percent(high)} of the image, ratio 3/4 to 4/3, '
+        f'at {node.scale} x {node.scale}, {how}; mirrored in 50 %'
+    )
+
+
+def image_policy(cfg: Config) -> str:
+    if step(cfg, 'TimmAutoAugment'):
+        return (
+            "AutoAugment by timm's policy v0 (of EfficientNet on TPU): one of "
+            '25 pairs of operations; bicubic, filled with the mean'
+        )
+    node = step(cfg, 'TimmRandAugment')
+    how = 'bicubic'
+    if node.interpolation == 'random':
+        how = 'bilinear or bicubic, drawn for each'
+    return (
+        f'RandAugment: {node.num_ops} of 15 operations, each with half a '
+        f'chance and a strength of {node.magnitude} (normal, deviation '
+        f'{node.magnitude_std:g}, within 0 to 10); more is stronger; {how}, '
+        'filled with the mean'
+        + ('; moves label maps, too' if labels(cfg) else '')
+    )
+
+
+def image_erasing(cfg: Config) -> str:
+    return (
+        'in 25 % of the images a box of 2 % to 33 % is noise of deviation 1, '
+        'unclipped'
+    )
+
+
+def image_mixing(cfg: Config) -> str:
+    if labels(cfg):
+        return (
+            'MixToken: in every batch a box of tokens after the first '
+            'embedding is that of the image at the other end of the batch; '
+            'tokens of the last stage are put back, bounds rounded down'
+        )
+    node = cfg.model.data_preprocessor.batch_augments.augments.augments[1]
+    return (
+        f'each batch gets Mixup (alpha {node.mixup_alpha:g}) or CutMix '
+        f'({node.cutmix_alpha:g}), with {percent(node.switch_prob)} for the '
+        'latter: each image with its mirror image in the batch; labels '
+        f'smoothed by {node.label_smoothing:g}'
+    )
+
+
+def targets(cfg: Config) -> str:
+    if labels(cfg):
+        return (
+            'of the label map alone: 5 classes a place, pooled by RoIAlign '
+            'over the crop mirrored across the diagonal, softmax over 1000 '
+            'classes, times 0.9001 and 0.0001 more; the image and each token '
+            'weigh alike'
+        )
+    if is_light(cfg):
+        return (
+            'the mixed labels; half of the loss is that of the pooled map, '
+            'half that of the score token'
+        )
+    return 'the mixed labels'
+
+
+def image_copies(cfg: Config) -> str:
+    loader = cfg.train_dataloader
+    number = loader.sampler.get('num_repeats', 1)
+    batch = f'{cfg.auto_scale_lr.base_batch_size} images a step'
+    if number == 1:
+        return f'each image once in an epoch, {batch}, full batches alone'
+    return (
+        f'{number} copies of an image go to different processes, a third of '
+        f'the images in an epoch, {batch}, full batches alone'
+    )
+
+
+def image_rate(cfg: Config) -> str:
+    rate = cfg.optim_wrapper.optimizer.lr
+    epochs = cfg.train_cfg.max_epochs
+    if not cfg.param_scheduler:
+        return f'{rate:g} in all of {epochs} epochs'
+    (node,) = cfg.param_scheduler
+    late = ', each epoch with the rate of the one before' if node.lag else ''
+    more = f', kept until epoch {epochs}' if epochs > node.epochs else ''
+    return (
+        f'by epoch: {node.warmup_lr:g} to {rate:g} in {node.warmup_epochs} '
+        f'epochs, then a cosine, counted from epoch 0, to {node.eta_min:g} at '
+        f'epoch {node.epochs}{more}{late}'
+    )
+
+
+def classifier_decay(cfg: Config) -> str:
+    decay = cfg.optim_wrapper.optimizer.weight_decay
+    more = ', and none for the score token' if is_light(cfg) else ''
+    if 'large' in cfg.model.backbone.arch:
+        more = (
+            '; Layer Scale of convolutional blocks has three, and is decayed'
+        )
+    return f'{decay:g}; none for what has one dimension (norms, biases){more}'
+
+
+def average(cfg: Config) -> str:
+    if not cfg.custom_hooks:
+        return 'none'
+    (hook,) = cfg.custom_hooks
+    use = (
+        'it chooses the best checkpoint, and is tested'
+        if hook.get('evaluate_on_ema', True)
+        else 'the trained weights are validated and tested'
+    )
+    return (
+        f'of weights and statistics, decay {1 - hook.momentum:g}, from the '
+        f'first step on; {use}'
+    )
+
+
+def processes(cfg: Config) -> str:
+    ddp = cfg.model_wrapper_cfg
+    whose = "each has its own; the first one's are saved"
+    if ddp and ddp.broadcast_buffers:
+        whose = 'those of the first process'
+    return (
+        f'seed {cfg.randomness.seed} plus the number of the process; '
+        f'statistics of BatchNorm: {whose}'
+    )
+
+
+def image_test(cfg: Config) -> str:
+    _, resize, crop, _ = cfg.test_dataloader.dataset.pipeline
+    text = (
+        f'a short side of {resize.scale}, bicubic on Pillow, the '
+        f'{crop.crop_size} x {crop.crop_size} in its middle'
+    )
+    if labels(cfg):
+        text += (
+            '; the class of the mean, plus half of the highest score of each '
+            'class among the tokens'
+        )
+    return text
+
+
+def image_start(cfg: Config) -> str:
+    if cfg.load_from:
+        return (
+            'the trained weights of the same model at 224, both classifiers '
+            'with them'
+        )
+    return start(cfg).replace(
+        'what the file does not hold of the backbone: ', ''
+    )
+
+
 BEHAVIOURS = [
+    Behaviour('classification', 'Order', order, [
+        f'{CLASSIFIER_VALUES}::test_order_and_values_of_training',
+        f'{CLASSIFIERS}::test_noise_and_mixing_are_behind_the_normalisation',
+    ]),
+    Behaviour('classification', 'Crop and flip', image_crop, [
+        f'{CLASSIFIERS}::test_crops_and_flips',
+    ]),
+    Behaviour('classification', 'Augmentation', image_policy, [
+        f'{CLASSIFIER_VALUES}::test_order_and_values_of_training',
+        f'{TIMM}::test_operations',
+        f'{TIMM}::test_what_rand_augment_draws',
+        f'{TIMM}::test_what_auto_augment_draws',
+        f'{TIMM}::test_label_maps_move_as_their_images',
+        f'{LABELS}::test_flip',
+    ]),
+    Behaviour('classification', 'Erasing', image_erasing, [
+        f'{CLASSIFIER_VALUES}::test_order_and_values_of_training',
+        f'{CLASSIFIERS}::test_noise_and_mixing_are_behind_the_normalisation',
+    ]),
+    Behaviour('classification', 'Mixing', image_mixing, [
+        f'{CLASSIFIERS}::test_noise_and_mixing_are_behind_the_normalisation',
+        f'{TOKENS}::test_token_labeling_step_by_hand',
+        f'{TOKENS}::test_box_is_drawn_as_in_the_official_code',
+    ]),
+    Behaviour('classification', 'Targets', targets, [
+        f'{TOKENS}::test_targets_and_loss_of_the_official_code',
+        f'{CLASSIFIER_VALUES}::test_model',
+    ]),
+    Behaviour('classification', 'Images of an epoch', image_copies, [
+        f'{CLASSIFIER_VALUES}::test_batch_and_run',
+        f'{IMAGE_TRAINING}::test_repeated_augmentation_over_ranks',
+        f'{IMAGE_TRAINING}::test_steps_of_an_epoch_of_imagenet',
+    ]),
+    Behaviour('classification', 'Learning rate', image_rate, [
+        f'{CLASSIFIERS}::test_rate_of_every_epoch',
+        f'{CLASSIFIERS}::test_highest_rates',
+    ]),
+    Behaviour('classification', 'Weight decay', classifier_decay, [
+        f'{SCHEDULES}::test_what_is_decayed',
+        f'{IMAGE_TRAINING}::test_weight_decay_of_layer_scale',
+    ]),
+    Behaviour('classification', 'Average of weights', average, [
+        f'{CLASSIFIERS}::test_which_weights_a_test_reads',
+        f'{IMAGE_TRAINING}::test_average_of_weights_and_statistics',
+    ]),
+    Behaviour('classification', 'Processes', processes, [
+        f'{CLASSIFIER_VALUES}::test_batch_and_run',
+    ]),
+    Behaviour('classification', 'Initial values', image_start, [
+        f'{STARTS}::test_every_parameter_starts_as_in_the_official_code',
+        f'{CLASSIFIERS}::test_classifiers_start_as_linear_layers',
+        f'{CLASSIFIERS}::test_fine_tuning_starts_from_trained_weights',
+    ]),
+    Behaviour('classification', 'Test', image_test, [
+        f'{CLASSIFIERS}::test_what_a_test_sees_is_what_torchvision_does',
+        f'{TOKENS}::test_golden',
+    ]),
     Behaviour('video', 'Frames', clips, [
         f'{CLIPS}::test_dense_clips_of_a_test',
         f'{CLIPS}::test_dense_clips_of_training',
@@ -458,6 +699,80 @@ TESTED = [
 ]
 
 DEVIATIONS = [
+    Deviation(
+        'classification',
+        'Mixed precision',
+        'apex, level O1, if it is there; else float32',
+        "PyTorch's own, with a loss scale that adapts",
+        'not measured',
+        "apex is no part of today's PyTorch",
+        [f'{CLASSIFIER_VALUES}::test_optimizer_and_average'],
+        labels,
+    ),
+    Deviation(
+        'classification',
+        'Mean and deviation of colours',
+        "those of the installed timm: ImageNet's up to 0.4.9, 0.5 in 0.4.12",
+        "ImageNet's; the others by options",
+        'unknown: nothing in the release decides',
+        "the release names no version; LV-ViT's is 0.4.5",
+        [f'{CLASSIFIER_VALUES}::test_order_and_values_of_training'],
+        labels,
+    ),
+    Deviation(
+        'classification',
+        'Validation',
+        'of the average, which chooses, and of the trained weights; a test '
+        'reads the latter where a file has both',
+        'of the average alone; a test reads the average',
+        'which of them the published files hold is unknown',
+        'one set of weights chooses and is tested',
+        [f'{CLASSIFIERS}::test_which_weights_a_test_reads'],
+        lambda cfg: labels(cfg) and bool(cfg.custom_hooks),
+    ),
+    Deviation(
+        'classification',
+        'Best checkpoint',
+        'trained weights whose score is the best so far, of their own or of '
+        "the average's",
+        'the best of the trained weights',
+        'not measured',
+        'the official rule leaves out checkpoints by chance',
+        [f'{CLASSIFIERS}::test_which_weights_a_test_reads'],
+        is_light,
+    ),
+    Deviation(
+        'classification',
+        'Precision',
+        'float32, the loss being scaled: steps with infinite gradients are '
+        'left out',
+        'float32',
+        'none where no gradient is infinite',
+        'nothing needs a scaled loss there',
+        [f'{CLASSIFIER_VALUES}::test_optimizer_and_average'],
+        is_light,
+    ),
+    Deviation(
+        'classification',
+        'Start of the average',
+        'the initial weights',
+        'the weights after the first step',
+        'one step of the warm-up, at a rate of 1e-6',
+        "mmengine's average",
+        [f'{IMAGE_TRAINING}::test_average_of_weights_and_statistics'],
+        lambda cfg: bool(cfg.custom_hooks),
+    ),
+    Deviation(
+        'classification',
+        'Weights in a checkpoint',
+        'the trained ones, and the average beside them',
+        'the other way round; a test takes the right ones',
+        'none in a test; what reads the file otherwise gets the average',
+        "mmengine's hook; `publish_model.py --weights trained` writes the "
+        'official form',
+        [f'{CLASSIFIERS}::test_which_weights_a_test_reads'],
+        lambda cfg: bool(cfg.custom_hooks),
+    ),
     Deviation(
         'video',
         'RandAugment',

@@ -41,13 +41,20 @@ from recipe_behaviours import (  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/recipes.md'
 TITLES = {
+    'classification': 'Image classification',
     'detection': 'Detection and instance segmentation',
     'segmentation': 'Semantic segmentation',
     'pose': 'Human pose',
     'video': 'Video recognition',
 }
 # A behaviour of a task is its letter, a number and one for each variant.
-LETTERS = {'detection': 'D', 'segmentation': 'S', 'pose': 'P', 'video': 'V'}
+LETTERS = {
+    'classification': 'C',
+    'detection': 'D',
+    'segmentation': 'S',
+    'pose': 'P',
+    'video': 'V',
+}
 HEAD = """\
 # What the published recipes do
 

@@ -79,10 +79,14 @@ class UniFormerBase(Backbone):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Extracts a normalised map from each stage of ``out_indices``."""
-        x = self._enter(x)
+        return self._run_stages(self._embed(0, self._enter(x)))
+
+    def _run_stages(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The outputs, from the map after the first embedding."""
         outs = []
         for i in range(self.num_stages):
-            x = self._embed(i, x)
+            if i > 0:
+                x = self._embed(i, x)
             x = self._run_blocks(i, x)
             if i in self.out_indices:
                 outs.append(self._out(i, x))

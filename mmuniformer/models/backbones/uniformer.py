@@ -7,12 +7,14 @@ from torch import Tensor, nn
 from mmuniformer.models.backbones.base import UniFormerBase
 from mmuniformer.models.backbones.settings import (
     IMAGE_ARCHS,
+    NUM_STAGES,
     Settings,
     require,
     resolve_arch,
     stage3_windows,
 )
 from mmuniformer.models.layers import ConvEmbed, PatchEmbed
+from mmuniformer.models.token_mixing import draw_box, mix_box
 from mmuniformer.registry import MODELS
 
 
@@ -49,6 +51,13 @@ class UniFormer(UniFormerBase):
         kv_strides (Sequence[int]): Side of the cells over which a stage of
             type 'G' averages its keys and values, for each stage. By default 4
             and 2 in stages 1 and 2, so that they have as many keys as stage 3.
+        classifier (bool): Whether the map of the last stage is for a
+            classifier: normalised by the published classifiers' BatchNorm
+            ``norm``. A dense task trains a LayerNorm of its own for each
+            stage.
+        mix_token (bool): Whether training exchanges a box of tokens within
+            the batch (MixToken of token labeling), for the head that undoes
+            it (:class:`TokenLabelHead`).
         in_channels (int): Channels of the input.
         out_indices (Sequence[int]): Stages to return, 0 to 3. Later stages are
             not built.
@@ -107,6 +116,8 @@ class UniFormer(UniFormerBase):
         test_stage3: dict | None = None,
         stage_types: str = 'LLGG',
         kv_strides: Sequence[int] = (4, 2, 1, 1),
+        classifier: bool = False,
+        mix_token: bool = False,
         in_channels: int = 3,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         drop_path_rate: float = 0.0,
@@ -151,10 +162,19 @@ class UniFormer(UniFormerBase):
             test_stage3,
             f'a dict with keys of {sorted(train_style)}',
         )
+        require(
+            not mix_token or tuple(out_indices) == (NUM_STAGES - 1,),
+            'mix_token',
+            mix_token,
+            'False without out_indices=(3,)',
+        )
         depth = settings.arch.depths[2]
         train_windows = stage3_windows(depth, **train_style)
         test_windows = stage3_windows(depth, **test_style)
-        super().__init__(settings, image_embeds(settings))
+        super().__init__(
+            settings, image_embeds(settings), classifier=classifier
+        )
+        self.mix_token = mix_token
         # The window of each block of stage 3, in training and in eval mode.
         self.train_windows = train_windows
         self.test_windows = test_windows
@@ -169,13 +189,19 @@ class UniFormer(UniFormerBase):
         Returns:
             tuple[Tensor, ...]: A normalised map of shape (B, embed_dims[i],
             H / s, W / s) for each stage i of ``out_indices``, its stride s
-            being 4, 8, 16, 32.
+            being 4, 8, 16, 32; then, with ``mix_token`` in training, the
+            mixed box: an integer tensor (4,) of its first row and column, and
+            of those after the last, in tokens of stage 1.
 
         Raises:
             InputError: If ``x`` has another number of dimensions, or is too
                 small.
         """
-        return super().forward(x)
+        if not (self.mix_token and self.training):
+            return super().forward(x)
+        x = self._embed(0, self._enter(x))
+        box = draw_box(*x.shape[-2:]).to(x.device)
+        return (*self._run_stages(mix_box(x, box)), box)
 
     def _run_blocks(self, stage: int, x: Tensor) -> Tensor:
         if stage != 2 or self.stage_types[stage] == 'L':

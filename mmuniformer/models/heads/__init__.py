@@ -1,3 +1,4 @@
 from mmuniformer.models.heads.score_token_head import ScoreTokenHead
+from mmuniformer.models.heads.token_label_head import TokenLabelHead
 
-__all__ = ['ScoreTokenHead']
+__all__ = ['ScoreTokenHead', 'TokenLabelHead']

@@ -25,8 +25,8 @@ class ScoreTokenHead(BaseModule):
             mmaction2, 'LinearClsHead' in one of mmpretrain.
         token_weight (float): Weight of the token's loss, the other one's
             being what is left to 1.
-        init_cfg (dict, optional): Initialisation, instead of the heads' own.
-        kwargs: Arguments of the heads, such as ``num_classes``.
+        kwargs: Arguments of the heads, such as ``num_classes`` and
+            ``init_cfg``.
 
     Attributes:
         head (nn.Module): Classifier of the map.
@@ -41,10 +41,9 @@ class ScoreTokenHead(BaseModule):
         self,
         head_type: str,
         token_weight: float = 0.5,
-        init_cfg: dict | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__()
         if not 0 <= token_weight <= 1:
             raise ValueError(
                 'token_weight must be a number in [0, 1], but it is '

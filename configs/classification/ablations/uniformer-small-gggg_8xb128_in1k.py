@@ -1,0 +1,16 @@
+_base_ = '../uniformer/uniformer-small_8xb128_in1k.py'
+
+# Depths and strides are not published: these have the parameters and FLOPs of
+# Table 15.
+arch = dict(depths=(5, 5, 9, 2), embed_dims=(64, 128, 320, 512))
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        **{
+            **_base_.model.backbone,
+            'arch': arch,
+            'stage_types': 'GGGG',
+            'kv_strides': (4, 2, 2, 1),
+        },
+    )
+)

@@ -1,0 +1,10 @@
+_base_ = [
+    '../../_base_/models/uniformer_cls.py',
+    '../../_base_/datasets/imagenet.py',
+    '../../_base_/schedules/imagenet_adamw-amp-300e.py',
+    '../../_base_/default_runtime_cls.py',
+]
+
+model = dict(backbone=dict(arch='base', drop_path_rate=0.3))
+
+optim_wrapper = dict(optimizer=dict(lr=8e-4))
