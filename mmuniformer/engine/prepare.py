@@ -44,8 +44,9 @@ def prepare(
     """Makes of a config what a command asks for and this machine can run.
 
     What a library's own command line would write shows in what a
-    :class:`RunConfig` writes: mixed precision, a scaled learning rate. All
-    else is for this run alone.
+    :class:`RunConfig` writes: mixed precision, a scaled learning rate. So
+    does what torch would refuse on any machine. All else is for this run
+    alone.
 
     Args:
         cfg (Config): Changed in place.
@@ -73,7 +74,8 @@ def prepare(
             _use_scaled_lr(each)
         set_host_defaults(each)
         use_skipping_videos(each)
-    notes = _start_from_newest(cfg)
+        left_out = leave_out_workers(each)
+    notes = left_out + _start_from_newest(cfg)
     if tta:
         augment_at_test_time(cfg)
     if show or show_dir is not None:
@@ -81,7 +83,6 @@ def prepare(
     if out is not None:
         dump_predictions(cfg, out)
     use_own_parts(cfg)
-    notes += leave_out_workers(cfg)
     return notes + fit_to_devices(cfg)
 
 
@@ -249,7 +250,9 @@ def leave_out_workers(cfg: Config) -> list[str]:
         loader = cfg.get(name) or {}
         if loader.get('num_workers', 0):
             continue
-        left_out = [key for key in OF_WORKERS if loader.pop(key, None)]
+        left_out = [key for key in OF_WORKERS if loader.get(key)]
+        for key in left_out:
+            del loader[key]
         if left_out:
             notes.append(
                 f'{name} has no workers (num_workers=0), and does without '

@@ -516,7 +516,9 @@ def test_numbers_of_a_classifier(tmp_path):
     assert text.startswith('error: model.head.num_classes is 2, and')
     (text,) = looked_at(classifier(tmp_path, None, number=1000))
     assert text.startswith('warning: model.head.num_classes is 1000')
-    mixing = dict(data_preprocessor=dict(num_classes=1000))
+    unused = dict(data_preprocessor=dict(num_classes=1000))
+    assert not looked_at(classifier(tmp_path, None, **unused))
+    mixing = dict(data_preprocessor=dict(num_classes=1000, to_onehot=True))
     (text,) = looked_at(classifier(tmp_path, None, **mixing))
     assert 'data_preprocessor.num_classes is 1000' in text
 

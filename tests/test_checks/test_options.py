@@ -84,6 +84,8 @@ ACCEPTED = {
         'model.test_cfg.rcnn.score_thr=0.1',
         'model.test_cfg.rcnn.nms.iou_threshold=0.3',
         'model.test_cfg.rcnn.nms.class_agnostic=True',
+        'model.test_cfg.rcnn.nms.score_threshold=0.1',
+        'model.test_cfg.rpn.nms_post=300',
         'model.test_cfg.rpn.nms.split_thr=100',
         'model.test_cfg.rpn.min_bbox_size=4',
         'model.train_cfg.rcnn.sampler.num=256',
@@ -288,6 +290,17 @@ REFUSED = [
     ('mmdet', 'train_dataloader.batch_size=two', "a number, and 'two'"),
     ('mmdet', 'optim_wrapper.optimizer.lr=abc', "a number, and 'abc'"),
     ('mmdet', 'data_root=other/', 'set train_dataloader.dataset.data_root'),
+    # A word that the library reads elsewhere, one letter from the right one.
+    ('mmseg', 'model.test_cfg.strides=(1,1)', 'did you mean stride?'),
+    ('mmdet', 'model.test_cfg.rcnn.max_per_image=4', 'mean max_per_img?'),
+    ('mmdet', 'train_dataloader.dataset.data_prefix.image=x', 'mean img'),
+    (
+        'mmseg',
+        'train_dataloader.dataset.data_prefix.seg_map=x',
+        'did you mean seg_map_path?',
+    ),
+    # Of a registry that is mmpose's alone.
+    ('mmpose', 'model.head.decoder.sigmas=2', 'did you mean sigma?'),
     ('mmseg', 'model.test_cfg.crop_sise=1', 'did you mean crop_size?'),
     ('mmseg', 'model.decode_head.num_class=3', 'did you mean num_classes?'),
     ('mmpose', 'model.test_cfg.flip_tst=False', 'did you mean flip_test?'),
@@ -353,6 +366,18 @@ def test_a_dict_as_a_value_is_looked_into():
     given = {'optim_wrapper': dict(clip_grad=dict(max_nrom=1))}
     (found,) = check_options(cfg, given)
     assert found.entry == 'optim_wrapper.clip_grad.max_nrom'
+
+
+def test_the_library_that_a_scope_names():
+    """mmaction2 builds its detectors by the registries of mmdet."""
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmaction.models')
+    init_default_scope('mmaction')
+    head = dict(bbox_head=dict(type='BBoxHeadAVA', in_channels=2048))
+    cfg = Config(dict(model=dict(roi_head=head, _scope_='mmdet')))
+    assert not list(check_options(cfg, {'model.roi_head.bbox_head.topk': 3}))
+    (found,) = check_options(cfg, {'model.roi_head.bbox_head.topks': 3})
+    assert 'did you mean topk?' in str(found)
 
 
 def test_none_becomes_a_dict():

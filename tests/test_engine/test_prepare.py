@@ -13,10 +13,12 @@ from mmuniformer.engine.prepare import (
     dump_predictions,
     host_of,
     leave_out_workers,
+    prepare,
     set_host_defaults,
     use_own_parts,
 )
 from mmuniformer.engine.tta import augment_at_test_time
+from mmuniformer.engine.written import RunConfig
 from mmuniformer.errors import UserError
 from mmuniformer.hosts import HOSTS
 
@@ -253,3 +255,11 @@ def test_what_is_for_workers_is_left_out_without_any():
     assert cfg.train_dataloader == dict(num_workers=0)
     assert cfg.val_dataloader == dict(num_workers=2, **wanted)
     assert note.startswith('train_dataloader has no workers')
+
+
+def test_a_loader_without_workers_is_written_as_any_tool_takes_it():
+    loader = dict(num_workers=0, persistent_workers=True)
+    cfg = RunConfig.of(Config(dict(train_dataloader=loader)))
+    (note,) = prepare(cfg)
+    assert note.startswith('train_dataloader has no workers')
+    assert cfg.written.train_dataloader == dict(num_workers=0)

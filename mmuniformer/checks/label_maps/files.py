@@ -4,6 +4,7 @@ A map is read as mmseg reads it, by the same decoder; what is kept of it are
 the values that the file holds and how many pixels have them.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ def _labels(backend: str, item: tuple[str, Seen]) -> Seen:
         labels = read_map(file, backend)
     # Decoders raise what they like about a damaged file.
     except Exception as error:
-        seen.error = ' '.join(str(error).split()) or type(error).__name__
+        seen.error = _reason(error)
         return seen
     if labels.ndim != 2:
         seen.channels = labels.shape[-1] if labels.ndim == 3 else labels.ndim
@@ -142,6 +143,12 @@ def _labels(backend: str, item: tuple[str, Seen]) -> Seen:
     counts = Image.fromarray(as_read).histogram()
     seen.values = [[v, n] for v, n in enumerate(counts) if n]
     return seen
+
+
+def _reason(error: Exception) -> str:
+    # PIL names the object that it reads, by its address.
+    words = re.sub(r' <[^>]* at 0x\w+>', '', str(error)).split()
+    return ' '.join(words) or type(error).__name__
 
 
 def read_map(file: str, backend: str) -> np.ndarray:

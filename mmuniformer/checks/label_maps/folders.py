@@ -85,6 +85,8 @@ def check_images(
 
 
 def _mend_list(image: str, suffix: str) -> str:
+    if Path(image).name == suffix:
+        return 'take the empty lines out of the list'
     stem = Path(image.removesuffix(suffix))
     if stem.is_file():
         return f'lines of a list stand without img_suffix={suffix!r}'

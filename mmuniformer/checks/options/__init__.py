@@ -20,7 +20,6 @@ from mmuniformer.checks.finding import Finding, did_you_mean, nearest
 from mmuniformer.checks.options.keys import (
     OWN_DICTS,
     Places,
-    built_by,
     is_mentioned,
     modules_of,
     packages_of,
@@ -30,8 +29,10 @@ from mmuniformer.checks.options.keys import (
 )
 from mmuniformer.nodes import walk
 
-# Above it, a key that is new in an open dict is taken for a typing mistake.
+# Above it, a key that is new in an open dict is taken for a typing mistake:
+# the second if code of the library reads that word, of whatever dict.
 SAME_WORD = 0.8
+ALMOST_SAME_WORD = 0.9
 NUMBERS = {int, float, bool, NoneType, Tensor}
 NAMES = {'int': int, 'float': float, 'bool': bool, 'None': NoneType}
 
@@ -158,7 +159,9 @@ def _check_keys(
                 return
         elif depth == len(parts) - 1:
             loader = depth == 1 and parts[0].endswith('_dataloader')
-            kinds = [DataLoader] if loader else built_by(after.get('type'))
+            kinds = [DataLoader]
+            if not loader:
+                kinds = places.built_at(parts[:depth], after)
             yield from _check_value(before.get(key), kinds, option, value)
         before = before.get(key) if old else None
         after = after.get(key)
@@ -212,12 +215,15 @@ def _is_read(
         # Names are the user's; those that are nearly there are mistakes.
         return not nearest(key, beside, cutoff=SAME_WORD)
     owners = places.owners(parents)
-    if key in read_words(*modules_of(owners)):
+    words = read_words(*modules_of(owners))
+    if key in words:
         return True
     # Nothing is built around it, or the class has been asked.
     if not owners or parents[-1] in OWN_DICTS:
         return False
     packages = packages_of(owners)
+    if nearest(key, beside | words, cutoff=ALMOST_SAME_WORD):
+        return False
     if any(key in words_of_package(package) for package in packages):
         return True
     if nearest(key, beside, cutoff=SAME_WORD):

@@ -64,7 +64,7 @@ DEFAULT_TYPES = {
     'model_wrapper_cfg': 'MMDistributedDataParallel',
 }
 # Of plain dicts that a data set reads itself, and passes on to nobody.
-OWN_DICTS = {'filter_cfg'}
+OWN_DICTS = {'data_prefix', 'filter_cfg'}
 
 
 def read_words(*sources: Any) -> frozenset[str]:
@@ -95,13 +95,20 @@ def top_level() -> frozenset[str]:
     return frozenset(OF_COMMAND_LINES | names | set(own)) - {'cfg'}
 
 
-def built_by(kind: Any) -> list[Callable]:
+def built_by(kind: Any, scope: str = '') -> list[Callable]:
     """What a ``type`` stands for, and what takes its place here.
 
     A class of this package of the same name, which inherits from it, is put
     in its place in a run: its arguments are taken, too.
+
+    Args:
+        kind (Any): The value of ``type``.
+        scope (str): The library that is asked first, by a ``_scope_``.
     """
-    found = anywhere(kind)
+    found = []
+    if scope and isinstance(kind, str) and '.' not in kind:
+        found = anywhere(f'{scope}.{kind}')
+    found = found or anywhere(kind)
     name = kind.rpartition('.')[2] if isinstance(kind, str) else ''
     name = name or getattr(kind, '__name__', '')
     for ours in anywhere(f'mmuniformer.{name}'):
@@ -143,7 +150,7 @@ class Places:
         if kind is None:
             return None
         found = Arguments(OF_BUILDING)
-        kinds = built_by(kind)
+        kinds = self.built_at(parts, node)
         for built in kinds:
             found |= arguments(built)
         name = _name(parts)
@@ -255,15 +262,32 @@ class Places:
 
     def owners(self, parts: tuple[str, ...]) -> list[Callable]:
         """The classes that are built from the dicts around a place."""
-        node, found = self.cfg._cfg_dict, []
+        scope, found = '', []
+        for node in self._around(parts):
+            scope = node.get('_scope_', scope)
+            if 'type' in node:
+                found += built_by(node['type'], scope)
+        return found
+
+    def built_at(self, parts: tuple[str, ...], node: dict) -> list[Callable]:
+        """What the ``type`` of the dict at a place stands for.
+
+        A ``_scope_`` holds for all that is built within its dict.
+        """
+        scopes = [one.get('_scope_') for one in self._around(parts)]
+        scope = next(filter(None, reversed(scopes)), '')
+        return built_by(node.get('type'), scope)
+
+    def _around(self, parts: tuple[str, ...]) -> Iterator[dict]:
+        """The dicts on the way to a place and the one that is there."""
+        node = self.cfg._cfg_dict
         for part in parts:
             if isinstance(node, (list, tuple)):
                 node = node[int(part)]
             elif isinstance(node, dict):
                 node = node.get(part)
-            if isinstance(node, dict) and 'type' in node:
-                found += built_by(node['type'])
-        return found
+            if isinstance(node, dict):
+                yield node
 
 
 def _name(parts: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from mmengine.registry import DefaultScope, Registry, root
@@ -34,8 +35,16 @@ class Arguments:
 
 
 def registries() -> list[Registry]:
-    """The registries of mmengine, of which those of a library are children."""
-    return [v for v in vars(root).values() if isinstance(v, Registry)]
+    """The registries of mmengine, of which those of a library are children.
+
+    And those of the active scope's library that have no parent.
+    """
+    found = [v for v in vars(root).values() if isinstance(v, Registry)]
+    library = _import_registries(_active_scope())
+    own = vars(library).values() if library is not None else ()
+    return found + [
+        v for v in own if isinstance(v, Registry) and v.parent is None
+    ]
 
 
 def registered(kind: Any, registry: Registry) -> Any:
@@ -74,10 +83,12 @@ def _active_scope() -> str:
 
 
 @cache
-def _import_registries(scope: str) -> None:
+def _import_registries(scope: str) -> ModuleType | None:
+    """The module of a library's registries."""
     # A library that is not there is told about elsewhere.
     with contextlib.suppress(ImportError):
-        import_module(f'{scope}.registry')
+        return import_module(f'{scope}.registry')
+    return None
 
 
 def anywhere(kind: Any) -> list[Any]:
