@@ -18,6 +18,7 @@ from mmuniformer.models.layers import (
     HourglassBlock,
     PatchEmbed,
     TokenScores,
+    hand_out,
     pool_importance,
 )
 from mmuniformer.registry import MODELS
@@ -202,7 +203,7 @@ class UniFormerLight(UniFormerBase):
         if self.with_token:
             token = self.norm_cls(scores.token).transpose(1, 2)
             outs.append(token.unflatten(2, (1,) * self.ndim))
-        return tuple(outs)
+        return hand_out(outs)
 
     def _next_scores(
         self, scores: TokenScores | None, batch: int
