@@ -198,9 +198,7 @@ def _check_heads(
             f'{listed(classes[:wanted])}',
             _mend_number(data_set, wanted),
             entry=paths[0],
-            level='warning'
-            if may_have_more and number > wanted
-            else 'error',
+            level='warning' if may_have_more and number > wanted else 'error',
         )
 
 

@@ -83,7 +83,9 @@ def test_other_gradients_are_the_same(name):
     plain = gradients(model, [out.contiguous() for out in raw])
     unread = {n for n, grad in plain.items() if grad is None}
     assert unread == {
-        f'{model._norm_name(i)}.{w}' for i in (0, 2) for w in ('weight', 'bias')
+        f'{model._norm_name(i)}.{w}'
+        for i in (0, 2)
+        for w in ('weight', 'bias')
     }
     for key, grad in plain.items():
         if grad is not None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mmuniformer.models.backbones.base import UniFormerBase
+from mmuniformer.models.backbones.other_words import explains_other_words
 from mmuniformer.models.backbones.settings import (
     LIGHT_ARCHS,
     Settings,
@@ -85,6 +86,7 @@ class UniFormerLight(UniFormerBase):
     stem = ((2, 2), (2, 2))
     patch = (2, 2)
 
+    @explains_other_words
     def __init__(
         self,
         arch: str | dict = 'xxs',
@@ -282,6 +284,7 @@ class UniFormerLight3D(UniFormerLight):
     stem = ((1, 2, 2), (2, 2, 2))
     patch = (1, 2, 2)
 
+    @explains_other_words
     def __init__(
         self,
         arch: str | dict = 'xxs',
