@@ -25,6 +25,7 @@ from mmuniformer.compat import (
     mmpretrain_class_order,
     mmpretrain_layer_decay,
     setuptools_pkg_resources,
+    startup,
     torchvision_pair,
     xtcocotools_numpy,
 )
@@ -52,6 +53,7 @@ WORKAROUNDS = (
     mmpose_chumpy,
     mmpose_circles,
     setuptools_pkg_resources,
+    startup,
 )
 
 
