@@ -8,6 +8,7 @@ defect is gone, and imports no other part of this package.
 from types import ModuleType
 
 from mmuniformer.compat import (
+    hue_numpy,
     mmaction_decord,
     mmaction_drn,
     mmaction_opencv,
@@ -24,6 +25,7 @@ from mmuniformer.compat import (
     mmpose_circles,
     mmpretrain_class_order,
     mmpretrain_layer_decay,
+    mmpretrain_transformers,
     setuptools_pkg_resources,
     startup,
     torchvision_pair,
@@ -44,7 +46,9 @@ WORKAROUNDS = (
     mmdet_class_order,
     mmpretrain_class_order,
     mmpretrain_layer_decay,
+    mmpretrain_transformers,
     mmaction_drn,
+    hue_numpy,
     mmaction_decord,
     mmaction_opencv,
     mmaction_recognizer2d,
