@@ -20,6 +20,7 @@ from mmuniformer.checks.detection.voc import check_voc
 from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.label_maps import check_label_maps
+from mmuniformer.checks.layer_decay import check_layer_decay
 from mmuniformer.checks.lists.images import check_image_lists
 from mmuniformer.checks.lists.videos import check_video_lists
 from mmuniformer.checks.machine import check_machine
@@ -52,6 +53,8 @@ def check_inputs(
     """
     yield from check_machine(cfg)
     yield from check_start(cfg)
+    if 'train' in phases:
+        yield from check_layer_decay(cfg)
     if not data:
         return
     try:

@@ -11,10 +11,10 @@ from mmuniformer.models.layers.channels import (
     CHANNELS_LAST,
     CONVS,
     ChannelLayerNorm,
-    ChannelLinear,
 )
 from mmuniformer.models.layers.embed import ConvEmbed, PatchEmbed
 from mmuniformer.models.layers.hourglass import HourglassBlock
+from mmuniformer.models.layers.outputs import hand_out
 from mmuniformer.models.layers.recompute import (
     recompute_in_backward,
     run_block,
@@ -26,7 +26,6 @@ __all__ = [
     'CHANNELS_LAST',
     'CONVS',
     'ChannelLayerNorm',
-    'ChannelLinear',
     'ConvEmbed',
     'DividedBlock',
     'GlobalBlock',
@@ -37,6 +36,7 @@ __all__ = [
     'SelfAttention',
     'TokenScores',
     'UniFormerBlock',
+    'hand_out',
     'pool_importance',
     'recompute_in_backward',
     'run_block',
