@@ -414,7 +414,9 @@ dataset = dict(type='ConcatDataset', datasets=[whole_train, only])
             for index in (0, TRAIN)
         ]
         assert [len(names) for names in classes] == [6, 1]
-        browse(config, number=2, out_dir=str(tmp_path / 'out'))
+        with pytest.raises(UserError, match='6 names there and 1 here'):
+            browse(config, number=2, out_dir=str(tmp_path / 'out'))
+        browse(config, number=2, out_dir=str(tmp_path / 'out'), check=False)
 
     def test_copy_and_paste(self, tmp_path, shapes):
         config = self.write(

@@ -422,7 +422,7 @@ def test_from_the_cache_the_same(data, config, tmp_path, monkeypatch):
     cfg.train_dataloader.dataset.ann_file = str(tmp_path / 'ann.json')
     first = list(check_coco(cfg, ('train',)))
     assert len(first) == 2
-    monkeypatch.setattr('mmuniformer.checks.coco.read_coco', None)
+    monkeypatch.setattr('mmuniformer.checks.detection.coco.read_coco', None)
     assert list(check_coco(cfg, ('train',))) == first
 
 

@@ -16,15 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-
-from mmuniformer.checks.coco_file import forget_files
-from mmuniformer.checks.data_sets import data_sets
-from mmuniformer.checks.detection.coco import check_coco
-
 IMAGES, BOXES, CLASSES = 118287, 860001, 80
 SIZE = (640, 480)
 
@@ -35,6 +26,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--images', type=int, default=IMAGES)
     parser.add_argument('--boxes', type=int, default=BOXES)
     return parser.parse_args()
+
+
+if __name__ == '__main__':
+    # Before what takes seconds to import: an option may be mistyped.
+    ARGS = parse_args()
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+
+from mmuniformer.checks.coco_file import forget_files  # noqa: E402
+from mmuniformer.checks.data_sets import data_sets  # noqa: E402
+from mmuniformer.checks.detection.coco import check_coco  # noqa: E402
 
 
 def write(folder: Path, images: int, boxes: int, files: bool) -> None:
@@ -108,8 +113,7 @@ def cpu_time() -> float:
     return sum(os.times()[:4])
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         os.environ['XDG_CACHE_HOME'] = str(folder / 'cache')
@@ -136,4 +140,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(ARGS)
