@@ -384,17 +384,26 @@ def _check_image_sizes(
         else:
             other.append(text)
     total = f'{len(names)} images'
+    what = 'the EXIF orientation turns the image and not its boxes in'
+    mend = (
+        f'width and height are those of before {decoder.backend} with '
+        f"color_type='{decoder.flag}' has read it: turn the boxes as well, "
+        "or set color_type='color_ignore_orientation' in LoadImageFromFile"
+    )
+    if 'ignore' in decoder.flag or decoder.flag == 'unchanged':
+        what = (
+            'width and height are those after the EXIF orientation has '
+            f"turned the image, and color_type='{decoder.flag}' leaves it in"
+        )
+        mend = "set color_type='color' in LoadImageFromFile"
     if turned:
         yield entry_finding(
             path,
-            'the EXIF orientation turns the image and not its boxes in',
+            what,
             turned,
             len(turned),
             total,
-            f'width and height are those of before {decoder.backend} with '
-            f"color_type='{decoder.flag}' has read it: turn the boxes as "
-            'well, or set '
-            "color_type='color_ignore_orientation' in LoadImageFromFile",
+            mend,
             'error',
             turned[0],
         )

@@ -243,6 +243,7 @@ def _check(cfg: Config, data_set: DataSet, decode: bool) -> Iterator[Finding]:
     wrong = list(_check_faults(files, seen, listed))
     yield from wrong
     used = _used(data_set, seen)
+    yield from _check_left_out(data_set, seen, files, used)
     yield from _check_names(data_set, seen, files, bool(used))
     if used:
         yield from check_whole_batch(cfg, data_set, len(used))
@@ -275,6 +276,27 @@ def _check_faults(
                     f'{fault}: {few(wrong)}'
                 )
             yield Finding(what, mend, wrong[0], listed.name, level=level)
+
+
+def _check_left_out(
+    data_set: DataSet, seen: list[dict], files: list[str], used: list[int]
+) -> Iterator[Finding]:
+    """Looks for sizes that some programs do not know and write as 0."""
+    lost = [
+        files[index]
+        for index in set(range(len(seen))).difference(used)
+        if seen[index]['size'] and min(seen[index]['size']) <= 0
+    ]
+    if lost:
+        yield Finding(
+            f'{len(lost)} of {len(files)} files of {data_set.ann_file} have a '
+            f'size of 0, and are left out by min_size: {few(sorted(lost))}',
+            "write the image's width and height into size, or leave it out: "
+            'mmdet asks the image then',
+            min(lost),
+            'size',
+            level='warning',
+        )
 
 
 def _check_names(
