@@ -23,7 +23,7 @@ from mmuniformer.checks.label_maps import check_label_maps
 from mmuniformer.checks.layer_decay import check_layer_decay
 from mmuniformer.checks.lists.images import check_image_lists
 from mmuniformer.checks.lists.videos import check_video_lists
-from mmuniformer.checks.machine import check_machine
+from mmuniformer.checks.machine import check_machine, check_packages
 from mmuniformer.checks.scoring import check_scoring
 
 __all__ = ['Finding', 'check_inputs', 'data_checks', 'stop_on_errors']
@@ -52,6 +52,7 @@ def check_inputs(
         Finding: In the order of what is cheapest to look at.
     """
     yield from check_machine(cfg)
+    yield from check_packages(cfg, phases)
     yield from check_start(cfg)
     if 'train' in phases:
         yield from check_layer_decay(cfg)

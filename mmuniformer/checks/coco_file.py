@@ -16,6 +16,8 @@ from mmuniformer.checks.finding import Finding
 PARTS = ('images', 'annotations', 'categories')
 # Those of training and validation. Each takes gigabytes if it is COCO's.
 _KEPT = 2
+# Of a character in a JSON string, '\\u00e9'.
+_ESCAPE = 6
 # What other programs write, by keys that only they have, in place of COCO's.
 _OTHER_FORMS = (
     ({'shapes', 'imagePath'}, "labelme's file of one image"),
@@ -116,8 +118,10 @@ def _what_is_no_json(error: json.JSONDecodeError) -> tuple[str, str]:
     if text.startswith('\ufeff'):
         return 'begins with a byte-order mark', 'save it in UTF-8 without one'
     # An open string is reported where it begins, not where it ends.
-    at_the_end = not text[error.pos :].strip() or (
-        error.msg.startswith('Unterminated string')
+    at_the_end = (
+        not text[error.pos :].strip()
+        or error.msg.startswith('Unterminated string')
+        or ('escape' in error.msg and len(text) - error.pos < _ESCAPE)
     )
     if at_the_end:
         what = f'ends in the middle of its JSON ({place}: {error.msg})'

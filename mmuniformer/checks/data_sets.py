@@ -1,7 +1,7 @@
 """The data sets and evaluators that a config names."""
 
 import os.path as osp
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from mmengine.registry import DATASETS
 from mmengine.utils import is_abs
 
 from mmuniformer.checks.finding import Finding, suggest
+from mmuniformer.checks.options.signatures import OF_BUILDING, arguments
 from mmuniformer.hosts import HOSTS
 from mmuniformer.nodes import type_name
 
@@ -62,8 +63,7 @@ class DataSet:
         owner = next(
             c for c in self.kind.__mro__ if 'load_data_list' in vars(c)
         )
-        known = owner.__module__.partition('.')[0] in (*HOSTS, 'mmengine')
-        return owner.__name__ if known else ''
+        return owner.__name__ if _is_known(owner) else ''
 
     @property
     def ann_file(self) -> Path | None:
@@ -85,10 +85,25 @@ class DataSet:
 
     @cached_property
     def metainfo(self) -> dict[str, Any]:
-        """What the library makes of ``metainfo``, its own values included."""
-        return dict(
-            self.kind._load_metainfo(deepcopy(self.node.get('metainfo'))) or {}
-        )
+        """What the library makes of ``metainfo``, its own values included.
+
+        Those alone where it is none: the check of classes says so.
+        """
+        given = self.node.get('metainfo')
+        if not isinstance(given, Mapping):
+            given = None
+        return dict(self.kind._load_metainfo(deepcopy(given)) or {})
+
+    @property
+    def own_defaults(self) -> bool:
+        """Whether a class of a user's project may say what a config lacks."""
+        owner = next(c for c in self.kind.__mro__ if '__init__' in vars(c))
+        return not _is_known(owner)
+
+
+def _is_known(kind: type) -> bool:
+    """Whether a class is one of the libraries."""
+    return kind.__module__.partition('.')[0] in (*HOSTS, 'mmengine')
 
 
 def library_of(cfg: Config) -> str:
@@ -119,16 +134,35 @@ def data_sets(cfg: Config, phases: Collection[str]) -> Iterator[DataSet]:
 
 
 def check_types(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
-    """Looks whether the loaders of a config name data sets that exist.
+    """Looks whether data sets of a config exist and take what it gives them.
 
     Args:
         cfg (Config): Its default scope is active.
         phases (Collection[str]): Of 'train', 'val' and 'test'.
     """
     for _, path, node in _nodes_of(cfg, phases):
-        kind = node.get('type')
-        if isinstance(kind, str) and _class_of(node) is None:
+        kind = _class_of(node)
+        if kind is not None:
+            yield from _check_arguments(path, node, kind)
+        elif isinstance(node.get('type'), str):
             yield _unknown(path, node)
+
+
+def _check_arguments(path: str, node: dict, kind: type) -> Iterator[Finding]:
+    taken = arguments(kind)
+    if taken.open:
+        return
+    for key in node.keys() - taken.names - OF_BUILDING:
+        mend = f'{kind.__name__} takes {", ".join(sorted(taken.names))}'
+        guess = suggest(key, taken.names)
+        if key.lower() in ('classes', 'palette') and 'metainfo' in taken.names:
+            guess = ''
+            mend = f'set {path}.metainfo=dict({key.lower()}=...)'
+        yield Finding(
+            f'{path}: {kind.__name__} takes no argument {key!r}{guess}',
+            mend,
+            entry=f'{path}.{key}',
+        )
 
 
 def _unknown(path: str, node: dict) -> Finding:

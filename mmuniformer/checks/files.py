@@ -3,7 +3,35 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.finding import Finding
+
+
+def check_named(data_set: DataSet) -> Iterator[Finding]:
+    """Looks whether a data set that cannot do without names its annotations.
+
+    Args:
+        data_set (DataSet): Its class may have a file of its own by default.
+    """
+    if not data_set.node.get('ann_file') and not data_set.own_defaults:
+        yield Finding(
+            f'{data_set.path} has no ann_file, and {data_set.name} reads its '
+            'annotations from one',
+            f'set {data_set.path}.ann_file',
+            entry=f'{data_set.path}.ann_file',
+        )
+
+
+def check_prefix(data_set: DataSet) -> Iterator[Finding]:
+    """Looks whether ``data_prefix`` is what mmdet and mmpose take."""
+    prefix = data_set.node.get('data_prefix')
+    place = f'{data_set.path}.data_prefix'
+    if prefix is not None and not isinstance(prefix, dict):
+        yield Finding(
+            f'{place} is {prefix!r}, and no dict',
+            f'set {place}=dict(img={prefix!r})',
+            entry=place,
+        )
 
 
 def check_exists(place: Path, path: str, key: str) -> Iterator[Finding]:

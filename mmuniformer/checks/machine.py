@@ -3,19 +3,36 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from mmuniformer.checks.data_sets import data_sets, evaluators
 from mmuniformer.checks.finding import Finding
+from mmuniformer.nodes import type_name
 
 LAUNCHER_ENV = {
     'pytorch': 'RANK',
     'slurm': 'SLURM_PROCID',
     'mpi': 'OMPI_COMM_WORLD_RANK',
+}
+# What mmdet imports as late as it reads a file or scores: by what needs it,
+# the package and what pip is told.
+_LVIS = ('lvis', 'lvis')
+_PANOPTIC = (
+    'panopticapi',
+    'git+https://github.com/cocodataset/panopticapi.git',
+)
+LATE_PACKAGES = {
+    'LVISV05Dataset': _LVIS,
+    'LVISV1Dataset': _LVIS,
+    'LVISMetric': _LVIS,
+    'LVISFixedAPMetric': _LVIS,
+    'CocoPanopticMetric': _PANOPTIC,
 }
 LAUNCHER_HINT = {
     'pytorch': 'use tools/dist_train.sh, tools/dist_test.sh or torchrun',
@@ -52,6 +69,30 @@ def check_machine(cfg: Config) -> Iterator[Finding]:
         yield from _check_gpu_count(launcher)
     if cfg.get('work_dir') is not None:
         yield from check_writable(cfg.work_dir)
+
+
+def check_packages(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
+    """Looks whether packages are there that some data sets and metrics need.
+
+    Args:
+        cfg (Config): Its default scope is active.
+        phases (Collection[str]): Of 'train', 'val' and 'test'.
+    """
+    users = [
+        (data_set.path, kind.__name__)
+        for data_set in data_sets(cfg, phases)
+        for kind in data_set.kind.__mro__
+    ]
+    users += [(path, type_name(n)) for _, path, n in evaluators(cfg, phases)]
+    for path, name in users:
+        package, source = LATE_PACKAGES.get(name, ('', ''))
+        if package and find_spec(package) is None:
+            yield Finding(
+                f'{path}: {name} needs the package {package}, which is not '
+                'installed',
+                f'pip install {source}',
+                entry=path,
+            )
 
 
 def _check_gpu_count(launcher: str) -> Iterator[Finding]:

@@ -69,7 +69,7 @@ def check_class_names(
 def names_of(data_set: DataSet) -> Names | None:
     """The names in the files of a data set; None where files have none."""
     kinds = {kind.__name__ for kind in data_set.kind.__mro__}
-    if data_set.host == 'mmdet':
+    if data_set.host == 'mmdet' and data_set.read_by:
         if kinds & {'CocoDataset', 'BaseVideoDataset'}:
             return _coco_names(data_set)
         if 'XMLDataset' in kinds:

@@ -8,7 +8,6 @@ from mmuniformer.checks.detection.table import (
     Table,
     entry_finding,
     image_name,
-    is_number,
     is_row,
     short,
 )
@@ -94,11 +93,8 @@ def _check_areas(table: Table) -> Iterator[Finding]:
             'it is the number of pixels of the object: width times height of '
             'the box if there is no mask',
         )
-    wrong = [
-        i
-        for i in unsure
-        if 'area' in entries[i] and not is_number(entries[i]['area'])
-    ]
+    # NaN is no number either: it counts as small, medium and large.
+    wrong = [i for i in unsure if 'area' in entries[i]]
     if wrong:
         yield table.finding(
             'area is no number in',
@@ -156,11 +152,15 @@ def _check_places(table: Table) -> Iterator[Finding]:
         return
     rest = np.flatnonzero(usable)
     boxes, sizes = boxes[rest], sizes[rest]
-    if boxes.min() >= 0 and (boxes[:, :2] + boxes[:, 2:]).max() <= 1.001:
+    if boxes.min() >= 0 and boxes.max() <= 1.001:
+        mend = 'multiply them by width and height'
+        if (boxes[:, :2] + boxes[:, 2:]).max() > 1.001:
+            # As YOLO's files have them.
+            mend += ', and take half the size off x and y if these are centres'
         yield table.finding(
             'bbox is in fractions of the image, not in pixels, in',
             rest,
-            'multiply them by width and height',
+            mend,
             shown=lambda i: table.annotations[i]['bbox'],
         )
         return

@@ -28,7 +28,11 @@ from mmuniformer.checks.detection.table import (
     check_keys,
     entry_finding,
 )
-from mmuniformer.checks.files import check_exists
+from mmuniformer.checks.files import (
+    check_exists,
+    check_named,
+    check_prefix,
+)
 from mmuniformer.checks.finding import Finding
 from mmuniformer.checks.images import (
     Decoder,
@@ -71,12 +75,16 @@ def _check_all(
     for data_set in data_sets(cfg, phases):
         if _is_read(data_set):
             yield from _check_data_set(cfg, data_set, decode)
+        elif _is_coco(data_set):
+            yield from check_named(data_set)
     yield from check_evaluators(cfg, phases, _look_at_file)
 
 
 def summary(data_set: DataSet) -> Summary | None:
     """Boxes of each class of a data set; None if it is of another kind."""
     if not _is_read(data_set) or not _is_file(data_set.ann_file):
+        return None
+    if any(_check_prefix(data_set)):
         return None
     found = _look(data_set, (), decode=False)
     if found['samples'] is None:
@@ -94,12 +102,16 @@ def summary(data_set: DataSet) -> Summary | None:
 
 def _is_read(data_set: DataSet) -> bool:
     """Whether a data set reads COCO's form from this machine's disk."""
-    if data_set.host != 'mmdet' or data_set.ann_file is None:
+    local = is_local(data_set.node.get('backend_args'))
+    return local and data_set.ann_file is not None and _is_coco(data_set)
+
+
+def _is_coco(data_set: DataSet) -> bool:
+    if data_set.host != 'mmdet' or not data_set.read_by:
         return False
     from mmdet.datasets import CocoDataset
 
-    local = is_local(data_set.node.get('backend_args'))
-    return local and issubclass(data_set.kind, CocoDataset)
+    return issubclass(data_set.kind, CocoDataset)
 
 
 def _is_file(path: Path | None) -> bool:
@@ -118,6 +130,9 @@ def reading_of(data_set: DataSet, evaluated: tuple[str, ...]) -> Reading:
 
     kind, node = data_set.kind, data_set.node
     classes = data_set.metainfo.get('classes')
+    if not all(isinstance(name, str) for name in classes or ()):
+        # The check of classes says so.
+        classes = None
     form, file_key = 'coco', 'file_name'
     if issubclass(kind, CocoPanopticDataset):
         form = 'panoptic'
@@ -159,7 +174,10 @@ def _check_data_set(
         if path.exists():
             yield Finding(f'{path} is a folder', file=str(path))
         return
-    yield from _check_prefix(data_set)
+    prefix = list(_check_prefix(data_set))
+    yield from prefix
+    if prefix:
+        return
     found = _look(data_set, metrics_on(cfg, data_set), decode)
     findings = [Finding(**values) for values in found['findings']]
     yield from findings
@@ -171,7 +189,10 @@ def _check_data_set(
 
 
 def _check_prefix(data_set: DataSet) -> Iterator[Finding]:
-    if 'img' not in (data_set.node.get('data_prefix') or {}):
+    wrong = list(check_prefix(data_set))
+    yield from wrong
+    prefix = data_set.node.get('data_prefix') or {}
+    if not wrong and 'img' not in prefix and not data_set.own_defaults:
         place = f'{data_set.path}.data_prefix'
         yield Finding(
             f"{place} has no 'img': {data_set.name} joins it with the names "
@@ -363,17 +384,26 @@ def _check_image_sizes(
         else:
             other.append(text)
     total = f'{len(names)} images'
+    what = 'the EXIF orientation turns the image and not its boxes in'
+    mend = (
+        f'width and height are those of before {decoder.backend} with '
+        f"color_type='{decoder.flag}' has read it: turn the boxes as well, "
+        "or set color_type='color_ignore_orientation' in LoadImageFromFile"
+    )
+    if 'ignore' in decoder.flag or decoder.flag == 'unchanged':
+        what = (
+            'width and height are those after the EXIF orientation has '
+            f"turned the image, and color_type='{decoder.flag}' leaves it in"
+        )
+        mend = "set color_type='color' in LoadImageFromFile"
     if turned:
         yield entry_finding(
             path,
-            'the EXIF orientation turns the image and not its boxes in',
+            what,
             turned,
             len(turned),
             total,
-            f'width and height are those of before {decoder.backend} with '
-            f"color_type='{decoder.flag}' has read it: turn the boxes as "
-            'well, or set '
-            "color_type='color_ignore_orientation' in LoadImageFromFile",
+            mend,
             'error',
             turned[0],
         )

@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from mmuniformer.checks.coco_file import CocoFile, read_coco
 from mmuniformer.checks.data_sets import DataSet, data_sets, evaluators
-from mmuniformer.checks.detection.table import Reading, image_name
+from mmuniformer.checks.detection.table import Reading, image_name, is_row
 from mmuniformer.checks.finding import Finding, few
 from mmuniformer.checks.images import is_local
 from mmuniformer.nodes import type_name, walk
@@ -16,6 +16,8 @@ from mmuniformer.nodes import type_name, walk
 # They hand the file to pycocotools' evaluation of boxes and masks.
 _OF_BOXES = ('CocoMetric',)
 _HOSTS = ('mmdet', 'mmpose')
+# No box is that large: NaN and infinity are told elsewhere.
+_BEYOND = 1e9
 
 
 def metrics_on(cfg: Config, data_set: DataSet) -> tuple[str, ...]:
@@ -167,10 +169,42 @@ def _check_images(
         shown = few([repr(i) for i in lacking])
         why = f'{len(lacking)} tested images are not in it ({shown})'
         yield _unlike(f'{what}: {why}', mend, path, content)
+    elif other := _other_boxes(content, sets):
+        why = (
+            'no image has a box that is in both, as '
+            f'{tested.get(other[0], other[0])}'
+        )
+        yield _unlike(f'{what}: {why}', mend, path, content)
     elif len(own) > len(tested):
         number = len(own) - len(tested)
         why = f'{number} of its images are not tested, and count as missed'
         yield _unlike(f'{what}: {why}', mend, path, content, 'warning')
+
+
+def _other_boxes(content: CocoFile, sets: list[DataSet]) -> list:
+    """Ids of images with boxes in both files, if none has a box in common.
+
+    Files of training and validation may count and name their images alike.
+    """
+    own, found = _boxes(content), []
+    for data_set in sets:
+        for image, boxes in _boxes(read_coco(data_set.ann_file)).items():
+            if image in own:
+                if own[image] & boxes:
+                    return []
+                found.append(image)
+    return found
+
+
+def _boxes(file: CocoFile) -> dict[Any, set[tuple]]:
+    """Boxes of each image, to the pixel."""
+    found: dict[Any, set[tuple]] = {}
+    for annotation in file.content.get('annotations', []):
+        box, image = annotation.get('bbox'), annotation.get('image_id')
+        known = not isinstance(image, (list, dict))
+        if known and is_row(box, 4) and all(abs(v) < _BEYOND for v in box):
+            found.setdefault(image, set()).add(tuple(map(round, box)))
+    return found
 
 
 def _unlike(

@@ -149,9 +149,10 @@ def _fault_of_rle(mask: dict, size: np.ndarray, decode: bool) -> str:
         return 'size'
     if isinstance(counts, list):
         try:
-            return '' if sum(counts) == height * width else 'counts'
+            whole = sum(counts) == height * width and min(counts) >= 0
         except TypeError:
-            return 'counts'
+            whole = False
+        return '' if whole else 'counts'
     if decode:
         try:
             mask_tools.decode(mask)

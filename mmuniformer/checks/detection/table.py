@@ -1,7 +1,13 @@
 """COCO annotations in columns, and whether they fit together."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterator,
+    Sequence,
+)
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -288,15 +294,26 @@ def _numbers(values: list, length: int = 1) -> np.ndarray:
     if array.dtype.kind in 'iuf' and array.shape == shape:
         return array.astype(np.float64)
     if length == 1:
-        values = [v if is_number(v) else np.nan for v in values]
+        values = [_float(v) if is_number(v) else np.nan for v in values]
     else:
         none = [np.nan] * length
-        values = [v if is_row(v, length) else none for v in values]
+        values = [
+            list(map(_float, v)) if is_row(v, length) else none for v in values
+        ]
     return np.array(values, dtype=np.float64).reshape(shape)
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        # Python's whole numbers have no end.
+        return np.inf
 
 
 _ID = (int, float, str)
 _KINDS_OF_KEYS = {
+    'name': (str,),
     'id': _ID,
     'image_id': _ID,
     'category_id': _ID,
@@ -527,6 +544,15 @@ def _check_image_ids(table: Table) -> Iterator[Finding]:
         return
     if not table.images:
         return
+    other_type = _of_no_type(image_ids, lost, ids.values())
+    if other_type:
+        yield table.finding(
+            f'image_id is {image_ids[other_type[0]]!r}, where images have '
+            f'{_values(list(ids.values()))}, in',
+            other_type,
+            'write the id of the image, as the list of images has it',
+        )
+        return
     yield table.finding(
         'image_id names no image in',
         lost,
@@ -556,6 +582,15 @@ def _check_category_ids(table: Table) -> Iterator[Finding]:
             'make both numbers, or both text',
         )
         return
+    other_type = _of_no_type(category_ids, unknown, ids)
+    if other_type:
+        yield table.finding(
+            f'category_id is {category_ids[other_type[0]]!r}, where '
+            f'categories have {_values(sorted(ids, key=_by_number))}, in',
+            other_type,
+            'write the id of the category, as the list of categories has it',
+        )
+        return
     panoptic = table.reading.form == 'panoptic'
     yield table.finding(
         'category_id is none of the categories in',
@@ -567,5 +602,16 @@ def _check_category_ids(table: Table) -> Iterator[Finding]:
     )
 
 
-def _by_number(text: str) -> tuple:
+def _of_no_type(
+    values: list, which: Sequence[int], ids: Collection
+) -> list[int]:
+    """Of entries, those with text where no id is text, or the reverse."""
+    kinds = {isinstance(one, str) for one in ids}
+    if len(kinds) != 1:
+        return []
+    return [i for i in which if isinstance(values[i], str) not in kinds]
+
+
+def _by_number(value: Hashable) -> tuple:
+    text = str(value)
     return (0, int(text)) if text.lstrip('-').isdigit() else (1, text)

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmuniformer.checks import scan
 from mmuniformer.checks.batches import check_whole_batch
 from mmuniformer.checks.data_sets import DataSet, data_sets
-from mmuniformer.checks.files import check_exists
+from mmuniformer.checks.files import check_exists, check_named
 from mmuniformer.checks.finding import (
     Finding,
     did_you_mean,
@@ -65,6 +65,8 @@ def check_voc(
     """
     for data_set in data_sets(cfg, phases):
         if not _is_read(data_set):
+            if _is_voc(data_set):
+                yield from check_named(data_set)
             continue
         if not data_set.ann_file.is_file():
             yield from check_exists(
@@ -95,7 +97,16 @@ def summary(data_set: DataSet) -> Summary | None:
 
 
 def _is_read(data_set: DataSet) -> bool:
-    if data_set.host != 'mmdet' or data_set.ann_file is None:
+    return (
+        data_set.ann_file is not None
+        and _is_voc(data_set)
+        and is_local(data_set.node.get('backend_args'))
+        and '://' not in str(_root(data_set))
+    )
+
+
+def _is_voc(data_set: DataSet) -> bool:
+    if data_set.host != 'mmdet':
         return False
     from mmdet.datasets import XMLDataset
 
@@ -104,8 +115,6 @@ def _is_read(data_set: DataSet) -> bool:
         issubclass(kind, XMLDataset)
         and kind.parse_data_info is XMLDataset.parse_data_info
         and kind.load_data_list is XMLDataset.load_data_list
-        and is_local(data_set.node.get('backend_args'))
-        and '://' not in str(_root(data_set))
     )
 
 
@@ -234,6 +243,7 @@ def _check(cfg: Config, data_set: DataSet, decode: bool) -> Iterator[Finding]:
     wrong = list(_check_faults(files, seen, listed))
     yield from wrong
     used = _used(data_set, seen)
+    yield from _check_left_out(data_set, seen, files, used)
     yield from _check_names(data_set, seen, files, bool(used))
     if used:
         yield from check_whole_batch(cfg, data_set, len(used))
@@ -266,6 +276,27 @@ def _check_faults(
                     f'{fault}: {few(wrong)}'
                 )
             yield Finding(what, mend, wrong[0], listed.name, level=level)
+
+
+def _check_left_out(
+    data_set: DataSet, seen: list[dict], files: list[str], used: list[int]
+) -> Iterator[Finding]:
+    """Looks for sizes that some programs do not know and write as 0."""
+    lost = [
+        files[index]
+        for index in set(range(len(seen))).difference(used)
+        if seen[index]['size'] and min(seen[index]['size']) <= 0
+    ]
+    if lost:
+        yield Finding(
+            f'{len(lost)} of {len(files)} files of {data_set.ann_file} have a '
+            f'size of 0, and are left out by min_size: {few(sorted(lost))}',
+            "write the image's width and height into size, or leave it out: "
+            'mmdet asks the image then',
+            min(lost),
+            'size',
+            level='warning',
+        )
 
 
 def _check_names(

@@ -9,7 +9,11 @@ from mmengine.config import Config
 
 from mmuniformer.checks.coco_file import read_coco
 from mmuniformer.checks.data_sets import DataSet, data_sets
-from mmuniformer.checks.files import check_exists
+from mmuniformer.checks.files import (
+    check_exists,
+    check_named,
+    check_prefix,
+)
 from mmuniformer.checks.finding import Finding, few
 from mmuniformer.checks.keypoints.boxes import check_box_file
 from mmuniformer.checks.keypoints.codecs import check_codecs
@@ -52,6 +56,8 @@ def _check_data_set(
 ) -> Iterator[Finding]:
     metainfo, findings = metainfo_of(data_set)
     yield from findings
+    if any(finding.level == 'error' for finding in findings):
+        return
     # The metrics are told that of what the loader holds.
     outer = metainfo
     for path, node in reversed([*wrappers(cfg, data_set)]):
@@ -69,6 +75,10 @@ def _check_data_set(
         yield from check_mpii(data_set, number)
     else:
         yield from _check_file(data_set, metainfo)
+        prefix = list(check_prefix(data_set))
+        yield from prefix
+        if prefix:
+            return
         yield from check_images(cfg, data_set, number, decode)
 
 
@@ -83,7 +93,10 @@ def _check_file(
 ) -> Iterator[Finding]:
     path = data_set.ann_file
     forms = forms_of(data_set)
-    if path is None or not forms:
+    if not forms:
+        return
+    yield from check_named(data_set)
+    if path is None:
         return
     if not path.is_file():
         yield from check_exists(path, data_set.path, 'ann_file')
@@ -96,6 +109,8 @@ def _check_file(
         return
     if 'keypoints' in forms[0].points:
         yield from _check_names(path, seen, names, data_set)
+        if not forms[0].points['keypoints']:
+            yield from _check_number_of_names(path, seen, number)
     if data_set.node.get('bbox_file'):
         # Its annotations are read by the metric alone.
         yield from check_box_file(data_set, read_coco(path).content)
@@ -137,6 +152,21 @@ def _check_names(
             entry=f'category {category}',
             level='error' if bad else 'warning',
         )
+
+
+def _check_number_of_names(
+    path: Path, seen: Seen, number: int
+) -> Iterator[Finding]:
+    for category, theirs in seen.names:
+        if len(theirs) != number:
+            yield Finding(
+                f'{path} names {len(theirs)} keypoints of category '
+                f'"{category}", and metainfo {number}',
+                'the numbers of the annotations decide; names are not read',
+                file=str(path),
+                entry=f'category {category}',
+                level='note',
+            )
 
 
 def _check_relative(path: Path, seen: Seen) -> Iterator[Finding]:
@@ -290,10 +320,13 @@ def summary(data_set: DataSet) -> Summary | None:
     """
     if data_set.host != 'mmpose':
         return None
-    metainfo, _ = metainfo_of(data_set)
+    metainfo, findings = metainfo_of(data_set)
+    wrong = any(finding.level == 'error' for finding in findings)
     forms, path = forms_of(data_set), data_set.ann_file
     number = (metainfo or {}).get('num_keypoints')
-    if not (number and forms and path) or is_mpii(data_set):
+    if not (number and forms and path) or wrong or is_mpii(data_set):
+        return None
+    if any(check_prefix(data_set)):
         return None
     seen = look(path, forms, number)
     if seen.unread:

@@ -19,6 +19,8 @@ _CHUNK = 1000
 _KEPT = 4
 # Further from an image than this part of its size, a keypoint is a mistake.
 _FAR = 0.5
+# Whole numbers of JSON have no end, and float64 has.
+_LARGEST = 2**1000
 
 
 @dataclass
@@ -309,7 +311,7 @@ def _points(
             kept.append(entry)
     try:
         array = np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         good = [index for index, row in enumerate(rows) if _is_numeric(row)]
         bad = [e for i, e in enumerate(kept) if i not in set(good)]
         keys = ' '.join(form.points)
@@ -320,11 +322,15 @@ def _points(
 
 
 def _is_numeric(row: list) -> bool:
-    return all(isinstance(value, (int, float)) for value in row)
+    return all(
+        isinstance(value, float)
+        or (isinstance(value, int) and abs(value) < _LARGEST)
+        for value in row
+    )
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else np.nan
+    return float(value) if _is_numeric([value]) else np.nan
 
 
 def _look_at_borders(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Words that number keypoints and do not name them.
+# Words that number keypoints and do not name them, as single letters do.
 _NO_NAMES = {'kpt', 'kpts', 'keypoint', 'kp', 'point', 'landmark', 'joint'}
 _SIDES = {'l': 'l', 'left': 'l', 'r': 'r', 'right': 'r'}
 _OTHER_SIDE = {'l': 'r', 'r': 'l', '': ''}
@@ -24,7 +24,8 @@ class Name(NamedTuple):
     def means_something(self) -> bool:
         """Whether it is more than a number."""
         return any(
-            not word.isdigit() and word not in _NO_NAMES for word in self.words
+            len(word) > 1 and not word.isdigit() and word not in _NO_NAMES
+            for word in self.words
         )
 
     @property
