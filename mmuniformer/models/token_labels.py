@@ -38,25 +38,18 @@ def make_targets(
         tuple[Tensor, Tensor]: Shares of classes of each image (B, C), and of
         each token (B, rows * columns, C).
     """
-    # torchvision comes with the host library alone.
-    from torchvision.ops import roi_align
-
-    pooled = []
-    for label_map, crop in zip(label_maps, crops, strict=True):
-        scores = spread_scores(label_map, num_classes)
-        box = crop_box(crop, label_map.shape[-2:], swap_axes).to(scores)
-        pooled.append(
-            [
-                roi_align(
-                    scores[None], [box[None]], output_size, aligned=False
-                )
-                for output_size in ((1, 1), size)
-            ]
-        )
+    scores = [
+        spread_scores(label_map, num_classes) for label_map in label_maps
+    ]
+    boxes = [
+        crop_box(crop, label_map.shape[-2:], swap_axes)
+        for label_map, crop in zip(label_maps, crops, strict=True)
+    ]
     low = smoothing / num_classes
     shares = [
-        torch.cat(part).flatten(2).softmax(1) * (1 - smoothing + low) + low
-        for part in zip(*pooled, strict=True)
+        pool(scores, boxes, to).flatten(2).softmax(1) * (1 - smoothing + low)
+        + low
+        for to in ((1, 1), size)
     ]
     return shares[0].squeeze(2), shares[1].transpose(1, 2)
 
@@ -90,6 +83,31 @@ def crop_box(
         return corners * columns - 0.5
     corners = torch.stack([left, top, left + width, top + height])
     return corners * corners.new_tensor([columns, rows] * 2) - 0.5
+
+
+def pool(
+    scores: Sequence[Tensor], boxes: Sequence[Tensor], size: tuple[int, int]
+) -> Tensor:
+    """RoIAlign of a box of each map (C, h, w), to (B, C, *size).
+
+    Args:
+        scores (Sequence[Tensor]): Maps, of any sizes.
+        boxes (Sequence[Tensor]): See :func:`crop_box`.
+        size (tuple[int, int]): Rows and columns of the result.
+    """
+    # torchvision comes with the host library alone.
+    from torchvision.ops import roi_align
+
+    rois = [box.to(scores[0])[None] for box in boxes]
+    if len({one.shape for one in scores}) == 1:
+        return roi_align(torch.stack(list(scores)), rois, size)
+    # Made by different teachers, or of images of different sizes.
+    return torch.cat(
+        [
+            roi_align(one[None], [roi], size)
+            for one, roi in zip(scores, rois, strict=True)
+        ]
+    )
 
 
 def soft_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from image_models import build, light, with_token_labels
+from mmengine.dataset import Compose
 from mmengine.hooks import EMAHook
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DATA_SAMPLERS
+from mmengine.registry import DATA_SAMPLERS, TRANSFORMS, DefaultScope
+from PIL import Image
+from torchvision import transforms
 
 pytest.importorskip('mmpretrain.datasets')
 
@@ -154,3 +157,60 @@ def test_weight_decay_of_layer_scale():
     assert len(gammas) == 10
     assert found['head.aux_fc.weight'] == 0.05
     assert found['head.aux_fc.bias'] == 0
+
+
+def picture(width: int, height: int) -> Image.Image:
+    small = np.random.RandomState(0).randint(0, 255, (9, 11, 3), np.uint8)
+    return Image.fromarray(small).resize((width, height))
+
+
+@pytest.mark.parametrize('size', [(150, 90), (99, 130)])
+@pytest.mark.parametrize(('edge', 'crop'), [(73, 64), (248, 224)])
+def test_images_of_a_test_are_those_of_torchvision(size, edge, crop, tmp_path):
+    """Read and resized by Pillow, and cut from the middle."""
+    path = tmp_path / 'image.jpg'
+    picture(*size).save(path)
+    steps = [
+        dict(
+            type='LoadImageFromFile',
+            imdecode_backend='pillow',
+            color_type='color_ignore_orientation',
+        ),
+        dict(
+            type='ResizeEdge',
+            scale=edge,
+            edge='short',
+            backend='pillow',
+            interpolation='bicubic',
+        ),
+        dict(type='CenterCrop', crop_size=crop),
+    ]
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        pipeline = Compose([TRANSFORMS.build(step) for step in steps])
+    image = pipeline(dict(img_path=str(path)))['img'][..., ::-1]
+    bicubic = transforms.InterpolationMode.BICUBIC
+    expected = transforms.Compose(
+        [transforms.Resize(edge, bicubic), transforms.CenterCrop(crop)]
+    )(Image.open(path))
+    assert (image == np.asarray(expected)).all()
+
+
+def test_random_crops_are_resized_by_pillow(monkeypatch):
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        crop = TRANSFORMS.build(
+            dict(
+                type='RandomResizedCrop',
+                scale=64,
+                backend='pillow',
+                interpolation='bicubic',
+            )
+        )
+    top, left, height, width = 10, 20, 50, 70
+    monkeypatch.setattr(
+        crop, 'rand_crop_params', lambda _: (top, left, height, width)
+    )
+    image = picture(150, 90)
+    cropped = crop(dict(img=np.asarray(image)))['img']
+    box = (left, top, left + width, top + height)
+    expected = image.crop(box).resize((64, 64), Image.Resampling.BICUBIC)
+    assert (cropped == np.asarray(expected)).all()

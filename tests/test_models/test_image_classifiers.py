@@ -263,3 +263,38 @@ def test_missing_label_maps_are_named():
     del data_samples[1].token_crop
     with pytest.raises(ValueError, match=r'token_crop.*PackInputs'):
         model(x, data_samples, mode='loss')
+
+
+@pytest.mark.parametrize('shape', [(8, 8), (8, 16)])
+def test_axes_of_a_crop_by_hand(shape):
+    """The left quarter of an image whose left quarter is of class 1."""
+    rows, columns = shape
+    scores = torch.zeros(rows, columns)
+    scores[:, : columns // 4] = 4.0
+    label_map = torch.stack([scores, torch.ones(rows, columns)])[:, None]
+    crop = torch.tensor([[0.0, 0.0, 1.0, 0.25]])
+    arguments = ([label_map], crop, 3, (1, 1), 0.0)
+    right, _ = make_targets(*arguments, swap_axes=False)
+    swapped, _ = make_targets(*arguments, swap_axes=True)
+    whole = torch.tensor([[0.0, 4.0, 0.0]]).softmax(1)
+    # Half a place beyond the quarter is sampled at its edge.
+    assert right[0, 1] > 0.9 * whole[0, 1]
+    if rows == columns:
+        # The upper quarter: a quarter of it is of class 1.
+        quarter = torch.tensor([[0.0, 1.0, 0.0]]).softmax(1)
+        torch.testing.assert_close(swapped, quarter, rtol=0.2, atol=0)
+    assert swapped[0, 1] < 0.7 * right[0, 1]
+
+
+def test_label_maps_of_several_sizes():
+    torch.manual_seed(0)
+    maps = [
+        torch.stack([torch.randn(1, h, w), torch.ones(1, h, w)])
+        for h, w in ((6, 8), (10, 6), (6, 8))
+    ]
+    crops = torch.tensor([[0.1, 0.2, 0.5, 0.6]] * 3)
+    together = make_targets(maps, crops, 3, (2, 2), 0.1, False)
+    for index, label_map in enumerate(maps):
+        alone = make_targets([label_map], crops[:1], 3, (2, 2), 0.1, False)
+        for part, whole in zip(alone, together, strict=True):
+            torch.testing.assert_close(whole[index], part[0])

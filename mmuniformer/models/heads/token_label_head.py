@@ -124,7 +124,7 @@ class TokenLabelHead(BaseModule):
                 data_samples, size, logits.device, dtype
             )
             if len(feats) > 1:
-                share = _share_outside(feats[1] // STRIDE, size)
+                share = _share_outside(feats[1] // STRIDE, size).to(dtype)
                 of_class = share * of_class + (1 - share) * of_class.flip(0)
             return dict(
                 loss_cls=soft_cross_entropy(logits.to(dtype), of_class),
@@ -181,4 +181,5 @@ class TokenLabelHead(BaseModule):
 def _share_outside(box: Tensor, size: tuple[int, int]) -> Tensor:
     """The share of a map that is not in a box, which may be empty."""
     top, left, bottom, right = box
-    return 1 - (bottom - top) * (right - left) / (size[0] * size[1])
+    area = ((bottom - top) * (right - left)).double()
+    return 1 - area / (size[0] * size[1])
