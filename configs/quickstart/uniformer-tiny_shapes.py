@@ -42,7 +42,7 @@ param_scheduler = [
 ]
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=7e-4, weight_decay=0.05),
     clip_grad=dict(max_norm=5.0),
 )
 default_hooks = dict(

@@ -78,7 +78,7 @@ TASKS = {
         metric='accuracy/top1',
         best=100.0,
         steps=1200,
-        rate=1e-3,
+        rate=7e-4,
         data='shapes_cls',
     ),
     'det': Task(
@@ -145,16 +145,17 @@ def stages(seeds: int) -> Iterator[list[Run]]:
     dense = [name for name in TASKS if name != 'cls']
 
     def runs(names: list[str], *starts: str) -> list[Run]:
+        # Seed by seed: what is stopped has something of everything.
         return [
             Run(name, start, seed)
+            for seed in range(seeds)
             for name in names
             for start in starts
-            for seed in range(seeds)
         ]
 
-    yield runs(['cls'], CLASSES)
-    yield runs(['cls'], TOKENS, RIGHT)
-    yield runs(dense, SCRATCH, CLASSES, TOKENS)
+    yield runs(['cls'], CLASSES) + runs(dense, SCRATCH)
+    yield runs(['cls'], TOKENS, RIGHT) + runs(dense, CLASSES)
+    yield runs(dense, TOKENS)
 
 
 def run_once(run: Run, out: Path, scale: float) -> None:

@@ -28,7 +28,7 @@ _ATTEMPTS = 12
 # Radius of a shape in half widths of the picture, and height of a figure in
 # widths: of many things, and of one alone.
 _MANY = {'radius': (0.17, 0.48), 'height': (0.4, 0.8)}
-_ALONE = {'radius': (0.4, 0.8), 'height': (0.6, 0.95)}
+_ALONE = {'radius': (0.5, 0.85), 'height': (0.6, 0.95)}
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
