@@ -1,7 +1,7 @@
 # make setup   a virtual environment with everything, in minutes
 # make demo    learns from generated data, and shows what it has learned:
 #              TASK=det instances, TASK=seg segmentation, TASK=pose keypoints,
-#              TASK=video motions; det by default
+#              TASK=cls classes, TASK=video motions; det by default
 # make test    the test suite, in WORKERS= processes; 2 by default
 # make test-slow
 #              what takes minutes more: backbones at their full size

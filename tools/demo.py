@@ -21,6 +21,12 @@ from mmuniformer.cli import run_command
 from mmuniformer.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
+# Of tools/dataset_tools/shapes.py.
+OPTIONS = {
+    'generate': [],
+    'generate_portraits': ['--classification'],
+    'generate_videos': ['--video'],
+}
 # A control above this: that something else has been learned.
 MOST = 0.6
 CONTROL = 'control/'
@@ -41,7 +47,8 @@ class Task:
         least: Below this share of the best value, nothing has been learned.
         recipe: A published recipe to go on with.
         data: What it needs, and where.
-        perfect: The best value of a metric; mmseg counts in percent.
+        perfect: The best value of a metric; mmseg and mmpretrain count in
+            percent.
         folder: Where the generated data are.
         generate: The function of mmuniformer.datasets.shapes that writes
             them there.
@@ -106,6 +113,19 @@ TASKS = {
         recipe='configs/pose/topdown_heatmap/'
         'td-hm_uniformer-small_8xb128-210e_coco-256x192.py',
     ),
+    'cls': Task(
+        config='configs/quickstart/uniformer-tiny_shapes.py',
+        draw=('classes', 'class_sheet'),
+        table={'one thing': {'top-1': 'accuracy/top1'}},
+        judged_by='top-1',
+        least=0.9,
+        recipe='configs/classification/uniformer/'
+        'uniformer-small_8xb128_in1k.py',
+        data='ImageNet in data/imagenet',
+        perfect=100.0,
+        folder=Path('data/shapes_cls'),
+        generate='generate_portraits',
+    ),
     'video': Task(
         config='configs/quickstart/uniformer-tiny_8x2x1_shapes.py',
         draw=('actions', 'action_sheet'),
@@ -166,7 +186,7 @@ def main(name: str, work_dir: Path | None, cfg_options: list[str]) -> None:
     options = ['--work-dir', str(work_dir), *changes]
 
     if not task.folder.exists():
-        kind = ['--video'] if task.generate == 'generate_videos' else []
+        kind = OPTIONS[task.generate]
         tool = ['tools/dataset_tools/shapes.py', *kind]
         say('Data', [*tool, '--out', str(task.folder)])
         shapes = import_module('mmuniformer.datasets.shapes')

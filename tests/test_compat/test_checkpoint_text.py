@@ -18,6 +18,7 @@ LEAVES = [
     'quickstart/fpn_uniformer-tiny_shapes.py',
     'quickstart/td-hm_uniformer-tiny_shapes.py',
     'quickstart/uniformer-tiny_8x2x1_shapes.py',
+    'quickstart/uniformer-tiny_shapes.py',
 ]
 
 

@@ -11,7 +11,11 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmuniformer.datasets.shapes import generate, generate_videos
+from mmuniformer.datasets.shapes import (
+    generate,
+    generate_portraits,
+    generate_videos,
+)
 from mmuniformer.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,22 +87,38 @@ def test_every_step_runs_and_an_unlearned_model_fails_the_demo(
     assert len(pictures) == 3
 
 
-def test_the_video_demo_compares_with_shuffled_frames(
-    demo, tmp_path, monkeypatch, capfd
-):
-    pytest.importorskip('mmaction')
+@pytest.fixture
+def titles(demo, tmp_path, monkeypatch) -> list[str]:
+    """Steps are run here: importing a library for each takes long."""
+    done = []
 
     def run_here(title: str, log: Path, command: list[str]) -> None:
-        # Importing mmaction2 in a process for each step takes long.
         monkeypatch.setattr(sys, 'argv', command)
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(ROOT / command[0]), run_name='__main__')
         assert ended.value.code == 0
-        titles.append(title)
+        done.append(title)
 
-    titles = []
     monkeypatch.setattr(demo, 'run', run_here)
     monkeypatch.chdir(tmp_path)
+    return done
+
+
+def test_the_demo_of_classification(demo, tmp_path, titles):
+    pytest.importorskip('mmpretrain')
+    generate_portraits(tmp_path / 'data/shapes_cls', train=12, val=6)
+    with pytest.raises(UserError, match=r'top-1 is .*, below 90: '):
+        demo.main('cls', None, ['train_cfg.max_epochs=1', *REDUCED])
+    assert titles == ['Training', 'Testing']
+    work_dir = tmp_path / 'work_dirs/quickstart-cls'
+    assert Image.open(work_dir / 'demo.png').size[0] > 400
+    assert len([*(work_dir / 'pictures').rglob('*.*g')]) == 6
+
+
+def test_the_video_demo_compares_with_shuffled_frames(
+    demo, tmp_path, titles, capfd
+):
+    pytest.importorskip('mmaction')
     generate_videos(tmp_path / 'data/shapes_video', train=4, val=3)
     with pytest.raises(UserError, match='frames in order top-1 is'):
         demo.main('video', None, ['train_cfg.max_epochs=1', *REDUCED])
@@ -183,6 +203,7 @@ def test_boxes_and_masks_are_both_judged(demo, tmp_path, missed):
 
 def test_the_files_that_the_tasks_name_exist(demo):
     for task in demo.TASKS.values():
+        assert task.generate in demo.OPTIONS
         assert (ROOT / task.config).is_file()
         assert (ROOT / task.recipe).is_file()
         assert task.control is None or (ROOT / task.control).is_file()

@@ -1,5 +1,6 @@
 """Generate the "shapes" data set: pictures with COCO instances, keypoints and
-semantic maps, or videos of motions with the lists of mmaction2."""
+semantic maps, pictures of one thing in folders of classes, or videos of
+motions with the lists of mmaction2."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +13,14 @@ def parse_args() -> dict:
     parser = argparse.ArgumentParser(
         description=__doc__, argument_default=argparse.SUPPRESS
     )
-    parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        '--classification',
+        action='store_true',
+        default=False,
+        help='pictures whose class is the one thing that they show',
+    )
+    kind.add_argument(
         '--video',
         action='store_true',
         default=False,
@@ -21,18 +29,24 @@ def parse_args() -> dict:
     parser.add_argument(
         '--out',
         type=Path,
-        help='folder to write (default: data/shapes, data/shapes_video)',
+        help='folder to write (default: data/shapes, data/shapes_cls, '
+        'data/shapes_video)',
     )
     parser.add_argument(
-        '--train', type=int, help='for training (default: 600, videos 660)'
+        '--train',
+        type=int,
+        help='for training (default: 600, classification 9000, videos 660)',
     )
     parser.add_argument(
-        '--val', type=int, help='for validation (default: 100, videos 150)'
+        '--val',
+        type=int,
+        help='for validation (default: 100, classification 300, videos 150)',
     )
     parser.add_argument(
         '--size',
         type=int,
-        help='width and height in pixels (default: 160, videos 64)',
+        help='width and height in pixels (default: 160, classification and '
+        'videos 64)',
     )
     parser.add_argument(
         '--frames', type=int, help='length of a video (default: 20)'
@@ -49,14 +63,17 @@ def parse_args() -> dict:
     return args
 
 
-def main(video: bool, **args) -> None:
-    from mmuniformer.datasets.shapes import generate, generate_videos
+def main(classification: bool, video: bool, **args) -> None:
+    from mmuniformer.datasets import shapes
 
-    args.setdefault(
-        'out', Path('data/shapes_video' if video else 'data/shapes')
-    )
+    folder, generate = 'data/shapes', shapes.generate
+    if classification:
+        folder, generate = 'data/shapes_cls', shapes.generate_portraits
+    elif video:
+        folder, generate = 'data/shapes_video', shapes.generate_videos
+    args.setdefault('out', Path(folder))
     try:
-        written = (generate_videos if video else generate)(**args)
+        written = generate(**args)
     except (ValueError, OSError) as error:
         raise SystemExit(f'shapes.py: {error}') from None
     except KeyboardInterrupt:

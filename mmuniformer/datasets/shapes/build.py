@@ -173,11 +173,8 @@ def _write_scene(
     owner = owner_map(scene)
     labels = np.array([0, *(thing.label for thing in scene.things)], np.uint8)
     name = f'{image_id:06d}'
-    _write_image(
-        out / 'images' / split / f'{name}.jpg',
-        cv2.cvtColor(render(scene, rng), cv2.COLOR_RGB2BGR),
-        [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY],
-    )
+    picture = out / 'images' / split / f'{name}.jpg'
+    write_picture(picture, render(scene, rng))
     _write_image(out / 'segmentation' / split / f'{name}.png', labels[owner])
     image = {
         'id': image_id,
@@ -186,6 +183,19 @@ def _write_scene(
         'height': size,
     }
     return image, annotations_of(scene, owner, image_id)
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Writes a picture (H, W, 3) uint8, RGB, as JPEG.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    _write_image(
+        path,
+        cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
+        [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY],
+    )
 
 
 def _write_image(path: Path, image: np.ndarray, options=()) -> None:

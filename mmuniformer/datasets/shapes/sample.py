@@ -17,12 +17,18 @@ from mmuniformer.datasets.shapes.scene import (
     Thing,
 )
 
-# A thing is kept if this share of it lies in the picture and shows.
+# A thing is kept if this share of it lies in the picture and shows: of many,
+# and of one alone.
 _MIN_VISIBLE = 0.5
+_MIN_VISIBLE_ALONE = 0.8
 _MIN_PIXELS = 60
 # No loose crumbs: each piece of a visible mask has at least these pixels.
 _MIN_PIECE = 12
 _ATTEMPTS = 12
+# Radius of a shape in half widths of the picture, and height of a figure in
+# widths: of many things, and of one alone.
+_MANY = {'radius': (0.17, 0.48), 'height': (0.4, 0.8)}
+_ALONE = {'radius': (0.5, 0.85), 'height': (0.6, 0.95)}
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
@@ -102,10 +108,15 @@ def shape_outline(name: str, rng: np.random.Generator) -> np.ndarray:
     return disc(np.zeros(2), 1.0, steps=3)
 
 
-def _shape(rng: np.random.Generator, size: int, backdrop: np.ndarray) -> Thing:
-    label = int(rng.integers(2, len(CLASSES) + 1))
+def _shape(
+    rng: np.random.Generator,
+    size: int,
+    backdrop: np.ndarray,
+    label: int,
+    radius: tuple[float, float],
+) -> Thing:
     # Log-uniform: as many small as large ones.
-    radius = 0.5 * size * np.exp(rng.uniform(np.log(0.17), np.log(0.48)))
+    length = 0.5 * size * np.exp(rng.uniform(*np.log(radius)))
     # Upright, more or less: at any angle, corners alone tell a square from a
     # circle, which is more than a small model learns in minutes.
     turn = rng.uniform(-0.4, 0.4) - np.pi / 2
@@ -115,21 +126,31 @@ def _shape(rng: np.random.Generator, size: int, backdrop: np.ndarray) -> Thing:
     stretch = np.array([1.0, rng.uniform(0.85, 1.0)])
     polygon = shape_outline(CLASSES[label - 1], rng) * stretch @ rotation.T
     part = Part(
-        polygon=rng.uniform(0, size, 2) + radius * polygon,
+        polygon=rng.uniform(0, size, 2) + length * polygon,
         colour=contrasting_colour(rng, backdrop),
         texture=_texture(rng, 0.1, size),
     )
     return Thing(label=label, parts=(part,))
 
 
-def _person(
+def _any_shape(
     rng: np.random.Generator, size: int, backdrop: np.ndarray
+) -> Thing:
+    label = int(rng.integers(2, len(CLASSES) + 1))
+    return _shape(rng, size, backdrop, label, _MANY['radius'])
+
+
+def _person(
+    rng: np.random.Generator,
+    size: int,
+    backdrop: np.ndarray,
+    height: tuple[float, float] = _MANY['height'],
 ) -> Thing:
     shirt = contrasting_colour(rng, backdrop)
     parts, keypoints = sample_figure(
         rng,
         centre=rng.uniform(0.1, 0.9, 2) * size,
-        height=rng.uniform(0.4, 0.8) * size,
+        height=rng.uniform(*height) * size,
         shirt=shirt,
         trousers=contrasting_colour(rng, np.vstack([backdrop, shirt]), 0.3),
     )
@@ -159,7 +180,8 @@ def _whole_area(thing: Thing, size: int) -> int:
 class _Layout:
     """The things placed so far; takes the next only if all stay in sight."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, visible: float = _MIN_VISIBLE):
+        self._visible = visible
         self.things: list[Thing] = []
         self._wholes: list[int] = []
         self._owner = np.zeros((size, size), np.int32)
@@ -172,7 +194,7 @@ class _Layout:
         wholes = [*self._wholes, _whole_area(thing, size)]
         for number, whole in enumerate(wholes, 1):
             mask = owner == number
-            if mask.sum() < max(_MIN_PIXELS, _MIN_VISIBLE * whole):
+            if mask.sum() < max(_MIN_PIXELS, self._visible * whole):
                 return False
             if not _can_be_outlined(mask):
                 return False
@@ -197,7 +219,7 @@ def sample_scene(rng: np.random.Generator, size: int) -> Scene:
     """
     background = sample_background(rng, size)
     makers = [_person] * rng.choice(3, p=[0.35, 0.5, 0.15])
-    makers += [_shape] * rng.integers(2, 6)
+    makers += [_any_shape] * rng.integers(2, 6)
     rng.shuffle(makers)
     layout = _Layout(size)
     while not layout.things:
@@ -205,4 +227,25 @@ def sample_scene(rng: np.random.Generator, size: int) -> Scene:
             for _ in range(_ATTEMPTS):
                 if layout.add(make(rng, size, background.colours)):
                     break
+    return Scene(size, background, sample_lighting(rng), tuple(layout.things))
+
+
+def sample_portrait(rng: np.random.Generator, label: int, size: int) -> Scene:
+    """Draws a scene with one thing at random, most of it in sight.
+
+    Args:
+        rng: Source of all choices.
+        label: Class of the thing, 1 to ``len(CLASSES)``.
+        size: Width and height in pixels.
+    """
+    background = sample_background(rng, size)
+    layout = _Layout(size, _MIN_VISIBLE_ALONE)
+    while not layout.things:
+        if label == 1:
+            thing = _person(rng, size, background.colours, _ALONE['height'])
+        else:
+            thing = _shape(
+                rng, size, background.colours, label, _ALONE['radius']
+            )
+        layout.add(thing)
     return Scene(size, background, sample_lighting(rng), tuple(layout.things))
