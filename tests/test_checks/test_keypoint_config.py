@@ -21,6 +21,8 @@ from mmuniformer.checks.keypoints.names import compare_names, parse_name
 ROOT = Path(__file__).parents[2]
 HOST = Path(mmpose.__file__).parent / '.mim' / 'configs'
 META = HOST / '_base_' / 'datasets'
+# A file that is not on this machine is not looked at.
+ELSEWHERE = 's3://bucket/person.json'
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +45,7 @@ def names(name: str) -> list[str]:
 
 
 def config(phase='train', evaluator=None, model=None, **keys) -> Config:
-    # A file elsewhere is not looked at.
-    file = 's3://bucket/person.json'
-    settings = dict(type='CocoDataset', ann_file=file, pipeline=[])
+    settings = dict(type='CocoDataset', ann_file=ELSEWHERE, pipeline=[])
     if phase != 'train':
         settings['test_mode'] = True
     return Config(
@@ -227,7 +227,7 @@ def test_files_of_metainfo(tmp_path):
 def test_metainfo_of_what_combines_data_sets():
     bad = info('coco')
     bad['keypoint_info'][2]['swap'] = ''
-    inner = dict(type='CocoDataset', ann_file='')
+    inner = dict(type='CocoDataset', ann_file=ELSEWHERE)
     (finding,) = check(
         type='CombinedDataset', datasets=[inner, inner], metainfo=bad
     )
@@ -296,7 +296,7 @@ def converter(number, *mapping, **keys) -> dict:
     ],
 )
 def test_converters(pipeline, words):
-    inner = dict(type='CocoDataset', ann_file='', pipeline=pipeline)
+    inner = dict(type='CocoDataset', ann_file=ELSEWHERE, pipeline=pipeline)
     findings = check(
         model=head(out_channels=16),
         type='CombinedDataset',
