@@ -411,6 +411,13 @@ STH_CONFIG = (
 )
 
 
+def _classifier(words: str) -> str:
+    """The config of image classification that a command is for."""
+    if 'arch.depths' in words:
+        return 'classification/ablations/uniformer-small-llll_8xb128_in1k.py'
+    return 'classification/uniformer_tl/uniformer-small_8xb128-tl_in1k.py'
+
+
 @pytest.mark.parametrize(('page', 'words'), commands())
 def test_commands_of_the_pages(page, words):
     kinds = {
@@ -419,6 +426,10 @@ def test_commands_of_the_pages(page, words):
         'video': 'mmaction',
     }
     host = next((h for k, h in kinds.items() if k in page), 'mmdet')
+    if 'classification' in page:
+        host, path = 'mmpretrain', _classifier(words)
+        assert not findings(host, words.replace('"', ''), path=path)
+        return
     if 'unreadable' in words or 'delimiter' in words:
         host = 'mmaction'
     path = STH_CONFIG if any(place in words for place in STH) else ''

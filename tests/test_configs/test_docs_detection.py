@@ -47,10 +47,8 @@ def test_drop_in_changes_three_settings_of_mmdet():
 
 
 def test_drop_in_uses_every_parameter(drop_in, outcome):
-    # RetinaNet's FPN does not read the first level: the document says so.
-    retinanet = drop_in.model.type == 'RetinaNet'
-    norm1 = ['backbone.norm1.weight', 'backbone.norm1.bias']
-    assert outcome(drop_in).unused == (norm1 if retinanet else [])
+    # Also RetinaNet, whose FPN does not read the first level.
+    assert outcome(drop_in).unused == []
 
 
 def exit_code(tool: str) -> int | str | None:

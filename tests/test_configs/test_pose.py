@@ -210,8 +210,8 @@ def test_wrong_number_of_keypoints(broken, keypoint_data, count):
     config, work_dir = broken(cut)
     with pytest.raises(
         UserError,
-        match=rf'people\.json: annotation {person["id"]} has {count} numbers'
-        r' in keypoints, not 51 .*17 keypoints',
+        match=rf'people\.json: 1 .* {count} numbers in keypoints, not 51 '
+        rf'.*17 keypoints\) \(annotation {person["id"]}\)',
     ):
         apis.train(config, work_dir)
     assert not list(Path(work_dir).rglob('*.pth'))
@@ -226,25 +226,26 @@ def test_unreadable_image(broken, tmp_path):
             info['file_name'] = str(image)
 
     config, work_dir = broken(replace)
-    with pytest.raises(UserError, match=r'broken\.jpg: it is damaged'):
+    with pytest.raises(UserError, match=r'damaged, .*broken\.jpg'):
         apis.train(config, work_dir)
     assert not list(Path(work_dir).rglob('*.pth'))
 
 
 @pytest.mark.parametrize(
-    ('key', 'message'),
+    'key',
     [
-        ('val_dataloader.dataset.bbox_file', r'set by .*dataset\.bbox_file'),
-        ('val_dataloader.dataset.ann_file', r'set by .*dataset\.ann_file'),
-        ('train_dataloader.dataset.ann_file', r'set by .*dataset\.ann_file'),
-        ('val_evaluator.ann_file', r'set by val_evaluator\.ann_file'),
+        'val_dataloader.dataset.bbox_file',
+        'val_dataloader.dataset.ann_file',
+        'train_dataloader.dataset.ann_file',
+        'val_evaluator.ann_file',
     ],
 )
-def test_missing_file(broken, tmp_path, key, message):
+def test_missing_file(broken, tmp_path, key):
     config, work_dir = broken(lambda content: None)
     missing = str(tmp_path / 'nowhere.json')
-    with pytest.raises(
-        UserError, match=rf'nowhere\.json does not exist .*{message}'
-    ):
+    with pytest.raises(UserError) as caught:
         apis.train(config, work_dir, cfg_options={key: missing})
+    assert 'nowhere.json' in str(caught.value)
+    assert 'does not exist' in str(caught.value)
+    assert key in str(caught.value)
     assert not list(Path(work_dir).rglob('*.pth'))

@@ -4,7 +4,6 @@
 import argparse
 import sys
 
-from mmuniformer.apis import make_token_labels
 from mmuniformer.cli import config_parser, run_command
 
 
@@ -58,4 +57,6 @@ def parse_args() -> dict:
 
 if __name__ == '__main__':
     arguments = parse_args()
+    from mmuniformer.apis import make_token_labels
+
     sys.exit(run_command(lambda: make_token_labels(**arguments)))

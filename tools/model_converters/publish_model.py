@@ -9,7 +9,6 @@ metadata.
 import argparse
 import sys
 
-from mmuniformer.apis import publish
 from mmuniformer.cli import run_command
 from mmuniformer.cli.arguments import OptionsAction
 
@@ -47,4 +46,6 @@ def parse_args() -> dict:
 
 if __name__ == '__main__':
     arguments = parse_args()
+    from mmuniformer.apis import publish
+
     sys.exit(run_command(lambda: publish(**arguments)))
