@@ -65,7 +65,8 @@ def report_on_dataset(
             text = '\n'.join(map(str.rstrip, file.getvalue().splitlines()))
             text += '\n'
         Path(out).parent.mkdir(parents=True, exist_ok=True)
-        Path(out).write_text(text, encoding='utf-8')
+        data = text.encode('utf-8', 'backslashreplace')
+        Path(out).write_bytes(data)
     elif text is None:
         print_report(report, _console())
     else:

@@ -13,7 +13,7 @@ from mmengine.device import get_device
 
 from mmuniformer.checks.data_sets import data_sets, evaluators
 from mmuniformer.checks.finding import Finding
-from mmuniformer.nodes import type_name
+from mmuniformer.nodes import type_name, walk
 
 LAUNCHER_ENV = {
     'pytorch': 'RANK',
@@ -33,6 +33,7 @@ LATE_PACKAGES = {
     'LVISMetric': _LVIS,
     'LVISFixedAPMetric': _LVIS,
     'CocoPanopticMetric': _PANOPTIC,
+    'LoadPanopticAnnotations': _PANOPTIC,
 }
 LAUNCHER_HINT = {
     'pytorch': 'use tools/dist_train.sh, tools/dist_test.sh or torchrun',
@@ -84,9 +85,15 @@ def check_packages(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
         for kind in data_set.kind.__mro__
     ]
     users += [(path, type_name(n)) for _, path, n in evaluators(cfg, phases)]
+    for data_set in data_sets(cfg, phases):
+        place = f'{data_set.path}.pipeline'
+        steps = walk(data_set.node.get('pipeline'), place)
+        users += [(path, type_name(step)) for path, step in steps]
+    told = set()
     for path, name in users:
         package, source = LATE_PACKAGES.get(name, ('', ''))
-        if package and find_spec(package) is None:
+        if package not in told and package and find_spec(package) is None:
+            told.add(package)
             yield Finding(
                 f'{path}: {name} needs the package {package}, which is not '
                 'installed',

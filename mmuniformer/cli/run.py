@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any
 
 from mmuniformer.errors import CheckpointError, UserError
@@ -22,6 +23,9 @@ def run_command(command: Callable[[], Any]) -> int:
     Returns:
         int: 0, 1 after an error that explains itself, 130 after Ctrl-C.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names of files and classes may not fit its encoding.
+        sys.stdout.reconfigure(errors='backslashreplace')
     try:
         command()
     except (UserError, CheckpointError) as error:

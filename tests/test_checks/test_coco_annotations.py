@@ -95,6 +95,14 @@ def fractions(content):
         annotation['bbox'] = [v / 64 for v in annotation['bbox']]
 
 
+def centres(content):
+    """As YOLO's files have them."""
+    fractions(content)
+    for annotation in content['annotations']:
+        x, y, w, h = annotation['bbox']
+        annotation['bbox'] = [x + w / 2, y + h / 2, w, h]
+
+
 def texts(key):
     def change(content):
         for annotation in content['annotations']:
@@ -157,10 +165,13 @@ FAULTS = {
     'outside': (set_first(bbox=[90, 9, 5, 5]), 'outside the', 'warning'),
     'partly': (set_first(bbox=[40, 9, 50, 5]), 'reaches out', 'warning'),
     'corners': (corners, 'seems to be x1, y1, x2, y2', 'error'),
+    'too large': (set_first(bbox=[10**400, 1, 2, 3]), 'infinite', 'error'),
+    'centres': (centres, 'if these are centres', 'error'),
     'fractions': (fractions, 'in fractions of the image', 'error'),
     'no bbox': (drop('bbox'), 'no bbox in', 'error'),
     'no area': (drop('area'), 'no area in', 'error'),
     'area text': (set_first(area='9'), 'area is no number', 'error'),
+    'area NaN': (set_first(area=NAN), 'area is no number', 'error'),
     'area 0': (set_first(area=0), 'area is not positive', 'warning'),
     'no image_id': (drop('image_id'), 'no image_id in', 'error'),
     'no category_id': (drop('category_id'), 'no category_id in', 'error'),
@@ -172,6 +183,16 @@ FAULTS = {
     'no categories': (lambda d: d.pop('categories'), 'no cat', 'error'),
     'unknown id': (set_first(category_id=77), 'none of the cat', 'warning'),
     'text id': (texts('category_id'), "category_id is '", 'error'),
+    'name for an id': (
+        set_first(category_id='circle'),
+        "category_id is 'circle', where",
+        'error',
+    ),
+    'file for an id': (
+        set_first(image_id='000001.jpg'),
+        "image_id is '000001.jpg', where",
+        'error',
+    ),
     'text image_id': (texts('image_id'), "image_id is '", 'error'),
     'lost': (set_first(image_id=999), 'names no image', 'warning'),
     'same ids': (again('annotations'), 'annotations share ids', 'error'),
@@ -217,6 +238,11 @@ FAULTS = {
     ),
     'counts': (
         set_first(segmentation=dict(size=[64, 64], counts=[5, 9])),
+        'do not add up',
+        'error',
+    ),
+    'counts below 0': (
+        set_first(segmentation=dict(size=[64, 64], counts=[-1, 4097])),
         'do not add up',
         'error',
     ),
@@ -282,8 +308,8 @@ def read_by_mmdet(dataset) -> tuple | None:
         return None
 
 
-# pycocotools fills the memory with a polygon of that, or dies.
-DEADLY = {'nan in polygon'}
+# pycocotools fills the memory with a mask of that, or dies.
+DEADLY = {'nan in polygon', 'counts below 0'}
 
 
 @pytest.mark.parametrize(
@@ -398,6 +424,39 @@ def test_prefixes(look, data):
     assert "data_prefix.img=''" in str(finding)
     findings = look(data_prefix=dict(img_path='images/train/'))
     assert "has no 'img'" in str(findings[0])
+
+    (finding,) = look(data_prefix='images/train/')
+    assert "is 'images/train/', and no dict" in str(finding)
+
+
+def test_no_file(look):
+    (finding,) = look(ann_file='')
+    assert 'train_dataloader.dataset has no ann_file' in str(finding)
+
+
+def test_a_name_that_is_a_number(look):
+    (finding,) = look(set_first('categories', name=7))
+    assert 'name is 7 in category 1' in str(finding)
+
+
+def test_classes_of_a_project(look, data):
+    from mmdet.datasets import CocoDataset
+
+    class Placed(CocoDataset):
+        def __init__(self, *args, data_prefix=None, **kwargs):
+            super().__init__(*args, data_prefix=data_prefix, **kwargs)
+
+    class Reader(CocoDataset):
+        def load_data_list(self):
+            return []
+
+    (finding,) = look(drop('bbox'), type=Placed)
+    assert 'no bbox in' in str(finding)
+    # It may have a folder by default, and read what it likes.
+    findings = look(type=Placed, data_prefix={})
+    assert not any("has no 'img'" in str(finding) for finding in findings)
+    assert not look(type=Reader, ann_file='none.txt')
+    assert not look(drop('bbox'), type=Reader)
 
 
 def test_more_than_a_batch(look):

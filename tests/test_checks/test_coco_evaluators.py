@@ -85,6 +85,27 @@ def test_another_file(cfg, data, phase):
     assert f'{phase}_evaluator.ann_file' in str(finding)
 
 
+@pytest.mark.parametrize('host', ['mmdet', 'mmpose'])
+def test_other_images_of_the_same_names(
+    cfg, data, tmp_path, monkeypatch, host
+):
+    """Images of training and validation are often counted alike."""
+    pytest.importorskip(host)
+    part = 'instances'
+    if host == 'mmpose':
+        cfg, part = load(data, 'td-hm_uniformer-tiny_shapes.py'), 'person_key*'
+    (train,) = (data / 'annotations').glob(f'{part}_train.json')
+    content = json.loads(train.read_text())
+    content['images'] = [i for i in content['images'] if i['id'] <= 2]
+    content['annotations'] = [
+        a for a in content['annotations'] if a['image_id'] <= 2
+    ]
+    (tmp_path / 'other.json').write_text(json.dumps(content))
+    cfg.test_evaluator.ann_file = str(tmp_path / 'other.json')
+    found = [f for f in findings(cfg) if 'no image has a box' in str(f)]
+    assert [f.level for f in found] == ['error']
+
+
 def test_other_images_under_the_same_ids(cfg, data, tmp_path):
     def rename(content):
         for image in content['images']:

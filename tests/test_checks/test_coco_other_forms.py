@@ -225,6 +225,16 @@ def test_faults_of_voc(voc, text, values, said, level):
     assert '000002' in str(finding) or level == 'note'
 
 
+def test_voc_without_sizes(voc):
+    text = XML.replace('60<', '0<').format(name='cat', box=(1, 1, 9, 9))
+    voc.cfg.train_dataloader.dataset.filter_cfg = None
+    assert not voc(text)
+    voc.cfg.train_dataloader.dataset.filter_cfg = dict(min_size=32)
+    (finding,) = voc(text)
+    assert 'have a size of 0, and are left out' in str(finding)
+    assert finding.level == 'warning'
+
+
 def test_voc_without_files(voc, tmp_path):
     voc()
     (tmp_path / 'VOC2007' / 'Annotations' / '000001.xml').unlink()

@@ -6,7 +6,11 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmuniformer.checks.data_sets import data_sets, evaluators
+from mmuniformer.checks.data_sets import (
+    check_types,
+    data_sets,
+    evaluators,
+)
 
 
 def coco(**keys):
@@ -56,6 +60,20 @@ def test_what_is_elsewhere_and_what_a_config_overrides(cfg):
     (val,) = data_sets(cfg, ['val', 'test'])
     assert val.ann_file is None
     assert val.metainfo['classes'] == ('a', 'b')
+
+
+def test_arguments_of_a_data_set(cfg):
+    assert not list(check_types(cfg, ['train', 'val']))
+    node = cfg.val_dataloader.dataset
+    node.annfile = node.pop('ann_file')
+    node.classes = ('a', 'b')
+    cfg.train_dataloader.dataset.time = cfg.train_dataloader.dataset.times
+    found = {f.entry: str(f) for f in check_types(cfg, ['train', 'val'])}
+    assert len(found) == 3
+    place = 'val_dataloader.dataset'
+    assert 'did you mean ann_file' in found[f'{place}.annfile']
+    assert f'set {place}.metainfo=dict(' in found[f'{place}.classes']
+    assert 'did you mean times' in found['train_dataloader.dataset.time']
 
 
 def test_evaluators(cfg):

@@ -3,6 +3,7 @@
 import json
 import os
 from copy import deepcopy
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ pytest.importorskip('mmpose')
 
 import mmpose
 
-from mmuniformer.checks.keypoints import check_keypoints
+from mmuniformer.checks import data_checks
+from mmuniformer.checks.data_sets import data_sets
+from mmuniformer.checks.keypoints import check_keypoints, summary
 from mmuniformer.checks.keypoints.names import compare_names, parse_name
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +105,42 @@ def test_spellings_of_a_name(text):
 )
 def test_other_spellings_are_right(file, metainfo):
     assert compare_names(file.split(), names(metainfo)) == ([], [])
+
+
+def test_names_that_only_number():
+    theirs = names('coco')
+    assert compare_names(theirs, [f'k{i}' for i in range(17)]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (lambda d: d.pop('sigmas'), 'lacks sigmas'),
+        (lambda d: d['keypoint_info'][3].update(swap='x'), "names 'x'"),
+        (
+            lambda d: d.update(
+                keypoint_info={i + 1: k for i, k in d['keypoint_info'].items()}
+            ),
+            'not numbered',
+        ),
+    ],
+)
+def test_metainfo_that_cannot_be_used(change, said, tmp_path):
+    """One finding of all checks, and no figures."""
+    whole = content('CocoDataset', 17, names('coco'))
+    file = write(tmp_path / 'person.json', whole)
+    meta = info('coco')
+    change(meta)
+    cfg = config(metainfo=meta, ann_file=file)
+    (finding,) = chain(*data_checks(cfg, ('train',)))
+    assert said in str(finding)
+    (data_set,) = data_sets(cfg, ('train',))
+    assert summary(data_set) is None
+
+
+def test_no_file_and_no_folder():
+    (finding,) = check(ann_file='')
+    assert 'has no ann_file' in str(finding)
 
 
 def test_names_of_all_that_mmpose_has():

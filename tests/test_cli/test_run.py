@@ -1,5 +1,7 @@
 """Command lines: exit codes, and one line for a mistake."""
 
+import io
+
 import pytest
 
 from mmuniformer.cli import INTERRUPTED, run_command
@@ -20,6 +22,14 @@ class TestCommand:
 
         assert run_command(command) == INTERRUPTED
         assert capsys.readouterr().err == 'interrupted\n'
+
+    def test_names_that_the_terminal_cannot_show(self, monkeypatch):
+        file = io.BytesIO()
+        stdout = io.TextIOWrapper(file, encoding='ascii')
+        monkeypatch.setattr('sys.stdout', stdout)
+        assert run_command(lambda: stdout.write('\u00f8 \ud800')) == 0
+        stdout.flush()
+        assert file.getvalue() == b'\\xf8 \\ud800'
 
     def test_defect_keeps_its_traceback(self):
         def command():
