@@ -25,6 +25,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from mmuniformer.cli import run_command
+
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / 'configs' / 'quickstart'
 SCRATCH, CLASSES, TOKENS, RIGHT = STARTS = (
@@ -77,7 +79,7 @@ TASKS = {
         title='Classification, top-1',
         metric='accuracy/top1',
         best=100.0,
-        steps=1200,
+        steps=900,
         rate=7e-4,
         data='shapes_cls',
     ),
@@ -94,14 +96,14 @@ TASKS = {
         title='Semantic FPN, mIoU',
         metric='mIoU',
         best=100.0,
-        steps=160,
+        steps=100,
         rate=2e-3,
     ),
     'pose': Task(
         config='td-hm_uniformer-tiny_shapes.py',
         title='Pose, AP',
         metric='coco/AP',
-        steps=200,
+        steps=100,
         rate=2e-3,
         evaluator='person_keypoints',
         # The other models' four stages, of which it uses three.
@@ -111,7 +113,7 @@ TASKS = {
         config='uniformer-tiny_8x2x1_shapes.py',
         title='Video, top-1',
         metric='acc/top1',
-        steps=200,
+        steps=160,
         rate=1e-3,
         data='shapes_video',
         changes=dict(
@@ -382,10 +384,15 @@ def measure(out: Path, seeds: int, jobs: int, scale: float) -> None:
             waiting = {
                 pool.submit(run_once, run, out, scale): run for run in stage
             }
-            for future in as_completed(waiting):
-                future.result()
-                progress.advance(bar)
-                progress.console.print(f'{waiting[future].name}: done')
+            try:
+                for future in as_completed(waiting):
+                    future.result()
+                    progress.advance(bar)
+                    progress.console.print(f'{waiting[future].name}: done')
+            except BaseException:
+                # Leaving the pool would wait for all that was submitted.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
 
 def read_results(out: Path) -> dict[tuple[str, str], list[dict]]:
@@ -510,4 +517,5 @@ def main(out: Path, seeds: int, jobs: int, scale: float) -> None:
 
 
 if __name__ == '__main__':
-    main(**vars(parse_args()))
+    arguments = vars(parse_args())
+    sys.exit(run_command(lambda: main(**arguments)))

@@ -20,7 +20,7 @@ from mmuniformer.datasets.shapes.scene import (
 # A thing is kept if this share of it lies in the picture and shows: of many,
 # and of one alone.
 _MIN_VISIBLE = 0.5
-_MIN_VISIBLE_ALONE = 0.8
+_MIN_VISIBLE_ALONE = 0.9
 _MIN_PIXELS = 60
 # No loose crumbs: each piece of a visible mask has at least these pixels.
 _MIN_PIECE = 12
