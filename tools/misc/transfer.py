@@ -375,8 +375,14 @@ def measure(out: Path, seeds: int, jobs: int, scale: float) -> None:
     total = sum(len(stage) for stage in stages(seeds))
     with (
         Progress(console=Console(stderr=True)) as progress,
+        # mmengine has one visualizer for all runs of a process, which would
+        # write the curves of all into the folder of the first.
         ProcessPoolExecutor(
-            jobs, get_context('spawn'), prepare_worker, (out,)
+            jobs,
+            get_context('spawn'),
+            prepare_worker,
+            (out,),
+            max_tasks_per_child=1,
         ) as pool,
     ):
         bar = progress.add_task('trainings', total=total)
