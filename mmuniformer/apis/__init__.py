@@ -5,6 +5,7 @@ from mmuniformer.apis.check_report import report_on_dataset
 from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.apis.swapping import swap_backbone
 from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_pictures import draw_tokens
 from mmuniformer.apis.training import train
@@ -16,6 +17,7 @@ __all__ = [
     'draw_tokens',
     'get_flops',
     'report_on_dataset',
+    'swap_backbone',
     'test',
     'train',
 ]

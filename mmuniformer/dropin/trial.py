@@ -1,0 +1,66 @@
+"""A swapped config, built and run on generated pictures."""
+
+from copy import deepcopy
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from torch import nn
+
+from mmuniformer.dropin.samples import Picture, draw, make_batch
+from mmuniformer.nodes import type_name, walk
+
+SIDE = 128
+SYNC_BN = ('SyncBN', 'MMSyncBN')
+
+
+def try_model(cfg: Config, side: int = SIDE) -> dict[str, float]:
+    """Builds the model of a config and computes its losses once.
+
+    Args:
+        cfg (Config): Stays as it is.
+        side (int): Of the pictures, in pixels.
+
+    Returns:
+        dict[str, float]: The losses.
+
+    Raises:
+        Exception: Whatever the libraries raise.
+    """
+    model = build_model(cfg)
+    pictures = [draw(seed, side) for seed in range(2)]
+    with torch.no_grad():
+        return {k: float(v) for k, v in losses(model, cfg, pictures).items()}
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The model without weights of files; BN where SyncBN needs a GPU."""
+    node = model_node(cfg)
+    return MODELS.build(node)
+
+
+def model_node(cfg: Config) -> dict:
+    """The model as a library's own command line would build it."""
+    node = deepcopy(cfg.model)
+    for key in ('data_preprocessor', 'preprocess_cfg'):
+        if cfg.get(key) is not None:
+            node.setdefault('data_preprocessor', deepcopy(cfg[key]))
+    for _, inner in walk(node):
+        for key in ('init_cfg', 'pretrained'):
+            if isinstance(inner.get(key), dict | str):
+                inner[key] = None
+        if type_name(inner) in SYNC_BN:
+            inner['type'] = 'BN'
+    return node
+
+
+def losses(
+    model: nn.Module, cfg: Config, pictures: list[Picture]
+) -> dict[str, torch.Tensor]:
+    """The losses of a batch, as a training step takes them."""
+    model.train()
+    batch = make_batch(cfg, pictures, training=True)
+    data = model.data_preprocessor(batch, True)
+    told = model(**data, mode='loss')
+    total, logged = model.parse_losses(told)
+    return dict(logged, loss=total)
