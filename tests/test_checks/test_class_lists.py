@@ -228,6 +228,20 @@ def test_numbers_of_heads_in_one_finding(shapes):
                          'missing')  # fmt: skip
 
 
+def test_classes_without_a_name_in_training_alone(shapes):
+    """Heads of 80 classes train on data of 6; nobody is told a name."""
+    (text,) = looked_at(cfg := detector(shapes, number=80), ['train'])
+    assert text.startswith('warning: model.roi_head.bbox_head.num_classes')
+    cfg['custom_hooks'] = [dict(type='mmdet.NumClassCheckHook')]
+    for found in (
+        looked_at(cfg, ['train']),
+        looked_at(detector(shapes, number=3), ['train']),
+        looked_at(detector(shapes, number=80)),
+    ):
+        assert len(found) == 1
+        assert found[0].startswith('error')
+
+
 def test_a_number_that_nobody_gave(shapes):
     cfg = detector(shapes)
     del cfg['model']['roi_head']['mask_head']['num_classes']

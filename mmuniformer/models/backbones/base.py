@@ -16,6 +16,7 @@ from mmuniformer.models.layers import (
     GlobalBlock,
     LocalBlock,
     MobileNetBlock,
+    hand_out,
 )
 
 
@@ -86,7 +87,7 @@ class UniFormerBase(Backbone):
             x = self._run_blocks(i, x)
             if i in self.out_indices:
                 outs.append(self._out(i, x))
-        return tuple(outs)
+        return hand_out(outs)
 
     def _enter(self, x: Tensor) -> Tensor:
         self._check_input(x)
@@ -103,10 +104,7 @@ class UniFormerBase(Backbone):
         return x
 
     def _out(self, stage: int, x: Tensor) -> Tensor:
-        out = getattr(self, self._norm_name(stage))(x)
-        # mmcv's compiled ops (RoIAlign and others) do not look at strides:
-        # they would misread a map in channels-last memory.
-        return out.contiguous()
+        return getattr(self, self._norm_name(stage))(x)
 
     def stage_names(self, stage: int) -> list[str]:
         return [f'patch_embed{stage + 1}', f'blocks{stage + 1}']

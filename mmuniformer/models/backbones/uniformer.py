@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mmuniformer.models.backbones.base import UniFormerBase
+from mmuniformer.models.backbones.other_words import explains_other_words
 from mmuniformer.models.backbones.settings import (
     IMAGE_ARCHS,
     Settings,
@@ -99,6 +100,7 @@ class UniFormer(UniFormerBase):
     ndim = 2
     archs = IMAGE_ARCHS
 
+    @explains_other_words
     def __init__(
         self,
         arch: str | dict = 'small',

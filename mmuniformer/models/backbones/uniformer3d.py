@@ -6,6 +6,7 @@ from dataclasses import asdict
 from torch import Tensor, nn
 
 from mmuniformer.models.backbones.base import UniFormerBase
+from mmuniformer.models.backbones.other_words import explains_other_words
 from mmuniformer.models.backbones.settings import (
     VIDEO_ARCHS,
     Settings,
@@ -89,6 +90,7 @@ class UniFormer3D(UniFormerBase):
     ndim = 3
     archs = VIDEO_ARCHS
 
+    @explains_other_words
     def __init__(
         self,
         arch: str | dict = 'small',

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mmuniformer.models.backbones.base import UniFormerBase
+from mmuniformer.models.backbones.other_words import explains_other_words
 from mmuniformer.models.backbones.settings import (
     LIGHT_ARCHS,
     Settings,
@@ -18,6 +19,7 @@ from mmuniformer.models.layers import (
     HourglassBlock,
     PatchEmbed,
     TokenScores,
+    hand_out,
     pool_importance,
 )
 from mmuniformer.registry import MODELS
@@ -84,6 +86,7 @@ class UniFormerLight(UniFormerBase):
     stem = ((2, 2), (2, 2))
     patch = (2, 2)
 
+    @explains_other_words
     def __init__(
         self,
         arch: str | dict = 'xxs',
@@ -202,7 +205,7 @@ class UniFormerLight(UniFormerBase):
         if self.with_token:
             token = self.norm_cls(scores.token).transpose(1, 2)
             outs.append(token.unflatten(2, (1,) * self.ndim))
-        return tuple(outs)
+        return hand_out(outs)
 
     def _next_scores(
         self, scores: TokenScores | None, batch: int
@@ -281,6 +284,7 @@ class UniFormerLight3D(UniFormerLight):
     stem = ((1, 2, 2), (2, 2, 2))
     patch = (1, 2, 2)
 
+    @explains_other_words
     def __init__(
         self,
         arch: str | dict = 'xxs',

@@ -15,6 +15,7 @@ from mmuniformer.models.layers.channels import (
 )
 from mmuniformer.models.layers.embed import ConvEmbed, PatchEmbed
 from mmuniformer.models.layers.hourglass import HourglassBlock
+from mmuniformer.models.layers.outputs import hand_out
 from mmuniformer.models.layers.recompute import (
     recompute_in_backward,
     run_block,
@@ -37,6 +38,7 @@ __all__ = [
     'SelfAttention',
     'TokenScores',
     'UniFormerBlock',
+    'hand_out',
     'pool_importance',
     'recompute_in_backward',
     'run_block',

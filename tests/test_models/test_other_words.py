@@ -1,0 +1,90 @@
+"""Arguments of other backbones, as a config brings them."""
+
+import inspect
+
+import pytest
+import torch
+from mmengine.config import Config
+
+import mmuniformer
+from mmuniformer import SettingError
+from mmuniformer.models.backbones.other_words import MEANINGS
+from mmuniformer.registry import MODELS
+
+BACKBONES = ('UniFormer', 'UniFormer3D', 'UniFormerLight', 'UniFormerLight3D')
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.parametrize(
+    ('word', 'value', 'instead'),
+    [
+        ('depth', 50, "arch='small'"),
+        ('norm_cfg', dict(type='BN'), "sync_bn='torch'"),
+        ('style', 'pytorch', 'nothing'),
+        ('num_stages', 4, 'out_indices'),
+        ('strides', (1, 2, 2, 2), '4, 8, 16 and 32'),
+        ('dilations', (1, 1, 2, 4), '4, 8, 16 and 32'),
+        ('pretrained', 'torchvision://resnet50', "type='Pretrained'"),
+    ],
+)
+def test_what_stands_for_them(name, word, value, instead):
+    with pytest.raises(SettingError) as raised:
+        MODELS.build({'type': f'mmuniformer.{name}', word: value})
+    text = str(raised.value)
+    assert text.startswith(f'{name} takes no {word}: ')
+    assert instead in text
+    assert '\n' not in text
+
+
+def test_a_config_that_keeps_them(tmp_path):
+    pytest.importorskip('mmdet')
+    leaf = tmp_path / 'leaf.py'
+    leaf.write_text(
+        "_base_ = 'mmdet::_base_/models/retinanet_r50_fpn.py'\n"
+        "model = dict(backbone=dict(type='mmuniformer.UniFormer'))\n"
+    )
+    cfg = Config.fromfile(leaf)
+    with pytest.raises(SettingError) as raised:
+        MODELS.build(cfg.model.backbone)
+    text = str(raised.value)
+    assert text.startswith(
+        'UniFormer takes no depth, num_stages, norm_cfg, style'
+    )
+    assert '_delete_=True' in text
+
+
+def test_own_words_are_no_others():
+    for name in BACKBONES:
+        own = inspect.signature(getattr(mmuniformer, name)).parameters
+        assert set(own) & set(MEANINGS) <= {'depth', 'window_size'}
+    arch = dict(depths=(1,) * 4, embed_dims=(8,) * 4, head_dim=8)
+    video = mmuniformer.UniFormer3D(arch, depth=(1, 1, 1, 2))
+    assert len(video.blocks4) == 2
+    image = mmuniformer.UniFormer(arch, stage3='window', window_size=2)
+    assert image(torch.rand(1, 3, 32, 32))[3].shape == (1, 8, 1, 1)
+    with pytest.raises(TypeError, match='nonsense'):
+        mmuniformer.UniFormer(arch, nonsense=1)
+
+
+@pytest.mark.parametrize(
+    'place',
+    [
+        'mmdet.models.backbones.resnet.ResNet',
+        'mmdet.models.backbones.swin.SwinTransformer',
+        'mmseg.models.backbones.resnet.ResNetV1c',
+        'mmaction.models.backbones.resnet.ResNet',
+    ],
+)
+def test_all_words_of_common_backbones(place):
+    module, _, name = place.rpartition('.')
+    module = pytest.importorskip(module)
+    cls = getattr(module, name)
+    words = {
+        word
+        for parent in cls.__mro__[:-1]
+        if parent.__module__.startswith('mm')
+        for word, p in inspect.signature(parent.__init__).parameters.items()
+        if p.kind is p.POSITIONAL_OR_KEYWORD and word != 'self'
+    }
+    own = set(inspect.signature(mmuniformer.UniFormer).parameters)
+    assert words - own - set(MEANINGS) <= {'partial_bn', 'in_chans'}
