@@ -1,6 +1,5 @@
 """UniFormer put into a config of a host library, as a config to go on with."""
 
-import ast
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmuniformer.dropin import Swapped, leaf_text, swap, try_model
-from mmuniformer.dropin.leaf import base_of
+from mmuniformer.dropin.leaf import base_of, registered_name
 from mmuniformer.dropin.levels import Tied
 from mmuniformer.dropin.swap import KEYS
 from mmuniformer.engine.backends import AtomicLocalBackend
@@ -90,7 +89,7 @@ def read_host(config: str) -> tuple[Config, bool]:
             cfg, lazy = load_config(leaf), False
     else:
         cfg = load_config(config)
-        lazy = Path(config).suffix == '.py' and _is_lazy(config)
+        lazy = Config._is_lazy_import(config)
     if cfg.get('default_scope') not in HOSTS:
         raise UserError(
             f'{config}: default_scope must be one of {", ".join(HOSTS)}'
@@ -98,14 +97,6 @@ def read_host(config: str) -> tuple[Config, bool]:
     if 'model' not in cfg:
         raise UserError(f'{config} has no model')
     return cfg, lazy
-
-
-def _is_lazy(config: str) -> bool:
-    """Whether a config imports its bases, as pure Python configs do."""
-    for node in ast.walk(ast.parse(Path(config).read_text())):
-        if isinstance(node, ast.Import | ast.ImportFrom | ast.With):
-            return True
-    return False
 
 
 def check_leaf(text: str, path: Path, swapped: Swapped) -> None:
@@ -136,7 +127,8 @@ def plain(node: Any) -> Any:
         return {k: plain(v) for k, v in node.items() if k != '_scope_'}
     if isinstance(node, list | tuple):
         return type(node)(plain(value) for value in node)
-    return node
+    # A pure Python config has classes where others have names.
+    return registered_name(node) if isinstance(node, type) else node
 
 
 def _try(config: str, swapped: Swapped) -> None:

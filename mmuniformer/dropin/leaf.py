@@ -8,8 +8,11 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmuniformer.nodes import walk
+
 WIDTH = 79
 INDENT = '    '
+OURS = 'mmuniformer.'
 
 
 @dataclass(frozen=True)
@@ -128,27 +131,22 @@ def leaf_text(
         checkpoint (str, optional): A link that gets a name of its own.
         lazy (bool): Whether it is a pure Python config.
     """
-    write = _Writer('' if lazy else '_base_.', checkpoint)
+    write = _Writer(lazy, checkpoint)
     lines = [f'# {line}' for line in notes]
     if lazy:
-        lines += [
-            'from mmengine.config import read_base',
-            '',
-            'with read_base():',
-            f'{INDENT}from {base} import *  # noqa: F403',
-            '',
-        ]
+        lines += _pure_python_head(base, new)
     else:
         lines.append(f'_base_ = {base!r}')
-    imports = list((old.get('custom_imports') or {}).get('imports') or [])
-    if 'mmuniformer' not in imports:
-        text = write.assign(
-            'custom_imports',
-            dict(
-                imports=[*imports, 'mmuniformer'], allow_failed_imports=False
-            ),
-        )
-        lines.append(text)
+        imports = list((old.get('custom_imports') or {}).get('imports') or [])
+        if 'mmuniformer' not in imports:
+            text = write.assign(
+                'custom_imports',
+                dict(
+                    imports=[*imports, 'mmuniformer'],
+                    allow_failed_imports=False,
+                ),
+            )
+            lines.append(text)
     if checkpoint is not None:
         lines.append(f'pretrained = {checkpoint!r}')
     for key in keys:
@@ -167,11 +165,30 @@ def leaf_text(
     return '\n'.join(lines) + '\n'
 
 
+def _pure_python_head(base: str, new: Config) -> list[str]:
+    """What a pure Python config imports: classes, and its base."""
+    ours = {
+        node['type'].removeprefix(OURS)
+        for _, node in walk(new['model'])
+        if str(node.get('type')).startswith(f'{OURS}UniFormer')
+    }
+    return [
+        'from mmengine.config import read_base',
+        '',
+        f'from mmuniformer.models import {", ".join(sorted(ours))}',
+        '',
+        'with read_base():',
+        f'{INDENT}from {base} import *  # noqa: F403',
+        '',
+    ]
+
+
 class _Writer:
     """Values as the text of Python, as ruff and black lay it out."""
 
-    def __init__(self, prefix: str, checkpoint: str | None):
-        self.prefix = prefix
+    def __init__(self, lazy: bool, checkpoint: str | None):
+        self.lazy = lazy
+        self.prefix = '' if lazy else '_base_.'
         self.checkpoint = checkpoint
 
     def assign(self, name: str, value: Any) -> str:
@@ -215,7 +232,9 @@ class _Writer:
         if value == self.checkpoint and isinstance(value, str):
             return 'pretrained'
         if isinstance(value, type):
-            return repr(f'{value.__module__.split(".")[0]}.{value.__name__}')
+            return repr(registered_name(value))
+        if self.lazy and str(value).startswith(f'{OURS}UniFormer'):
+            return value.removeprefix(OURS)
         parts = self._parts(value)
         if parts is None:
             return repr(value)
@@ -224,6 +243,11 @@ class _Writer:
         if isinstance(value, tuple) and len(items) == 1:
             inner += ','
         return opening + inner + closing
+
+
+def registered_name(kind: type) -> str:
+    """The name that a config may give instead of a class."""
+    return f'{kind.__module__.partition(".")[0]}.{kind.__name__}'
 
 
 def base_of(config: str, out: Path, lazy: bool) -> str:

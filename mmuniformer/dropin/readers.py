@@ -70,7 +70,9 @@ class Channels:
         for start in range(len(self.old) - len(values) + 1):
             if values == self.old[start : start + len(values)]:
                 return self.new[start : start + len(values)]
-        return [self.of(value, None) for value in values]
+        if set(values) <= set(self.old):
+            return [self.of(value, None) for value in values]
+        return values
 
 
 def fit_readers(
@@ -140,28 +142,39 @@ def _without_skipped(neck: dict, stages: Sequence[int]) -> tuple[int, ...]:
     return tuple(stages[start:])
 
 
-def replace_channels(reader: Any, changes: Channels) -> None:
-    """Replaces what names channels of the backbone in a head, in place."""
+def replace_channels(
+    reader: Any, changes: Channels, within: bool = False
+) -> None:
+    """Replaces what names channels of the backbone in a head, in place.
+
+    Args:
+        reader (Any): Its node of a config, or several.
+        changes (Channels): What they become.
+        within (bool): Whether it is a part of one that has channels of its
+            own: that one's maps are read there, unless all levels are named.
+    """
     if isinstance(reader, list | tuple):
         for part in reader:
-            replace_channels(part, changes)
+            replace_channels(part, changes, within)
         return
     if not isinstance(reader, dict):
         return
     index = reader.get('in_index')
     for key, value in list(reader.items()):
+        several = isinstance(value, list | tuple) and len(value) > 1
+        if within and not (several and list(value) == changes.old):
+            continue
         if key.endswith('in_channels'):
             # mmseg's DeepLabV3+ reads a fine map besides, as `c1`.
             first = key != 'in_channels'
             reader[key] = changes.of(value, None if first else index, first)
         elif key == 'out_channels' and 'roi_layer' in reader:
             reader[key] = changes.of(value, None)
-        elif isinstance(value, dict) or key.endswith(('heads', 'extractor')):
-            replace_channels(value, changes)
-        elif isinstance(value, list) and any(
-            isinstance(part, dict) for part in value
-        ):
-            replace_channels(value, changes)
+    within = within or 'in_channels' in reader
+    for key, value in reader.items():
+        # K-Net's updates read what its first head gives.
+        if not key.startswith('kernel_update'):
+            replace_channels(value, changes, within)
 
 
 def add_pooling(owner: dict) -> None:

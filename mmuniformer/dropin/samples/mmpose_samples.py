@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import DATASETS
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS
 
 from mmuniformer.dropin.samples.pictures import Picture, resized
 from mmuniformer.nodes import type_name, walk
@@ -60,8 +60,8 @@ def _metainfo(cfg: Config) -> dict:
         if info:
             return parse_pose_metainfo(info)
     for node in nodes:
-        found = DATASETS.get(node['type']) if 'type' in node else None
-        info = getattr(found, 'METAINFO', None)
+        kind = type_name(node)
+        info = getattr(DATASETS.get(kind) if kind else None, 'METAINFO', None)
         if info:
             return parse_pose_metainfo(info)
     raise ValueError('the data set says nothing of its keypoints')
