@@ -7,20 +7,27 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+# What Python runs when it starts, beside the installed packages.
+STARTUP = ROOT / 'mmuniformer' / 'compat' / 'startup_hook.py'
+STARTUP_MODULE = '_mmuniformer_startup'
 MIM_ITEMS = ('configs', 'tools', 'model-index.yml')
 
 
-class BuildWithMim(build_py):
-    """Puts configs, tools and the model index into ``mmuniformer/.mim``.
+class Build(build_py):
+    """Adds what `mim` looks for, and the start-up hook.
+
+    Configs, tools and the model index go into ``mmuniformer/.mim``.
 
     A wheel gets copies. An editable install (``pip install -e .``, where pip
     calls ``editable_wheel``, not ``develop``) gets links, so that an edited
-    config is the one that `mim` finds.
+    config is the one that `mim` finds. The hook is copied in either case: it
+    stands beside the package, so that uninstalling removes it.
     """
 
     def run(self):
         super().run()
         editable = getattr(self, 'editable_mode', False)
+        self.add_startup(editable)
         base = ROOT if editable else Path(self.build_lib)
         mim = base / 'mmuniformer' / '.mim'
         shutil.rmtree(mim, ignore_errors=True)
@@ -34,6 +41,16 @@ class BuildWithMim(build_py):
                 shutil.copytree(source, target, ignore=ignore)
             else:
                 shutil.copy2(source, target)
+
+    def add_startup(self, editable):
+        root = Path(self.build_lib)
+        if editable:
+            # Of an editable wheel, what is in it and no link.
+            root = Path(self.get_finalized_command('install').install_purelib)
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(STARTUP, root / f'{STARTUP_MODULE}.py')
+        line = f'import {STARTUP_MODULE}\n'
+        (root / f'{STARTUP_MODULE}.pth').write_text(line)
 
 
 def requirements(name):
@@ -82,5 +99,5 @@ setup(
         'setuptools<81',
     ],
     extras_require=EXTRAS,
-    cmdclass={'build_py': BuildWithMim},
+    cmdclass={'build_py': Build},
 )

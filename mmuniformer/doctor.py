@@ -37,6 +37,7 @@ OTHERS = {
     'pycocotools': 'pycocotools',
     'xtcocotools': 'xtcocotools',
     'decord': 'decord',
+    'albumentations': 'albumentations',
 }
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {

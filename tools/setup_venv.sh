@@ -18,7 +18,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 stamp=$venv/.mmuniformer-requirements
-wanted=$(cat requirements/*.txt setup.py pyproject.toml tools/setup_venv.sh | cksum)
+wanted=$(cat requirements/*.txt setup.py pyproject.toml mmuniformer/compat/startup_hook.py tools/setup_venv.sh | cksum)
 # A checkout made anew in the same place lacks the links of the installation.
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$PWD $wanted" ] &&
     [ -e mmuniformer/.mim/configs ]; then

@@ -20,6 +20,7 @@ from mmuniformer.checks.finding import Finding, stop_on_errors
 from mmuniformer.checks.image_lists import check_image_lists
 from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.label_maps import check_label_maps
+from mmuniformer.checks.layer_decay import check_layer_decay
 from mmuniformer.checks.machine import check_machine
 from mmuniformer.checks.scoring import check_scoring
 from mmuniformer.checks.video_lists import check_video_lists
@@ -52,6 +53,8 @@ def check_inputs(
     """
     yield from check_machine(cfg)
     yield from check_start(cfg)
+    if 'train' in phases:
+        yield from check_layer_decay(cfg)
     if not data:
         return
     try:

@@ -7,10 +7,14 @@ from mmuniformer.engine.hooks import (
     SafeCheckpointHook,
     VideoPictureHook,
 )
+from mmuniformer.engine.layer_decay import (
+    LayerDecayOptimWrapperConstructor,
+)
 from mmuniformer.engine.schedulers import LinearWarmupLR, PolyDecayLR
 
 __all__ = [
     'CheckpointMatchHook',
+    'LayerDecayOptimWrapperConstructor',
     'LinearWarmupLR',
     'PictureBackend',
     'PolyDecayLR',

@@ -6,9 +6,10 @@ from torch import nn
 
 from mmuniformer.models.layers.channels import (
     CHANNELS_LAST,
-    GELU,
     FrameConv3d,
+    Layers,
     PointwiseConv3d,
+    activate,
     conv_of,
 )
 
@@ -47,14 +48,41 @@ def test_the_kernel_decides_the_class():
 
 
 def test_gelu_takes_new_memory_only_for_gradients():
-    x = torch.randn(4, 5)
-    expected = nn.GELU()(x)
+    x, act = torch.randn(4, 5), nn.GELU()
+    expected = act(x)
     given = x.clone().requires_grad_()
-    out = GELU()(given)
+    out = activate(act, given)
     assert torch.equal(out, expected)
     assert torch.equal(given, x)
     with torch.no_grad():
         given = x.clone()
-        out = GELU()(given)
+        out = activate(act, given)
     assert torch.equal(out, expected)
     assert out.data_ptr() == given.data_ptr()
+
+
+@pytest.mark.parametrize('watched', ['first', 'second', 'act', 'everything'])
+@torch.no_grad()
+def test_gelu_leaves_what_hooks_have_seen(watched):
+    layers = Layers(nn.Linear(3, 4), nn.LayerNorm(4), nn.GELU())
+    x = torch.randn(2, 3)
+    first = layers[0](x)
+    second = layers[1](first)
+    seen = {}
+
+    def see(module, inputs, output):
+        seen[module] = (inputs[0], output)
+
+    if watched == 'everything':
+        hook = nn.modules.module.register_module_forward_hook(see)
+    else:
+        names = dict(first=0, second=1, act=2)
+        hook = layers[names[watched]].register_forward_hook(see)
+    out = layers(x)
+    hook.remove()
+    made = {0: (x, first), 1: (first, second), 2: (second, out)}
+    assert seen
+    for i, layer in enumerate(layers):
+        for got, wanted in zip(seen.get(layer, ()), made[i], strict=False):
+            assert torch.equal(got, wanted)
+    assert torch.equal(out, nn.functional.gelu(second))

@@ -1,5 +1,9 @@
 """Levels that no neck or head reads, with one process and with several."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +15,7 @@ from mmuniformer import (
     UniFormerLight,
     UniFormerLight3D,
 )
+from mmuniformer.models.layers import hand_out
 
 ARCH = dict(depths=(1, 1, 1, 1), embed_dims=(8, 16, 32, 64), head_dim=8)
 ALL = dict(out_indices=(0, 1, 2, 3))
@@ -109,7 +114,6 @@ def test_maps_are_in_ordinary_memory():
 
 def test_gradients_of_gradients():
     x = torch.rand(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
-    from mmuniformer.models.layers import hand_out
 
     def cube(x):
         return hand_out([x**3, x, x**2])[0]
@@ -144,3 +148,22 @@ def test_two_uses_before_a_step(alone):
     for _ in range(2):
         both = model(torch.cat([x, x.flip(0)]))
         (both[2].mean() + both[3].square().mean()).backward()
+
+
+def test_two_processes_with_heads_that_skip_levels():
+    """Parts of RetinaNet and PSPNet, by torchrun."""
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmseg')
+    done = subprocess.run(
+        [
+            *(sys.executable, '-m', 'torch.distributed.run'),
+            *('--standalone', '--nproc-per-node=2'),
+            Path(__file__).with_name('unread_levels.py'),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count('same weights: [True, True]') == 2

@@ -138,6 +138,8 @@ class UniFormerBase(Backbone):
                 f'{type(self).__name__} takes an input of {wanted}, and this '
                 f'one is {shape}'
             )
+        if self.ndim == 3 and x.shape[2] == 0:
+            raise InputError('the clips have no frames')
         smallest = self._smallest_input()
         if min(x.shape[-2:]) < smallest:
             raise InputError(

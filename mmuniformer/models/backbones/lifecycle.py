@@ -70,6 +70,37 @@ class Backbone(BaseModule):
         """Names of what all stages have, built or not, with their norms."""
         raise NotImplementedError
 
+    def get_layer_depth(
+        self, param_name: str, prefix: str = ''
+    ) -> tuple[int, int]:
+        """The layer of a parameter, for learning rates that fall by layer.
+
+        The first embedding is layer 0 and each block a layer; an embedding
+        between two stages is of the layer before it. The norms of the
+        outputs, which no published file has for a dense task, are as new as
+        a head, and of its layer.
+
+        Args:
+            param_name (str): Name of the parameter in the whole model.
+            prefix (str): What names of this backbone begin with there.
+
+        Returns:
+            tuple[int, int]: The layer from 0, and the number of layers with
+            that of the head, which is the last.
+        """
+        depths = self.arch.depths[: self.num_stages]
+        head = sum(depths) + 1
+        if not param_name.startswith(prefix):
+            return head, head + 1
+        name, *rest = param_name.removeprefix(prefix).split('.')
+        for stage in range(self.num_stages):
+            if name not in self.stage_names(stage):
+                continue
+            before = sum(depths[:stage])
+            block = int(rest[0]) + 1 if name.startswith('blocks') else 0
+            return before + block, head + 1
+        return head, head + 1
+
     def _set_up(self, settings: Settings) -> None:
         """Does with the modules, once all are there, what was asked for."""
         self._freeze_stages()

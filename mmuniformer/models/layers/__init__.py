@@ -11,7 +11,6 @@ from mmuniformer.models.layers.channels import (
     CHANNELS_LAST,
     CONVS,
     ChannelLayerNorm,
-    ChannelLinear,
 )
 from mmuniformer.models.layers.embed import ConvEmbed, PatchEmbed
 from mmuniformer.models.layers.hourglass import HourglassBlock
@@ -27,7 +26,6 @@ __all__ = [
     'CHANNELS_LAST',
     'CONVS',
     'ChannelLayerNorm',
-    'ChannelLinear',
     'ConvEmbed',
     'DividedBlock',
     'GlobalBlock',

@@ -111,13 +111,22 @@ class SelfAttention(Attention):
         if self.kv_stride == 1:
             q, k, v = self.split(self.qkv(tokens), 3)
         else:
-            dim = x.shape[1]
-            weight, bias = self.qkv.weight, self.qkv.bias
-            (q,) = self.split(F.linear(tokens, weight[:dim], bias[:dim]), 1)
             cells = self._pool(x).flatten(2).transpose(1, 2)
-            k, v = self.split(F.linear(cells, weight[dim:], bias[dim:]), 2)
+            queries, pairs = self._project(tokens, cells)
+            (q,) = self.split(queries, 1)
+            k, v = self.split(pairs, 2)
         out = self.gather(q, k, v)
         return out.transpose(1, 2).unflatten(2, x.shape[2:])
+
+    def _project(self, tokens: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries of tokens (B, N, C), keys and values of cells."""
+        dim = tokens.shape[2]
+        if type(self.qkv) is not nn.Linear:
+            # Something else in its place: LoRA adds to what it gives out.
+            return self.qkv(tokens)[..., :dim], self.qkv(cells)[..., dim:]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        queries = F.linear(tokens, weight[:dim], bias[:dim])
+        return queries, F.linear(cells, weight[dim:], bias[dim:])
 
     def _pool(self, x: Tensor) -> Tensor:
         # ceil_mode: a map smaller than a cell still has one key.
@@ -189,7 +198,7 @@ def over_time(attend: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """
     b, c, t, h, w = x.shape
     # Places go into the batch, each with its T tokens.
-    places = x.permute(0, 3, 4, 2, 1).reshape(-1, t, c).transpose(1, 2)
+    places = x.permute(0, 3, 4, 2, 1).reshape(b * h * w, t, c).transpose(1, 2)
     places = attend(places)
     x = places.transpose(1, 2).reshape(b, h, w, t, c)
     # Back to channels-last memory, which the next layers read as tokens.
@@ -208,4 +217,4 @@ def within_frames(attend: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """
     # Frames go into the batch: a view in channels-last memory.
     frames = attend(x.transpose(1, 2).flatten(0, 1))
-    return frames.unflatten(0, (x.shape[0], -1)).transpose(1, 2)
+    return frames.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)

@@ -13,10 +13,10 @@ from mmuniformer.models.layers.attention import (
 )
 from mmuniformer.models.layers.channels import (
     BATCH_NORMS,
-    GELU,
     POINTWISE_CONVS,
     ChannelLayerNorm,
-    ChannelLinear,
+    Layers,
+    activate,
     conv_of,
     drop_path,
     scale_channels,
@@ -210,7 +210,7 @@ class GlobalBlock(Block):
         self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
         self.attn = SelfAttention(dim, num_heads, kv_stride, attn_drop, drop)
         self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
-        self.mlp = FeedForward(ChannelLinear, dim, mlp_ratio, drop)
+        self.mlp = FeedForward(nn.Linear, dim, mlp_ratio, drop)
 
     def forward(self, x: Tensor, window_size: int | None = None) -> Tensor:
         """Maps (B, C, *spatial) to the same shape.
@@ -282,7 +282,7 @@ class DividedBlock(Block):
         self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
         self.attn = SelfAttention(dim, num_heads, kv_stride, attn_drop, drop)
         self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
-        self.mlp = FeedForward(ChannelLinear, dim, mlp_ratio, drop)
+        self.mlp = FeedForward(nn.Linear, dim, mlp_ratio, drop)
 
     def reset_temporal(self) -> None:
         """Lets attention over time start as nothing that is added.
@@ -340,13 +340,13 @@ class MobileNetBlock(Block):
         hidden = dim * expand_ratio
         conv = partial(POINTWISE_CONVS[ndim], kernel_size=1, bias=False)
         norm = BATCH_NORMS[ndim]
-        self.layers = nn.Sequential(
+        self.layers = Layers(
             conv(dim, hidden),
             norm(hidden),
-            GELU(),
+            nn.GELU(),
             depthwise(ndim, hidden, local_size, False, per_frame),
             norm(hidden),
-            GELU(),
+            nn.GELU(),
             conv(hidden, dim),
             norm(dim),
         )
@@ -383,13 +383,18 @@ class FeedForward(nn.Module):
         hidden = int(dim * mlp_ratio)
         self.fc1 = layer(dim, hidden)
         self.fc2 = layer(hidden, dim)
-        self.act = GELU()
+        self.act = nn.GELU()
         self.drop = nn.Dropout(drop)
+        # Layers of tokens take channels last: a view in channels-last memory.
+        self.of_tokens = layer is nn.Linear
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, *spatial) to the same shape."""
-        x = self.drop(self.act(self.fc1(x)))
-        return self.drop(self.fc2(x))
+        if self.of_tokens:
+            x = x.movedim(1, -1)
+        x = self.drop(activate(self.act, self.fc1(x), self.fc1))
+        x = self.drop(self.fc2(x))
+        return x.movedim(-1, 1) if self.of_tokens else x
 
 
 BLOCKS = {'local': LocalBlock, 'global': GlobalBlock, 'divided': DividedBlock}

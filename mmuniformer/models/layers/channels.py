@@ -19,17 +19,6 @@ BATCH_NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
-class ChannelLinear(nn.Linear):
-    """``nn.Linear`` over the channels of a map.
-
-    A pointwise convolution in effect, with the two-dimensional weight that
-    the attention blocks of published files have.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
-
-
 class PointwiseConv3d(nn.Conv3d):
     """``nn.Conv3d`` with a kernel of one position, as a matrix product.
 
@@ -85,17 +74,55 @@ class ChannelLayerNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
-class GELU(nn.GELU):
-    """``nn.GELU`` that writes over its input where no gradient needs it.
+def activate(act: nn.GELU, x: Tensor, *before: nn.Module) -> Tensor:
+    """Applies a GELU, over its input where nobody else looks at that.
 
     The hidden map of an FFN is the largest there is: without a second one
     of its size inference takes less memory, and less time to get it.
+
+    Args:
+        act (nn.GELU): The activation.
+        x (Tensor): What the layers before have made, and nobody keeps.
+        before (nn.Module): These layers: their hooks may keep what they see.
+
+    Returns:
+        Tensor: Of the shape of ``x``.
+    """
+    # A graph that is recorded has to be the same with and without gradients.
+    recorded = torch.jit.is_tracing() or is_compiling()
+    if torch.is_grad_enabled() or recorded or has_hooks(act, *before):
+        return act(x)
+    return torch.ops.aten.gelu_(x)
+
+
+def has_hooks(*layers: nn.Module) -> bool:
+    """Whether anybody looks at what layers take and give out."""
+    if _has_global_hooks():
+        return True
+    return any(m._forward_hooks or m._forward_pre_hooks for m in layers)
+
+
+def _has_global_hooks() -> bool:
+    module = torch.nn.modules.module
+    return bool(
+        module._global_forward_hooks or module._global_forward_pre_hooks
+    )
+
+
+class Layers(nn.Sequential):
+    """``nn.Sequential`` whose GELUs are applied by :func:`activate`.
+
+    The first of its layers makes new memory.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
-            return super().forward(x)
-        return torch.ops.aten.gelu_(x)
+        layers = list(self)
+        for i, layer in enumerate(layers):
+            if isinstance(layer, nn.GELU):
+                x = activate(layer, x, *layers[:i])
+            else:
+                x = layer(x)
+        return x
 
 
 def scale_channels(x: Tensor, gamma: Tensor | None) -> Tensor:

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from mmuniformer.models.layers.channels import (
     BATCH_NORMS,
     CONVS,
-    GELU,
     ChannelLayerNorm,
+    Layers,
     conv_of,
 )
 from mmuniformer.models.layers.deploy import fold_sequence
@@ -81,9 +81,9 @@ class ConvEmbed(nn.Module):
                 BATCH_NORMS[ndim](width),
             ]
             if not last:
-                layers.append(GELU())
+                layers.append(nn.GELU())
             in_channels = width
-        self.proj = nn.Sequential(*layers)
+        self.proj = Layers(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, in_channels, *spatial) to embed_dims, each size ceiled."""

@@ -1,12 +1,11 @@
 """The hourglass block of the light models (paper, section 5.1)."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmuniformer.models.layers.block import Block, FeedForward, layer_scales
 from mmuniformer.models.layers.channels import (
     ChannelLayerNorm,
-    ChannelLinear,
     drop_path,
     scale_channels,
 )
@@ -78,7 +77,7 @@ class HourglassBlock(Block):
         self.norm1 = ChannelLayerNorm(dim, eps=1e-6)
         self.attn = ScoringAttention(dim, num_heads, attn_drop, drop)
         self.norm2 = ChannelLayerNorm(dim, eps=1e-6)
-        self.mlp = FeedForward(ChannelLinear, dim, mlp_ratio, drop)
+        self.mlp = FeedForward(nn.Linear, dim, mlp_ratio, drop)
 
     def forward(
         self, x: Tensor, scores: TokenScores

@@ -90,8 +90,11 @@ def pool_importance(importance: Tensor) -> Tensor:
         Tensor: Of shape (B, H / 2, W / 2) or (B, T, H / 2, W / 2), with the
         sum that it had.
     """
-    # Frames are to it what channels are.
-    pooled = F.avg_pool2d(importance, 2)
+    # Frames are to it what channels are; an image has one.
+    if importance.dim() == 3:
+        pooled = F.avg_pool2d(importance.unsqueeze(1), 2).squeeze(1)
+    else:
+        pooled = F.avg_pool2d(importance, 2)
     dims = tuple(range(1, importance.dim()))
     before = importance.sum(dims, keepdim=True)
     after = pooled.sum(dims, keepdim=True).clamp_min(SMALLEST)
