@@ -48,7 +48,8 @@ def differences(old: Any, new: Any, path: str) -> Any:
     if _equal(old, new):
         return SAME
     if isinstance(new, dict) and isinstance(old, dict):
-        if set(old) - set(new) - {'_scope_'}:
+        another = old.get('type') != new.get('type')
+        if another or set(old) - set(new) - {'_scope_'}:
             return dict(_delete_=True, **new)
         told = {
             key: differences(old[key], value, f'{path}.{key}')
@@ -64,34 +65,34 @@ def differences(old: Any, new: Any, path: str) -> Any:
 
 def _item(old: list, new: Any, path: str) -> Any:
     """An item of a list, which a config gives as a whole."""
-    for index, value in enumerate(old):
-        if isinstance(new, dict) and _equal(value, new):
-            return Same(f'{path}[{index}]')
-    for index, value in enumerate(old):
-        if (
-            isinstance(new, dict)
-            and isinstance(value, dict)
-            and value.get('type') == new.get('type')
-            and not set(value) - set(new) - {'_scope_'}
-        ):
-            place = f'{path}[{index}]'
-            changed = {
-                key: _inner(value[key], inner, f'{place}.{key}')
-                if key in value
-                else inner
-                for key, inner in new.items()
-                if key not in value or not _equal(value[key], inner)
-            }
-            return Changed(place, changed)
+    if not isinstance(new, dict):
+        return new
+    places = [(value, f'{path}[{i}]') for i, value in enumerate(old)]
+    for value, place in places:
+        if _equal(value, new):
+            return Same(place)
+    for value, place in places:
+        if isinstance(value, dict) and value.get('type') == new.get('type'):
+            return _changed(value, new, place)
     return new
 
 
-def _inner(old: Any, new: Any, path: str) -> Any:
-    if isinstance(old, dict) and isinstance(new, dict):
-        return _item([old], new, path.rpartition('[0]')[0] or path)
+def _changed(old: Any, new: Any, path: str) -> Any:
+    """A value within a list, said by what differs from the base's."""
     if isinstance(old, list) and isinstance(new, list):
         return [_item(old, value, path) for value in new]
-    return new
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    if set(old) - set(new) - {'_scope_'}:
+        return new
+    values = {
+        key: _changed(old[key], value, f'{path}.{key}')
+        if key in old
+        else value
+        for key, value in new.items()
+        if key not in old or not _equal(old[key], value)
+    }
+    return Changed(path, values)
 
 
 def _equal(old: Any, new: Any) -> bool:
@@ -137,7 +138,8 @@ def leaf_text(
         lines += _pure_python_head(base, new)
     else:
         lines.append(f'_base_ = {base!r}')
-        imports = list((old.get('custom_imports') or {}).get('imports') or [])
+        imports = (old.get('custom_imports') or {}).get('imports') or []
+        imports = [imports] if isinstance(imports, str) else list(imports)
         if 'mmuniformer' not in imports:
             text = write.assign(
                 'custom_imports',

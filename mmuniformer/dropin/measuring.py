@@ -54,6 +54,8 @@ def measure_backbone(
         module = build(backbone)
     except Exception as error:
         raise NotMeasured(f'it cannot be built: {one_line(error)}') from error
+    # Those that shift or share features between the frames of one clip.
+    frames = backbone.get('num_segments', 1)
     channels = backbone.get('in_channels', 3)
     if not isinstance(channels, int):
         channels = 3
@@ -61,7 +63,7 @@ def measure_backbone(
     for size in shapes(ndim, sizes):
         try:
             with torch.inference_mode():
-                outs = module(torch.zeros(1, channels, *size))
+                outs = module(torch.zeros(frames, channels, *size))
         except Exception as error:
             told = told or error
             continue

@@ -59,9 +59,7 @@ class Channels:
 
     def _of_list(self, values: list, index: Any) -> list:
         if isinstance(index, list | tuple) and len(index) == len(values):
-            return [
-                self.of(v, i) for v, i in zip(values, index, strict=True)
-            ]
+            return [self.of(v, i) for v, i in zip(values, index, strict=True)]
         if values == self.old:
             return self.new
         if values == self.old[::-1]:

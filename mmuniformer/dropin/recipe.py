@@ -25,11 +25,15 @@ PUBLISHED = {
 }
 # Their rates are for networks of convolutions and BatchNorm.
 FOR_CNNS = ('SGD', 'LARS', 'RMSprop', 'RMSpropTF')
+# They count the layers of other backbones.
 LAYER_DECAY = (
     'LearningRateDecayOptimizerConstructor',
     'LayerDecayOptimizerConstructor',
     'LayerDecayOptimWrapperConstructor',
 )
+WARM_UPS = ('LinearLR', 'LinearWarmupLR', 'QuadraticWarmupLR')
+OUR_LAYER_DECAY = 'mmuniformer.LayerDecayOptimWrapperConstructor'
+RATE = 'layer_decay_rate'
 
 
 def fit_colours(cfg: Config, clips: bool) -> None:
@@ -46,9 +50,8 @@ def fit_colours(cfg: Config, clips: bool) -> None:
             continue
         _set(node, 'mean', mean)
         _set(node, 'std', std)
-        for key in ('rgb_to_bgr',):
-            if node.get(key):
-                node[key] = False
+        if node.get('rgb_to_bgr'):
+            node['rgb_to_bgr'] = False
         key = _order_key(node, cfg)
         if key is not None and not node.get(key):
             node[key] = True
@@ -80,9 +83,7 @@ def _normalisers(cfg: Config) -> Iterator[dict]:
     model = cfg.model
     top = ('data_preprocessor', 'preprocess_cfg')
     for key in top:
-        if 'data_preprocessor' not in model and isinstance(
-            cfg.get(key), dict
-        ):
+        if 'data_preprocessor' not in model and isinstance(cfg.get(key), dict):
             yield cfg[key]
     for path, node in walk(model, 'model'):
         preprocessor = path.endswith('data_preprocessor')
@@ -145,13 +146,13 @@ def _keep_optimizer(wrapper: dict) -> list[str]:
             )
     constructor = str(wrapper.get('constructor', '')).rpartition('.')[2]
     if constructor in LAYER_DECAY:
-        del wrapper['constructor']
-        for key in ('decay_rate', 'decay_type', 'num_layers'):
+        rates = [paramwise.pop(k, None) for k in ('decay_rate', RATE)]
+        for key in ('decay_type', 'num_layers'):
             paramwise.pop(key, None)
-        paramwise.pop('layer_decay_rate', None)
+        paramwise[RATE] = next(rate for rate in rates if rate is not None)
+        wrapper['constructor'] = OUR_LAYER_DECAY
         notes.append(
-            f'{constructor}: left out, it counts the layers of other '
-            'backbones'
+            f'{constructor}: ours instead, which knows the layers of UniFormer'
         )
     return notes
 
@@ -174,9 +175,7 @@ def _warm_up(cfg: Config) -> list[str]:
 
 def is_warm_up(node: dict) -> bool:
     """Whether a scheduler raises the learning rate from the start."""
-    return type_name(node) in ('LinearLR', 'LinearWarmupLR', 'QuadraticWarmupLR') and (
-        node.get('begin', 0) == 0
-    )
+    return type_name(node) in WARM_UPS and node.get('begin', 0) == 0
 
 
 def forget_weights(cfg: Config) -> list[str]:

@@ -188,8 +188,8 @@ def _choose(
         stages = deepest if len(levels) == 1 else stages_for(levels, False)
     elif vectors:
         stages = deepest
-    elif len(levels) == 1 and scope == 'mmpose' and draw_finer(
-        owner, levels[0]
+    elif (
+        len(levels) == 1 and scope == 'mmpose' and draw_finer(owner, levels[0])
     ):
         stages = deepest
         swapped.notes.append(

@@ -4,6 +4,8 @@ from copy import deepcopy
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS
 from torch import nn
 
@@ -35,8 +37,9 @@ def try_model(cfg: Config, side: int = SIDE) -> dict[str, float]:
 
 def build_model(cfg: Config) -> nn.Module:
     """The model without weights of files; BN where SyncBN needs a GPU."""
-    node = model_node(cfg)
-    return MODELS.build(node)
+    model = MODELS.build(model_node(cfg))
+    # That of arguments which have it by default.
+    return revert_sync_batchnorm(model)
 
 
 def model_node(cfg: Config) -> dict:
@@ -59,8 +62,18 @@ def losses(
 ) -> dict[str, torch.Tensor]:
     """The losses of a batch, as a training step takes them."""
     model.train()
+    count_step(0)
     batch = make_batch(cfg, pictures, training=True)
     data = model.data_preprocessor(batch, True)
     told = model(**data, mode='loss')
     total, logged = model.parse_losses(told)
     return dict(logged, loss=total)
+
+
+def count_step(step: int) -> None:
+    """What a runner tells models that change on the way."""
+    hub = MessageHub.get_current_instance()
+    for name, number in dict(
+        iter=step, max_iters=100, epoch=0, max_epochs=1
+    ).items():
+        hub.update_info(name, number)

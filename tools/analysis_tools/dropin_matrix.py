@@ -7,6 +7,7 @@ on a real image. What is done is in the JSON file, and is not done again.
 """
 
 import argparse
+import gc
 import importlib
 import json
 import os
@@ -84,6 +85,8 @@ def main() -> int:
         for host in HOSTS.values():
             importlib.import_module(host.models)
             importlib.import_module(host.models.replace('models', 'datasets'))
+        # Else the collector writes to, and copies, all that they share.
+        gc.freeze()
         run(todo, args, results, out)
     if args.table:
         write_table(Path(args.table), json.loads(out.read_text()), names)

@@ -35,7 +35,9 @@ class Picture:
         return self.image.shape[:2]
 
 
-def draw(seed: int, size: int, shape: tuple[int, int] | None = None) -> Picture:
+def draw(
+    seed: int, size: int, shape: tuple[int, int] | None = None
+) -> Picture:
     """A generated picture.
 
     Args:
