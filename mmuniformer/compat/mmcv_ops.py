@@ -40,14 +40,27 @@ import torch
 import torchvision
 from torch import Tensor
 
+from mmuniformer.compat.mmcv_torch_ops import (  # noqa: F401
+    carafe_backward,
+    carafe_forward,
+    carafe_naive_backward,
+    carafe_naive_forward,
+    deform_roi_pool_backward,
+    deform_roi_pool_forward,
+    masked_col2im_forward,
+    masked_im2col_forward,
+    psamask_backward,
+    psamask_forward,
+    softmax_focal_loss_backward,
+    softmax_focal_loss_forward,
+    tin_shift_backward,
+    tin_shift_forward,
+)
+from mmuniformer.compat.mmcv_torch_ops import (
+    compute as _compute,
+)
+
 _KERNELS = torch.ops.torchvision
-
-
-def _compute(tensor: Tensor) -> Tensor:
-    """The tensor in a dtype that every kernel takes."""
-    if tensor.dtype in (torch.float32, torch.float64):
-        return tensor
-    return tensor.float()
 
 
 def get_compiler_version() -> str:
@@ -166,12 +179,80 @@ def bbox_overlaps(
 # ---- Regions of interest
 
 
-def _refuse_max_pooling(pool_mode: int) -> None:
-    if pool_mode == 0:
-        raise NotImplementedError(
-            "mmcv.ops.RoIAlign(pool_mode='max') has no counterpart in "
-            "torchvision: use pool_mode='avg' or install a compiled mmcv."
+def _by_grid(
+    rois: Tensor,
+    bins: tuple[int, int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> list[tuple[Tensor, tuple[int, int]]]:
+    """Regions by the number of samples in a bin, down and across."""
+    if sampling_ratio > 0:
+        every = torch.arange(len(rois), device=rois.device)
+        return [(every, (sampling_ratio, sampling_ratio))]
+    sizes = (rois[:, [4, 3]] - rois[:, [2, 1]]) * spatial_scale
+    if not aligned:
+        sizes = sizes.clamp(min=1)
+    grids = (sizes / sizes.new_tensor(bins)).ceil().long().clamp(min=1)
+    kinds, which = grids.unique(dim=0, return_inverse=True)
+    return [
+        ((which == i).nonzero()[:, 0], tuple(grid))
+        for i, grid in enumerate(kinds.tolist())
+    ]
+
+
+def _max_align(
+    features: Tensor,
+    rois: Tensor,
+    output: Tensor,
+    sample: Tensor,
+    scale: float,
+    ratio: int,
+    aligned: bool,
+) -> None:
+    """Largest sample of each bin: a bin of averages has one sample each.
+
+    ``sample`` gets the number of the largest one, row by row in its bin.
+    """
+    bins = tuple(output.shape[2:])
+    for which, (down, across) in _by_grid(rois, bins, scale, ratio, aligned):
+        fine = (bins[0] * down, bins[1] * across)
+        values = _KERNELS.roi_align(
+            features, rois[which], scale, *fine, 1, aligned
         )
+        values = values.unflatten(3, (bins[1], across))
+        values = values.unflatten(2, (bins[0], down))
+        best, place = values.transpose(3, 4).flatten(4).max(4)
+        output[which] = best.to(output.dtype)
+        sample[which] = place.to(sample.dtype)
+
+
+def _max_align_backward(
+    grad: Tensor,
+    rois: Tensor,
+    sample: Tensor,
+    grad_input: Tensor,
+    scale: float,
+    ratio: int,
+    aligned: bool,
+) -> None:
+    bins = tuple(grad.shape[2:])
+    for which, (down, across) in _by_grid(rois, bins, scale, ratio, aligned):
+        fine = (bins[0] * down, bins[1] * across)
+        values = grad.new_zeros(*grad[which].shape, down * across)
+        place = sample[which].long()[..., None]
+        values.scatter_(4, place, grad[which][..., None])
+        values = values.unflatten(4, (down, across)).transpose(3, 4)
+        part = _KERNELS._roi_align_backward(
+            values.reshape(*values.shape[:2], *fine),
+            rois[which],
+            scale,
+            *fine,
+            *grad_input.shape,
+            1,
+            aligned,
+        )
+        grad_input += part.to(grad_input.dtype)
 
 
 def roi_align_forward(
@@ -187,9 +268,17 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """RoIAlign to ``output`` (K, C, aligned_height, aligned_width)."""
-    _refuse_max_pooling(pool_mode)
+    """RoIAlign to ``output`` (K, C, aligned_height, aligned_width).
+
+    The mean of a bin's samples, or with ``pool_mode`` 0 their maximum; then
+    ``argmax_y`` gets which sample that is, for the backward.
+    """
     features = _compute(input)
+    if pool_mode == 0:
+        boxes = rois.to(features.dtype)
+        options = (spatial_scale, sampling_ratio, aligned)
+        _max_align(features, boxes, output, argmax_y, *options)
+        return
     pooled = _KERNELS.roi_align(
         features,
         rois.to(features.dtype),
@@ -216,8 +305,12 @@ def roi_align_backward(
     aligned: bool,
 ) -> None:
     """Gradient of :func:`roi_align_forward` by ``input``."""
-    _refuse_max_pooling(pool_mode)
     grad = _compute(grad_output)
+    if pool_mode == 0:
+        boxes = rois.to(grad.dtype)
+        options = (spatial_scale, sampling_ratio, aligned)
+        _max_align_backward(grad, boxes, argmax_y, grad_input, *options)
+        return
     grad_features = _KERNELS._roi_align_backward(
         grad,
         rois.to(grad.dtype),
@@ -513,6 +606,30 @@ def deform_conv_backward_parameters(
     gradWeight.add_(grads[1].to(gradWeight.dtype), alpha=scale)
 
 
+def _as_read(offset: Tensor, size: torch.Size) -> Tensor:
+    """What mmcv's kernel reads of a map of offsets that is too large.
+
+    It takes the first numbers of each image as if the map had the size of the
+    output, as DyHead's pyramids and their published weights have it.
+    """
+    if offset.shape[2:] == size:
+        return offset
+    count = offset.shape[1] * size.numel()
+    if count > offset[0].numel():
+        # torchvision says what is wrong with it.
+        return offset
+    return offset.flatten(1)[:, :count].unflatten(1, (-1, *size))
+
+
+def _write_as_read(grad: Tensor, target: Tensor) -> None:
+    """Undoes :func:`_as_read`: what was not read has no gradient."""
+    if grad.shape != target.shape:
+        flat = grad.new_zeros(len(target), target[0].numel())
+        flat[:, : grad[0].numel()] = grad.flatten(1)
+        grad = flat.view(target.shape)
+    target.copy_(grad)
+
+
 def modulated_deform_conv_forward(
     input: Tensor,
     weight: Tensor,
@@ -538,6 +655,8 @@ def modulated_deform_conv_forward(
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
     geometry = (*geometry, group, deformable_group)
     bias = bias if with_bias else None
+    offset = _as_read(offset, output.shape[2:])
+    mask = _as_read(mask, output.shape[2:])
     output.copy_(_deform_forward(input, weight, offset, mask, bias, geometry))
 
 
@@ -571,13 +690,15 @@ def modulated_deform_conv_backward(
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
     geometry = (*geometry, group, deformable_group)
     bias = bias if with_bias else None
+    size = grad_output.shape[2:]
+    offset, mask = _as_read(offset, size), _as_read(mask, size)
     grads = _deform_backward(
         grad_output, input, weight, offset, mask, bias, geometry
     )
     grad_input.copy_(grads[0])
     grad_weight.copy_(grads[1])
-    grad_offset.copy_(grads[2])
-    grad_mask.copy_(grads[3])
+    _write_as_read(grads[2], grad_offset)
+    _write_as_read(grads[3], grad_mask)
     if with_bias:
         grad_bias.copy_(grads[4])
 

@@ -15,13 +15,18 @@ from mmuniformer.compat import mmcv_ops
 HERE = Path(__file__).parent
 OP_MODULES = (
     'bbox',
+    'carafe',
     'deform_conv',
+    'deform_roi_pool',
     'focal_loss',
+    'masked_conv',
     'modulated_deform_conv',
     'multi_scale_deform_attn',
     'nms',
+    'psa_mask',
     'roi_align',
     'roi_pool',
+    'tin_shift',
 )
 
 

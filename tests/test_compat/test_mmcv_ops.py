@@ -194,16 +194,41 @@ def test_roi_align(aligned, sampling):
     assert gradcheck(pool, features.requires_grad_())
 
 
-def test_roi_align_refuses_max_pooling():
-    with pytest.raises(NotImplementedError, match="pool_mode='max'"):
-        ops.roi_align(
-            torch.rand(1, 1, 4, 4),
-            torch.tensor([[0.0, 0, 0, 3, 3]]),
-            2,
-            1.0,
-            0,
-            'max',
-        )
+@pytest.mark.parametrize('ratio', [0, 2])
+@pytest.mark.parametrize('aligned', [True, False])
+def test_roi_align_of_the_largest_sample(ratio, aligned):
+    torch.manual_seed(0)
+    features = torch.randn(2, 3, 9, 11, dtype=torch.double)
+    rois = torch.cat(
+        [torch.tensor([[0], [1], [1]]), random_boxes(3, 8)], 1
+    ).double()
+    result = ops.roi_align(features, rois, (2, 3), 0.9, ratio, 'max', aligned)
+    expected = torch.empty_like(result)
+    for k, (image, *box) in enumerate(rois.tolist()):
+        x1, y1, x2, y2 = (0.9 * side - 0.5 * aligned for side in box)
+        width, height = x2 - x1, y2 - y1
+        if not aligned:
+            width, height = max(width, 1), max(height, 1)
+        rows = ratio or math.ceil(height / 2)
+        cols = ratio or math.ceil(width / 3)
+        for py in range(2):
+            for px in range(3):
+                ys = [y1 + height / 2 * (py + (i + 0.5) / rows)
+                      for i in range(rows)]  # fmt: skip
+                xs = [x1 + width / 3 * (px + (i + 0.5) / cols)
+                      for i in range(cols)]  # fmt: skip
+                samples = torch.tensor([
+                    [bilinear(plane, y, x) for plane in features[int(image)]]
+                    for y in ys for x in xs
+                ], dtype=torch.double)  # fmt: skip
+                expected[k, :, py, px] = samples.max(0).values
+    torch.testing.assert_close(result, expected)
+    features.requires_grad_()
+    assert gradcheck(
+        lambda x: ops.roi_align(x, rois, 2, 0.9, ratio, 'max', aligned),
+        features,
+        fast_mode=True,
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -376,6 +401,36 @@ def test_gradients_of_deformable_convolution(groups, deform_groups):
         (x, offset, mask, weight, bias),
         fast_mode=True,
     )
+
+
+def test_a_map_of_offsets_larger_than_the_output():
+    """DyHead's: the numbers of an image as they stand in memory."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 2, 4, 4).double().requires_grad_()
+    offset = (0.2 + 0.5 * torch.rand(2, 18, 6, 5)).double().requires_grad_()
+    mask = torch.rand(2, 9, 6, 5).double().requires_grad_()
+    weight = torch.randn(3, 2, 3, 3).double().requires_grad_()
+    read = [
+        torch.stack([each.flatten()[: n * 16].view(n, 4, 4) for each in full])
+        for full, n in ((offset, 18), (mask, 9))
+    ]
+
+    def convolve(x, offset, mask, weight):
+        return ops.modulated_deform_conv2d(x, offset, mask, weight, None, 1, 1)
+
+    torch.testing.assert_close(
+        convolve(x, offset, mask, weight), convolve(x, *read, weight)
+    )
+    assert gradcheck(convolve, (x, offset, mask, weight), fast_mode=True)
+    for map_ in (offset, mask):
+        by_channel = map_.detach().to(memory_format=torch.channels_last)
+        by_channel.requires_grad_()
+        both = [by_channel if m is map_ else m for m in (offset, mask)]
+        convolve(x, *both, weight).sum().backward()
+        (wanted,) = torch.autograd.grad(
+            convolve(x, offset, mask, weight).sum(), map_
+        )
+        torch.testing.assert_close(by_channel.grad, wanted)
 
 
 @pytest.mark.parametrize('bias', [True, False])
