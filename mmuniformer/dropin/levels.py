@@ -35,8 +35,9 @@ def stages_for(levels: Sequence[Level], strict: bool) -> tuple[int, ...]:
     if len(levels) > len(STRIDES) or any(a > b for a, b in pairwise(strides)):
         raise Tied(
             f'its backbone gives maps of strides {told}, which are no pyramid '
-            'from fine to coarse: it has the decoder in it. Start from a '
-            'config whose head decodes, such as upernet or sem_fpn in mmseg'
+            'from fine to coarse: a neck or decoder is a part of it. Start '
+            'from a config with a neck or head that decodes, such as FPN, '
+            'UperNet or Semantic FPN'
         )
     if strict or min(strides) < STRIDES[0] // 2:
         raise Tied(

@@ -45,9 +45,9 @@ class Channels:
             return value
         if isinstance(index, list | tuple) and len(index) == 1:
             index = index[0]
-        if isinstance(index, int) and index < len(self.old):
-            if self.old[index] == value:
-                return self.new[index]
+        named = isinstance(index, int) and index < len(self.old)
+        if named and self.old[index] == value:
+            return self.new[index]
         if value in self.old:
             at = self.old.index(value)
             if not first:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """Proves that UniFormer trains in the configs of the five libraries.
 
-Each config of a list gets a small UniFormer by swap_backbone's rules, is built,
-makes two steps on two processes (find_unused_parameters=False) and predicts
-on a real image. What is done is in the JSON file, and is not done again.
+Each config of a list gets a small UniFormer by swap_backbone's rules, is
+built, makes two steps on two processes (find_unused_parameters=False) and
+predicts on a real image. What is done is in the JSON file, and is not done
+again.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 import mmuniformer
@@ -91,7 +93,7 @@ def main() -> int:
     if args.table:
         write_table(Path(args.table), json.loads(out.read_text()), names)
     failed = [n for n in names if results.get(n, {}).get('step') != 'passed']
-    print(f'{len(names) - len(failed)} of {len(names)} passed')
+    Console().print(f'{len(names) - len(failed)} of {len(names)} passed')
     return 0
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Puts UniFormer into a config of mmdet, mmseg, mmpose, mmaction2 or mmpretrain.
+"""Puts UniFormer into a config of mmdet, mmseg, mmpose, mmaction2, mmpretrain.
 
 The result inherits the config and says what changes.
 """

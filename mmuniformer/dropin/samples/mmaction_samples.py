@@ -70,7 +70,7 @@ def _add_label(cfg: Config, sample: ActionDataSample, index: int) -> None:
     if head.get('multi_class'):
         sample.set_gt_label(np.eye(head['num_classes'])[index])
     elif isinstance(head.get('num_classes'), dict):
-        sample.set_gt_label({key: index for key in head['num_classes']})
+        sample.set_gt_label(dict.fromkeys(head['num_classes'], index))
     else:
         sample.set_gt_label(index)
 

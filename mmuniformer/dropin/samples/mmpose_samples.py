@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
+from mmpose.structures.bbox import bbox_xyxy2corner
 
 from mmuniformer.dropin.samples.pictures import Picture, resized
 from mmuniformer.nodes import type_name, walk
@@ -30,8 +31,9 @@ def make_batch(
     steps = Compose(_steps(cfg, training))
     size = input_size(cfg)
     single = type_name(cfg.model) == 'TopdownPoseEstimator'
+    corners = _keeps_corners(cfg)
     packed = [
-        steps(_results(resized(picture, size[::-1]), meta, single))
+        steps(_results(resized(picture, size[::-1]), meta, single, corners))
         for picture in pictures
     ]
     return dict(
@@ -78,7 +80,18 @@ def _steps(cfg: Config, training: bool) -> list[dict]:
     return steps if training else steps[-1:]
 
 
-def _results(picture: Picture, meta: dict, single: bool) -> dict:
+def _keeps_corners(cfg: Config) -> bool:
+    """Whether boxes are four corners, as rotation leaves them."""
+    return any(
+        node.get('bbox_keep_corner', True)
+        for _, node in walk(cfg.train_dataloader)
+        if type_name(node) == 'BottomupRandomAffine'
+    )
+
+
+def _results(
+    picture: Picture, meta: dict, single: bool, corners: bool
+) -> dict:
     """What a pipeline knows after its geometric steps."""
     height, width = picture.size
     count, people = meta['num_keypoints'], 1 if single else PEOPLE
@@ -113,7 +126,7 @@ def _results(picture: Picture, meta: dict, single: bool) -> dict:
         transformed_keypoints=keypoints,
         keypoints_visible=visible,
         dataset_keypoint_weights=np.ones(count, np.float32),
-        bbox=box,
+        bbox=bbox_xyxy2corner(box) if corners else box,
         bboxes=box,
         bbox_score=np.ones(people, np.float32),
         bbox_scale=np.repeat(scale, people, 0),
