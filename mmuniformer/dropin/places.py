@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mmengine.config import ConfigDict
+
 from mmuniformer.nodes import type_name, walk
 
 # What reads no maps.
@@ -14,6 +16,8 @@ NO_READERS = (
     'test_cfg',
     'train_cfg',
 )
+# What mmpretrain's retrieval has besides.
+PARTS = ('type', 'head')
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,31 @@ def find_places(model: dict) -> list[Place]:
         for path, node in walk(model, 'model')
         if type_name(node.get('backbone'))
     ]
+
+
+class Retriever:
+    """mmpretrain's retrieval, whose backbone and neck are items of a list.
+
+    Args:
+        model (dict): With an ``image_encoder``.
+    """
+
+    def __init__(self, model: dict):
+        encoder = model['image_encoder']
+        if not isinstance(encoder, list | tuple):
+            encoder = [encoder]
+        self.model = model
+        self.owner = ConfigDict(
+            {key: value for key, value in model.items() if key in PARTS},
+            backbone=encoder[0],
+        )
+        if len(encoder) > 1:
+            self.owner['neck'] = list(encoder[1:])
+
+    def write(self) -> None:
+        """Puts what has become of the parts back into the model."""
+        necks = self.owner.get('neck') or []
+        self.model['image_encoder'] = [self.owner['backbone'], *necks]
+        for key in PARTS:
+            if key in self.owner:
+                self.model[key] = self.owner[key]

@@ -13,6 +13,8 @@ from mmuniformer.nodes import type_name
 
 # Necks that make a pyramid of maps of one size: ours is one already.
 PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
+# Necks that add up the maps of a plain transformer.
+ONE_SIZE = ('MLANeck',)
 POOLING = 'GlobalAveragePooling'
 # Necks whose maps are the backbone's, pooled, resized or put side by side.
 PASSING = (POOLING, 'FeatureMapProcessor', 'GeneralizedMeanPooling')
@@ -99,6 +101,11 @@ def fit_readers(
         for _, reader in place.readers():
             replace_channels(reader, changes)
         return tuple(stages)
+    if type_name(neck) in ONE_SIZE:
+        raise Tied(
+            'its neck adds maps of one size, and those of UniFormer differ. '
+            'Start from upernet or sem_fpn'
+        )
     if type_name(neck) in PYRAMID_MAKERS and len({x.stride for x in old}) == 1:
         owner['neck'] = None
         channels = measure_neck(neck, old, 2) or before
@@ -166,6 +173,12 @@ def replace_channels(
             # mmseg's DeepLabV3+ reads a fine map besides, as `c1`.
             first = key != 'in_channels'
             reader[key] = changes.of(value, None if first else index, first)
+            if (
+                reader.get('num_convs') == 0
+                and reader.get('channels') == value
+            ):
+                # mmseg's FCNHead without convolutions.
+                reader['channels'] = reader[key]
         elif key == 'out_channels' and 'roi_layer' in reader:
             reader[key] = changes.of(value, None)
     within = within or 'in_channels' in reader

@@ -13,7 +13,7 @@ from mmuniformer.dropin.measuring import (
     NotMeasured,
     measure_backbone,
 )
-from mmuniformer.dropin.places import Place, find_places
+from mmuniformer.dropin.places import Place, Retriever, find_places
 from mmuniformer.dropin.readers import (
     Channels,
     add_pooling,
@@ -62,6 +62,10 @@ NO_MAPS = {
         ('RecognizerGCN', 'PoseLifter'),
         'it reads coordinates of joints, and no pictures',
     ),
+    'DWPoseDistiller': 'its teacher and student are configs of their own. '
+    "Swap the backbone of the student's",
+    'MultimodalEncoderDecoder': 'it reads the tokens of CLIP. Start from '
+    'mask2former',
     **dict.fromkeys(
         ('BMN', 'BSN', 'TEM', 'PEM', 'TCANet', 'DRN'),
         'it reads features that another model has made',
@@ -103,12 +107,13 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     """
     ours.setdefault('arch', 'small')
     new = deepcopy(cfg)
-    kind = type_name(new.get('model'))
+    kind = type_name(new.model)
     if kind in NO_MAPS:
         raise Tied(f'{kind}: {NO_MAPS[kind]}')
-    places = find_places(new.get('model') or {})
+    retriever = Retriever(new.model) if 'image_encoder' in new.model else None
+    places = find_places(retriever.owner if retriever else new.model)
     if not places:
-        raise Tied(f'{kind or "the config"} has no backbone')
+        raise Tied(f'{kind} has no backbone')
     if checkpoint is None and isinstance(ours['arch'], str):
         checkpoint = WEIGHTS.get(ours['arch'])
     swapped = Swapped(new, checkpoint or None)
@@ -132,7 +137,11 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
                 name = type_name(place.backbone)
                 raise Tied(f'{place.path} ({name}): {error}') from error
             done.append((host, deepcopy(dict(place.owner))))
-    fit_colours(new, clips)
+    if retriever:
+        retriever.write()
+    # Not of heatmaps, spectrograms and the like.
+    if all(place.backbone.get('in_channels', 3) == 3 for place in places):
+        fit_colours(new, clips)
     swapped.warnings += [*fit_optimizer(new), *forget_weights(new)]
     return swapped
 

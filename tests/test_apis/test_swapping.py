@@ -53,13 +53,13 @@ model = dict(
     neck=dict(
         type=FPN,
         in_channels=[64, 128, 256, 512],
-        out_channels=16,
+        out_channels=32,
         start_level=1,
         add_extra_convs='on_output',
         num_outs=5,
     ),
     bbox_head=dict(
-        type=FCOSHead, num_classes=6, in_channels=16, feat_channels=16
+        type=FCOSHead, num_classes=6, in_channels=32, feat_channels=32
     ),
     test_cfg=dict(nms_pre=100, score_thr=0.1, max_per_img=10),
 )

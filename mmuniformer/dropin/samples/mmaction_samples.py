@@ -56,6 +56,8 @@ def _views(cfg: Config, picture: Picture, whole: bool) -> torch.Tensor:
     if shape == 'NCHW' and type_name(cfg.model) == 'Recognizer2D':
         count = _segments(cfg)
         return torch.cat([frames] * -(-count // FRAMES))[:count]
+    if type_name(cfg.model) == 'RecognizerAudio':
+        return frames[:1]
     clip = frames.transpose(0, 1)
     return clip if whole else clip[None]
 
