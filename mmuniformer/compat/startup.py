@@ -31,6 +31,5 @@ def status() -> Status:
         name,
         'missing',
         'there is no start-up hook: import mmuniformer before the libraries',
-        'pip install --no-deps --no-build-isolation --force-reinstall '
-        '<the folder of mmuniformer>',
+        'pip install --no-deps -e <the folder of mmuniformer>',
     )

@@ -92,6 +92,32 @@ def _focal_inputs(rng: torch.Generator) -> tuple:
     return logits, target, 2 * float(_uniform(rng, 1)) + 0.5
 
 
+def _psa_inputs(rng: torch.Generator) -> tuple:
+    kind = 'collect' if _flag(rng) else 'distribute'
+    side = 2 * _integer(rng, 1, 8) + 1
+    return _normal(rng, 2, side**2, 6, 8).requires_grad_(), kind, side
+
+
+def _carafe_inputs(rng: torch.Generator) -> tuple:
+    groups, kernel = _integer(rng, 1, 3), 2 * _integer(rng, 0, 3) + 1
+    masks = _normal(rng, 2, groups * kernel**2, 12, 14)
+    features = _normal(rng, 2, 8, 6, 7)
+    tensors = features.requires_grad_(), masks.requires_grad_()
+    return *tensors, kernel, groups, 2
+
+
+def _interlacing_inputs(rng: torch.Generator) -> tuple:
+    shift = torch.randint(-3, 4, (2, 4), generator=rng, dtype=torch.int)
+    return _normal(rng, 2, 6, 8, 10).requires_grad_(), shift
+
+
+def _too_large_inputs(rng: torch.Generator) -> tuple:
+    """Offsets and masks of a pyramid's next lower level."""
+    x, weight = _normal(rng, 2, 4, 7, 8), _normal(rng, 6, 4, 3, 3)
+    tensors = x, _normal(rng, 2, 18, 14, 16), _uniform(rng, 2, 9, 14, 16)
+    return *(each.requires_grad_() for each in (*tensors, weight)), (1, 1)
+
+
 def _convolution(rng: torch.Generator, modulated: bool) -> tuple:
     groups, deform_groups = _integer(rng, 1, 3), _integer(rng, 1, 3)
     kernel, stride = _integer(rng, 1, 4), _integer(rng, 1, 3)
@@ -128,9 +154,19 @@ def _ops() -> list[Op]:
     from mmcv.ops.multi_scale_deform_attn import (
         MultiScaleDeformableAttnFunction,
     )
+    from mmcv.ops.psa_mask import psa_mask as mask_function
+
+    def psa_mask(mask, kind, side):
+        return mask_function(mask, int(kind == 'distribute'), (side, side))
 
     def roi_align(features, rois, sampling, aligned):
         return ops.roi_align(features, rois, 7, 0.2, sampling, 'avg', aligned)
+
+    def roi_align_max(features, rois, sampling, aligned):
+        return ops.roi_align(features, rois, 7, 0.2, sampling, 'max', aligned)
+
+    def deform_roi_pool(features, rois, sampling, _):
+        return ops.deform_roi_pool(features, rois, None, 7, 0.2, sampling)
 
     def soft_nms(method):
         return lambda boxes, scores, offset: ops.soft_nms(
@@ -158,6 +194,11 @@ def _ops() -> list[Op]:
         ),
         Op('bbox_overlaps', 'bbox', _overlap_inputs, ops.bbox_overlaps),
         Op('roi_align', 'roi_align', _rois, roi_align),
+        Op('roi_align (max)', 'roi_align', _rois, roi_align_max),
+        Op('deform_roi_pool', 'deform_roi_pool', _rois, deform_roi_pool),
+        Op('psa_mask', 'psa_mask', _psa_inputs, psa_mask),
+        Op('carafe', 'carafe', _carafe_inputs, ops.carafe),
+        Op('tin_shift', 'tin_shift', _interlacing_inputs, ops.tin_shift),
         Op(
             'roi_pool',
             'roi_pool',
@@ -187,6 +228,16 @@ def _ops() -> list[Op]:
             lambda x, offset, mask, weight, bias, options: (
                 ops.modulated_deform_conv2d(
                     x, offset, mask, weight, bias, *options
+                )
+            ),
+        ),
+        Op(
+            'modulated_deform_conv (offsets too large)',
+            'modulated_deform_conv',
+            _too_large_inputs,
+            lambda x, offset, mask, weight, options: (
+                ops.modulated_deform_conv2d(
+                    x, offset, mask, weight, None, *options
                 )
             ),
         ),
