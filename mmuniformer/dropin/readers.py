@@ -13,8 +13,6 @@ from mmuniformer.nodes import type_name
 
 # Necks that make a pyramid of maps of one size: ours is one already.
 PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
-# Necks that add up the maps of a plain transformer.
-ONE_SIZE = ('MLANeck',)
 POOLING = 'GlobalAveragePooling'
 # Necks whose maps are the backbone's, pooled, resized or put side by side.
 PASSING = (POOLING, 'FeatureMapProcessor', 'GeneralizedMeanPooling')
@@ -93,20 +91,21 @@ def fit_readers(
     Raises:
         Tied: If a neck has no way to take them.
     """
+    owner, neck = place.owner, place.first_neck
+    plain = len(old) > 1 and len({level.stride for level in old}) == 1
+    if plain and type_name(neck) not in PYRAMID_MAKERS:
+        raise Tied(
+            'its neck or heads read maps of one size, and enlarge them '
+            'themselves. Start from upernet or sem_fpn'
+        )
     before = [level.channels for level in old]
     new = [Level(dim, STRIDES[s]) for dim, s in zip(dims, stages, strict=True)]
     changes = Channels(before, dims)
-    owner, neck = place.owner, place.first_neck
     if neck is None:
         for _, reader in place.readers():
             replace_channels(reader, changes)
         return tuple(stages)
-    if type_name(neck) in ONE_SIZE:
-        raise Tied(
-            'its neck adds maps of one size, and those of UniFormer differ. '
-            'Start from upernet or sem_fpn'
-        )
-    if type_name(neck) in PYRAMID_MAKERS and len({x.stride for x in old}) == 1:
+    if plain:
         owner['neck'] = None
         channels = measure_neck(neck, old, 2) or before
         for _, reader in place.readers():

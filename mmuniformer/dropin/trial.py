@@ -38,6 +38,8 @@ def try_model(cfg: Config, side: int = SIDE) -> dict[str, float]:
 def build_model(cfg: Config) -> nn.Module:
     """The model without weights of files; BN where SyncBN needs a GPU."""
     model = MODELS.build(model_node(cfg))
+    # Untrained heads have values that losses depend on.
+    model.init_weights()
     # That of arguments which have it by default.
     return revert_sync_batchnorm(model)
 
@@ -49,9 +51,10 @@ def model_node(cfg: Config) -> dict:
         if cfg.get(key) is not None:
             node.setdefault('data_preprocessor', deepcopy(cfg[key]))
     for _, inner in walk(node):
-        for key in ('init_cfg', 'pretrained'):
-            if isinstance(inner.get(key), dict | str):
-                inner[key] = None
+        if isinstance(inner.get('pretrained'), str):
+            inner['pretrained'] = None
+        if type_name(inner.get('init_cfg')) == 'Pretrained':
+            inner['init_cfg'] = None
         if type_name(inner) in SYNC_BN:
             inner['type'] = 'BN'
     return node

@@ -36,6 +36,8 @@ HERE = Path(__file__).parent
 LIST = HERE / 'dropin' / 'configs.txt'
 # A machine that does other things as well takes this many times as long.
 PATIENCE = 15
+# Bytes that a process may ask for.
+MEMORY = 5 * 2**30
 PAUSE = 0.2
 
 
@@ -172,6 +174,7 @@ def in_group(
         os.setpgid(0, 0)
         # Processes that this one starts inherit the limit.
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         return prove(name, image, place, args.control)
 
     return work

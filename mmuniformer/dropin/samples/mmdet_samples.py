@@ -96,9 +96,11 @@ def _sample(cfg: Config, picture: Picture) -> DetDataSample:
         labels=torch.zeros(0, dtype=torch.long),
         masks=BitmapMasks([], height, width),
     )
-    sample.proposals = InstanceData(
-        bboxes=instances.bboxes.clone(), scores=torch.ones(len(labels))
-    )
+    if 'rpn_head' not in cfg.model:
+        # Fast R-CNN's; others make their own.
+        sample.proposals = InstanceData(
+            bboxes=instances.bboxes.clone(), scores=torch.ones(len(labels))
+        )
     sample.gt_sem_seg = PixelData(sem_seg=_semantic(cfg, picture, labels))
     return sample
 
