@@ -13,6 +13,7 @@ from mmuniformer.nodes import type_name
 
 # Necks that make a pyramid of maps of one size: ours is one already.
 PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
+DOUBLING = ('TPN',)
 POOLING = 'GlobalAveragePooling'
 # Necks whose maps are the backbone's, pooled, resized or put side by side.
 PASSING = (POOLING, 'FeatureMapProcessor', 'GeneralizedMeanPooling')
@@ -97,6 +98,11 @@ def fit_readers(
         raise Tied(
             'its neck or heads read maps of one size, and enlarge them '
             'themselves. Start from upernet or sem_fpn'
+        )
+    if type_name(neck) in DOUBLING:
+        raise Tied(
+            'its neck takes maps whose channels double from level to level. '
+            'Start from a config without it'
         )
     before = [level.channels for level in old]
     new = [Level(dim, STRIDES[s]) for dim, s in zip(dims, stages, strict=True)]

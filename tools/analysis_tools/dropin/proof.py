@@ -141,6 +141,19 @@ def reduce(cfg: Config) -> None:
             node['num'] = min(node['num'], 16)
 
 
+def side_of(cfg: Config) -> int:
+    """Pixels of a picture: few, where the model takes any number."""
+    if cfg.default_scope in SIDES:
+        return SIDES[cfg.default_scope]
+    nodes = [node for _, node in walk(cfg.model)]
+    if any(type_name(node) == 'LRASPPHead' for node in nodes):
+        # It pools over 49 pixels of a map.
+        return 512
+    # SSD's anchors are for one size.
+    fixed = [node.get('input_size') for node in nodes]
+    return max([SIDE, *(size for size in fixed if isinstance(size, int))])
+
+
 def train(model: torch.nn.Module, cfg: Config, rank: int) -> list[float]:
     """Steps of the config's optimizer on generated pictures."""
     # Some published configs are for tests alone.
@@ -152,7 +165,7 @@ def train(model: torch.nn.Module, cfg: Config, rank: int) -> list[float]:
         model, find_unused_parameters=False, broadcast_buffers=False
     )
     parallel.train()
-    side = SIDES.get(cfg.default_scope, SIDE)
+    side = side_of(cfg)
     losses = []
     for step in range(STEPS):
         seeds = range(BATCH * rank + 10 * step, BATCH * (rank + 1) + 10 * step)
@@ -169,7 +182,7 @@ def train(model: torch.nn.Module, cfg: Config, rank: int) -> list[float]:
 def predict(model: torch.nn.Module, cfg: Config, image: str) -> None:
     """A prediction on a real image; of a method without one, features."""
     model.eval()
-    side = SIDES.get(cfg.default_scope, SIDE)
+    side = side_of(cfg)
     batch = make_batch(cfg, [read(image, side)], False)
     with torch.inference_mode():
         data = model.data_preprocessor(batch, False)

@@ -32,7 +32,11 @@ def table(results: dict, names: list[str]) -> list[str]:
     tried = [name for name in names if name in known]
     versions = results['versions']
     told = ', '.join(f'{k} {v}' for k, v in versions.items())
-    lines = [f'{results["date"]}, {told}.', '']
+    lines = [
+        f'{results["date"]}, {told}: {len(tried)} of the '
+        f'{len(names)} configs of the list.',
+        '',
+    ]
     lines += ['| library | tried | passed | no |', '|---|--:|--:|--:|']
     counts: Counter = Counter()
     for library in HOSTS:
@@ -72,8 +76,7 @@ def folder(name: str) -> str:
 
 def reason(told: dict) -> str:
     """Why a config did not pass, in one line of a table."""
-    error = re.sub(r'\s+', ' ', told.get('error', '')).replace('|', '/')
-    host = told.get('host')
+    error, host = in_a_cell(told), told.get('host')
     if host is None:
         return error
     if host['step'] == PASSED:
