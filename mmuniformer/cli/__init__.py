@@ -1,6 +1,7 @@
 """Command lines: arguments, then one call of :mod:`mmuniformer.apis`."""
 
 from mmuniformer.cli.arguments import (
+    OptionsAction,
     add_runner_arguments,
     config_parser,
     parse_runner_arguments,
@@ -9,6 +10,7 @@ from mmuniformer.cli.run import INTERRUPTED, run_command
 
 __all__ = [
     'INTERRUPTED',
+    'OptionsAction',
     'add_runner_arguments',
     'config_parser',
     'parse_runner_arguments',

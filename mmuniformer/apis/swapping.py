@@ -1,0 +1,155 @@
+"""UniFormer put into a config of a host library, as a config to go on with."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from rich.console import Console
+
+from mmuniformer.dropin import Swapped, leaf_text, swap, try_model
+from mmuniformer.dropin.leaf import base_of, registered_name
+from mmuniformer.dropin.levels import Tied
+from mmuniformer.dropin.swap import KEYS
+from mmuniformer.engine.backends import AtomicLocalBackend
+from mmuniformer.engine.config import load_config
+from mmuniformer.engine.explain import readable_errors
+from mmuniformer.errors import UserError
+from mmuniformer.hosts import HOSTS
+
+
+def swap_backbone(
+    config: str,
+    out: str,
+    checkpoint: str | None = None,
+    build: bool = True,
+    **ours: Any,
+) -> Swapped:
+    """Writes a config that inherits another and has UniFormer in it.
+
+    Args:
+        config (str): Config file, or the name of an installed one, such as
+            ``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``.
+        out (str): The file to write.
+        checkpoint (str, optional): Weights to start from, instead of the
+            public ones of ``arch``; an empty one for none.
+        build (bool): Whether to build the result and compute its losses on
+            generated pictures.
+        ours (Any): Arguments of :class:`UniFormer` or :class:`UniFormer3D`.
+
+    Returns:
+        Swapped: The config, and what was said about it.
+
+    Raises:
+        UserError: If the config's model works with its own backbone only, or
+            the result does not run; nothing is written then.
+    """
+    path = Path(out)
+    if path.suffix != '.py':
+        raise UserError(f'-o takes the name of a Python file, not {out}')
+    host, lazy = read_host(config)
+    try:
+        swapped = swap(host, checkpoint, **ours)
+        base = base_of(config, path, lazy)
+    except (Tied, ValueError) as error:
+        raise UserError(f'{config}: {error}') from error
+    text = leaf_text(
+        base,
+        host,
+        swapped.cfg,
+        KEYS,
+        swapped.notes,
+        swapped.checkpoint,
+        lazy,
+    )
+    check_leaf(text, path, swapped)
+    if build:
+        _try(config, swapped)
+    AtomicLocalBackend().put_text(text, path)
+    _tell(swapped, path)
+    return swapped
+
+
+def read_host(config: str) -> tuple[Config, bool]:
+    """Reads the config of a host library.
+
+    Args:
+        config (str): See :func:`swap_backbone`.
+
+    Returns:
+        tuple[Config, bool]: The config, and whether it is a pure Python one.
+
+    Raises:
+        UserError: If there is none, or it is of no library known here.
+    """
+    if '::' in config:
+        with tempfile.TemporaryDirectory() as folder:
+            leaf = Path(folder) / 'host.py'
+            leaf.write_text(f'_base_ = {config!r}\n')
+            cfg, lazy = load_config(leaf), False
+    else:
+        cfg = load_config(config)
+        lazy = Config._is_lazy_import(config)
+    if cfg.get('default_scope') not in HOSTS:
+        raise UserError(
+            f'{config}: default_scope must be one of {", ".join(HOSTS)}'
+        )
+    if 'model' not in cfg:
+        raise UserError(f'{config} has no model')
+    return cfg, lazy
+
+
+def check_leaf(text: str, path: Path, swapped: Swapped) -> None:
+    """Reads what is to be written, and compares it with what is meant.
+
+    Args:
+        text (str): The config's text.
+        path (Path): Where it will be: its base may be relative to that.
+        swapped (Swapped): What is meant.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        'w', suffix='.py', prefix='swapped_', dir=path.parent
+    ) as file:
+        file.write(text)
+        file.flush()
+        cfg = load_config(file.name)
+    for key in KEYS:
+        read, meant = plain(cfg.get(key)), plain(swapped.cfg.get(key))
+        if read != meant:
+            raise AssertionError(f'the config written has another {key}')
+    swapped.cfg = cfg
+
+
+def plain(node: Any) -> Any:
+    """Values without the marks that inheritance leaves."""
+    if isinstance(node, dict):
+        return {k: plain(v) for k, v in node.items() if k != '_scope_'}
+    if isinstance(node, list | tuple):
+        return type(node)(plain(value) for value in node)
+    # A pure Python config has classes where others have names.
+    return registered_name(node) if isinstance(node, type) else node
+
+
+def _try(config: str, swapped: Swapped) -> None:
+    try:
+        with readable_errors(swapped.cfg):
+            try_model(swapped.cfg)
+    except UserError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or ['']
+        raise UserError(
+            f'{config}: the model with UniFormer does not run: '
+            f'{type(error).__name__}: {lines[0]}. --no-build writes it all '
+            'the same'
+        ) from error
+
+
+def _tell(swapped: Swapped, path: Path) -> None:
+    console = Console(highlight=False)
+    for line in swapped.warnings:
+        console.print(f'warning: {line}', soft_wrap=True, markup=False)
+    for line in swapped.notes:
+        console.print(f'note: {line}', soft_wrap=True, markup=False)
+    console.print(f'{path} is written', soft_wrap=True, markup=False)

@@ -1,0 +1,52 @@
+"""Which stages of ours stand for the levels of the host's backbone."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from mmuniformer.dropin.measuring import Level
+
+STRIDES = (4, 8, 16, 32)
+
+
+class Tied(Exception):
+    """A model that works with its own backbone only: why, and the way out."""
+
+
+def stages_for(levels: Sequence[Level], strict: bool) -> tuple[int, ...]:
+    """A stage for each level, from fine to coarse.
+
+    Each level gets the stage of its stride. Where several have the same
+    stride, as those of a dilated ResNet, the last stages stand for them, if
+    the host's heads bring maps to one size themselves.
+
+    Args:
+        levels (Sequence[Level]): What the host's backbone gives.
+        strict (bool): Whether anchors or keypoints depend on the strides.
+
+    Raises:
+        Tied: If they are no pyramid.
+    """
+    strides = [level.stride for level in levels]
+    if all(stride == 0 for stride in strides):
+        return (len(STRIDES) - 1,)
+    if set(strides) <= set(STRIDES) and _rising(strides):
+        return tuple(STRIDES.index(stride) for stride in strides)
+    told = ', '.join(map(str, strides))
+    if len(levels) > len(STRIDES) or any(a > b for a, b in pairwise(strides)):
+        raise Tied(
+            f'its backbone gives maps of strides {told}, which are no pyramid '
+            'from fine to coarse: a neck or decoder is a part of it. Start '
+            'from a config with a neck or head that decodes, such as FPN, '
+            'UperNet or Semantic FPN'
+        )
+    if strict or min(strides) < STRIDES[0] // 2:
+        raise Tied(
+            f'its backbone gives maps of strides {told}, and UniFormer of 4, '
+            '8, 16 and 32, once each. Start from a config of the same task '
+            'with a ResNet and a neck'
+        )
+    return tuple(range(len(STRIDES) - len(levels), len(STRIDES)))
+
+
+def _rising(strides: Sequence[int]) -> bool:
+    return all(a < b for a, b in pairwise(strides))

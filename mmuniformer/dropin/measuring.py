@@ -1,0 +1,167 @@
+"""What a host's backbone and neck give, by running them on a small input."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from mmuniformer.nodes import walk
+
+# Sides to try, in this order: some backbones take one size only.
+SIDES = (128, 224, 256, 384, 512)
+FRAMES = (8, 32)
+# Of the maps that a neck is given: no level is empty.
+NECK_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Level:
+    """One output of a backbone.
+
+    Attributes:
+        channels (int): Of the map, or of the vector.
+        stride (int): Pixels of the input for one of the map, a power of two;
+            0 for a vector.
+    """
+
+    channels: int
+    stride: int
+
+
+class NotMeasured(Exception):
+    """A backbone that does not run on an image alone."""
+
+
+def measure_backbone(
+    backbone: dict, ndim: int, sizes: Iterable[Sequence[int]] = ()
+) -> list[Level]:
+    """Builds a backbone and sees what it makes of a small input.
+
+    Args:
+        backbone (dict): Its node of a config.
+        ndim (int): 2 for images, 3 for clips.
+        sizes (Iterable[Sequence[int]]): (H, W) to try before others.
+
+    Raises:
+        NotMeasured: If it cannot be built, takes more than an input, or gives
+            other things than maps or vectors.
+    """
+    try:
+        module = build(backbone)
+    except Exception as error:
+        raise NotMeasured(f'it cannot be built: {one_line(error)}') from error
+    # Those that shift or share features between the frames of one clip.
+    frames = backbone.get('num_segments', 1)
+    channels = backbone.get('in_channels', 3)
+    if not isinstance(channels, int):
+        channels = 3
+    told = None
+    for size in shapes(ndim, sizes):
+        try:
+            with torch.inference_mode():
+                outs = module(torch.zeros(frames, channels, *size))
+        except Exception as error:
+            told = told or error
+            continue
+        return list(_levels(outs, size[-2:]))
+    raise NotMeasured(
+        f'it does not run on images alone: {one_line(told)}'
+    ) from told
+
+
+def shapes(ndim: int, sizes: Iterable[Sequence[int]]) -> Iterator[tuple]:
+    """Sizes of inputs to try, (H, W) or (T, H, W)."""
+    sides = [tuple(size) for size in sizes] + [(side, side) for side in SIDES]
+    if ndim == 2:
+        yield from sides
+        return
+    # 64 pixels first: clips are large.
+    for frames in FRAMES:
+        yield from ((frames, *side) for side in [(64, 64), *sides[:3]])
+
+
+def measure_neck(
+    neck: dict | list, levels: Sequence[Level], ndim: int
+) -> list[int] | None:
+    """Channels of what a neck makes of maps like ``levels``.
+
+    Args:
+        neck (dict or list): Its node of a config.
+        levels (Sequence[Level]): What it is given.
+        ndim (int): 2 for images, 3 for clips.
+
+    Returns:
+        list[int] or None: None where a neck needs more than maps.
+    """
+    frames = (4,) if ndim == 3 else ()
+    maps = tuple(
+        torch.zeros(1, level.channels, *frames, *_sides(level.stride))
+        for level in levels
+    )
+    nodes = neck if isinstance(neck, list | tuple) else [neck]
+    try:
+        with torch.inference_mode():
+            outs: Any = maps
+            for node in nodes:
+                outs = build(node)(outs)
+        return [out.shape[1] for out in _tensors(outs)]
+    except Exception:
+        return None
+
+
+def _sides(stride: int) -> tuple[int, int]:
+    side = max(NECK_SIDE // stride, 1) if stride else 1
+    return side, side
+
+
+def build(node: dict) -> nn.Module:
+    """A module in eval mode, without weights of a file."""
+    node = deepcopy(node)
+    for _, inner in walk(node):
+        for key in ('init_cfg', 'pretrained'):
+            inner.pop(key, None)
+    module = MODELS.build(node)
+    # mmdet's ResNet gives nothing back from it.
+    module.eval()
+    return module
+
+
+def _levels(outs: Any, size: Sequence[int]) -> Iterator[Level]:
+    for out in _tensors(outs):
+        if out.dim() == 2:
+            yield Level(out.shape[1], 0)
+        elif out.dim() in (4, 5):
+            ratio = max(size[0] / out.shape[-2], 1)
+            exponent = round(torch.tensor(ratio).log2().item())
+            yield Level(out.shape[1], 2**exponent)
+        else:
+            raise NotMeasured(
+                f'it gives tokens, of {tuple(out.shape)}, and no maps'
+            )
+
+
+def _tensors(outs: Any) -> Iterator[Tensor]:
+    if isinstance(outs, Tensor):
+        yield outs
+        return
+    if isinstance(outs, dict):
+        outs = list(outs.values())
+    if not isinstance(outs, list | tuple):
+        raise NotMeasured(f'it gives a {type(outs).__name__}, and no maps')
+    for out in outs:
+        if isinstance(out, list | tuple) and any(
+            isinstance(part, Tensor) and part.dim() == 2 for part in out
+        ):
+            raise NotMeasured('it gives a class token beside each map')
+        yield from _tensors(out)
+
+
+def one_line(error: BaseException | None) -> str:
+    """The first line of an error, with its kind where that says more."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ''
+    return f'{type(error).__name__}: {text[:160]}'

@@ -1,0 +1,237 @@
+"""Necks and heads that read maps of other channels, and other strides."""
+
+from collections.abc import Sequence
+from inspect import signature
+from typing import Any
+
+from mmengine.registry import MODELS
+
+from mmuniformer.dropin.levels import STRIDES, Tied
+from mmuniformer.dropin.measuring import Level, measure_neck
+from mmuniformer.dropin.places import Place
+from mmuniformer.nodes import type_name
+
+# Necks that make a pyramid of maps of one size: ours is one already.
+PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
+DOUBLING = ('TPN',)
+POOLING = 'GlobalAveragePooling'
+# Necks whose maps are the backbone's, pooled, resized or put side by side.
+PASSING = (POOLING, 'FeatureMapProcessor', 'GeneralizedMeanPooling')
+
+
+class Channels:
+    """What numbers of channels become.
+
+    Args:
+        old (Sequence[int]): Of the maps that a reader was given.
+        new (Sequence[int]): Of those that it is given now.
+    """
+
+    def __init__(self, old: Sequence[int], new: Sequence[int]):
+        self.old = list(old)
+        self.new = list(new)
+
+    def of(self, value: Any, index: Any, first: bool = False) -> Any:
+        """The new value of an ``in_channels``.
+
+        Args:
+            value (Any): A number, or one for each level that is read.
+            index (Any): Which levels the reader picks, where it says.
+            first (bool): Whether, of levels of the same number, the finest is
+                meant and not the coarsest.
+        """
+        if isinstance(value, list | tuple):
+            return type(value)(self._of_list(list(value), index))
+        if not isinstance(value, int) or isinstance(value, bool):
+            return value
+        if isinstance(index, list | tuple) and len(index) == 1:
+            index = index[0]
+        named = isinstance(index, int) and index < len(self.old)
+        if named and self.old[index] == value:
+            return self.new[index]
+        if value in self.old:
+            at = self.old.index(value)
+            if not first:
+                at = len(self.old) - 1 - self.old[::-1].index(value)
+            return self.new[at]
+        if len(self.old) > 1 and value == sum(self.old):
+            return sum(self.new)
+        return value
+
+    def _of_list(self, values: list, index: Any) -> list:
+        if isinstance(index, list | tuple) and len(index) == len(values):
+            return [self.of(v, i) for v, i in zip(values, index, strict=True)]
+        if values == self.old:
+            return self.new
+        if values == self.old[::-1]:
+            return self.new[::-1]
+        # A part of them, in order.
+        for start in range(len(self.old) - len(values) + 1):
+            if values == self.old[start : start + len(values)]:
+                return self.new[start : start + len(values)]
+        if set(values) <= set(self.old):
+            return [self.of(value, None) for value in values]
+        return values
+
+
+def fit_readers(
+    place: Place, old: Sequence[Level], stages: Sequence[int], dims: list[int]
+) -> tuple[int, ...]:
+    """Gives the readers of a backbone the channels of ours, in place.
+
+    Args:
+        place (Place): The backbone; its owner is changed.
+        old (Sequence[Level]): What the host's backbone gives.
+        stages (Sequence[int]): Our stage for each of them.
+        dims (list[int]): Channels of our stages that are returned.
+
+    Returns:
+        tuple[int, ...]: The stages that are read: without those that a neck
+        skips.
+
+    Raises:
+        Tied: If a neck has no way to take them.
+    """
+    owner, neck = place.owner, place.first_neck
+    plain = len(old) > 1 and len({level.stride for level in old}) == 1
+    if plain and type_name(neck) not in PYRAMID_MAKERS:
+        raise Tied(
+            'its neck or heads read maps of one size, and enlarge them '
+            'themselves. Start from upernet or sem_fpn'
+        )
+    if type_name(neck) in DOUBLING:
+        raise Tied(
+            'its neck takes maps whose channels double from level to level. '
+            'Start from a config without it'
+        )
+    before = [level.channels for level in old]
+    new = [Level(dim, STRIDES[s]) for dim, s in zip(dims, stages, strict=True)]
+    changes = Channels(before, dims)
+    if neck is None:
+        for _, reader in place.readers():
+            replace_channels(reader, changes)
+        return tuple(stages)
+    if plain:
+        owner['neck'] = None
+        channels = measure_neck(neck, old, 2) or before
+        for _, reader in place.readers():
+            replace_channels(reader, Channels(channels, dims))
+        return tuple(stages)
+    ndim = 3 if owner.get('type') == 'Recognizer3D' else 2
+    passed = measure_neck(owner['neck'], old, ndim)
+    replace_channels(neck, changes)
+    _keep_outputs(neck, before, dims)
+    now = measure_neck(owner['neck'], new, ndim)
+    if type_name(neck) in PASSING and (passed is None or now is None):
+        passed, now = before, dims
+    if passed and now and passed != now:
+        for _, reader in place.readers():
+            replace_channels(reader, Channels(passed, now))
+    return _without_skipped(neck, stages)
+
+
+def _keep_outputs(neck: dict, before: list[int], dims: list[int]) -> None:
+    """SSD's neck gives the backbone's maps as they are, and adds others."""
+    outs = neck.get('out_channels')
+    if isinstance(outs, list | tuple) and (
+        list(outs[: len(before)]) == before and len(outs) > len(before)
+    ):
+        neck['out_channels'] = type(outs)([*dims, *outs[len(before) :]])
+
+
+def _without_skipped(neck: dict, stages: Sequence[int]) -> tuple[int, ...]:
+    start = neck.get('start_level', 0)
+    channels = neck.get('in_channels')
+    whole = neck.get('end_level', -1) in (-1, len(stages) - 1)
+    if not start or not whole or not isinstance(channels, list | tuple):
+        return tuple(stages)
+    neck['in_channels'] = channels[start:]
+    neck['start_level'] = 0
+    if neck.get('end_level', -1) != -1:
+        neck['end_level'] = -1
+    return tuple(stages[start:])
+
+
+def replace_channels(
+    reader: Any, changes: Channels, within: bool = False
+) -> None:
+    """Replaces what names channels of the backbone in a head, in place.
+
+    Args:
+        reader (Any): Its node of a config, or several.
+        changes (Channels): What they become.
+        within (bool): Whether it is a part of one that has channels of its
+            own: that one's maps are read there, unless all levels are named.
+    """
+    if isinstance(reader, list | tuple):
+        for part in reader:
+            replace_channels(part, changes, within)
+        return
+    if not isinstance(reader, dict):
+        return
+    index = reader.get('in_index')
+    for key, value in list(reader.items()):
+        several = isinstance(value, list | tuple) and len(value) > 1
+        if within and not (several and list(value) == changes.old):
+            continue
+        if key.endswith('in_channels'):
+            # mmseg's DeepLabV3+ reads a fine map besides, as `c1`.
+            first = key != 'in_channels'
+            reader[key] = changes.of(value, None if first else index, first)
+            if (
+                reader.get('num_convs') == 0
+                and reader.get('channels') == value
+            ):
+                # mmseg's FCNHead without convolutions.
+                reader['channels'] = reader[key]
+        elif key == 'out_channels' and 'roi_layer' in reader:
+            reader[key] = changes.of(value, None)
+    within = within or 'in_channels' in reader
+    for key, value in reader.items():
+        # K-Net's updates read what its first head gives.
+        if not key.startswith('kernel_update'):
+            replace_channels(value, changes, within)
+
+
+def add_pooling(owner: dict) -> None:
+    """Where the host's backbone pools, as a vision transformer does."""
+    neck = dict(type=POOLING)
+    if owner.get('neck') is None:
+        owner['neck'] = neck
+    else:
+        raise Tied(
+            'its neck reads a vector of the backbone. Start from a config of '
+            'the same method with a ResNet'
+        )
+
+
+def draw_finer(owner: dict, level: Level) -> bool:
+    """Has a head of keypoints draw as fine as before, from stride 32.
+
+    A backbone that keeps a fine map, such as HRNet, leaves nothing for the
+    head to enlarge; a pyramid needs deconvolutions there.
+
+    Args:
+        owner (dict): Changed in place.
+        level (Level): The one map of the host's backbone.
+
+    Returns:
+        bool: Whether the head can.
+    """
+    head = owner.get('head')
+    if not isinstance(head, dict) or level.stride >= STRIDES[-1]:
+        return False
+    kind = head['type']
+    if isinstance(kind, str):
+        with MODELS.switch_scope_and_registry(None) as registry:
+            kind = registry.get(kind)
+    known = signature(kind).parameters
+    if 'deconv_out_channels' not in known:
+        return False
+    default = known['deconv_out_channels'].default
+    layers = len(head.get('deconv_out_channels', default) or ())
+    fine = level.stride // 2**layers
+    count = (STRIDES[-1] // fine).bit_length() - 1
+    head['deconv_out_channels'] = (256,) * count
+    head['deconv_kernel_sizes'] = (4,) * count
+    return True

@@ -1,0 +1,290 @@
+"""UniFormer in the place of a config's backbones."""
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from mmuniformer.dropin.levels import STRIDES, Tied, stages_for
+from mmuniformer.dropin.measuring import (
+    Level,
+    NotMeasured,
+    measure_backbone,
+)
+from mmuniformer.dropin.places import Place, Retriever, find_places
+from mmuniformer.dropin.readers import (
+    Channels,
+    add_pooling,
+    draw_finer,
+    fit_readers,
+    replace_channels,
+)
+from mmuniformer.dropin.recipe import (
+    fit_colours,
+    fit_optimizer,
+    forget_weights,
+)
+from mmuniformer.models.backbones.settings import resolve_arch
+from mmuniformer.nodes import type_name, walk
+from mmuniformer.registry import MODELS as OURS
+
+URL = 'https://download.openmmlab.com/mmpose/v1/projects/uniformer/'
+WEIGHTS = {
+    'small': f'{URL}uniformer_small_in1k.pth',
+    'base': f'{URL}uniformer_base_in1k.pth',
+}
+# Keys of a config that change, in the order of the text.
+KEYS = (
+    'model',
+    'data_preprocessor',
+    'preprocess_cfg',
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'optim_wrapper',
+    'param_scheduler',
+    'load_from',
+)
+# Whose anchors, boxes or keypoints are counted in strides.
+STRICT = ('mmdet', 'mmpose')
+# Models that hide parts of their input from their own transformer, or read
+# other things than pictures: why they are not tried, by their type.
+NO_MAPS = {
+    **dict.fromkeys(
+        ('MAE', 'BEiT', 'CAE', 'SimMIM', 'MaskFeat', 'MILAN', 'MixMIM', 'EVA',
+         'iTPN', 'SparK', 'VideoMAE'),
+        'it hides patches from its own transformer. Contrastive methods such '
+        'as mocov2, byol or simsiam take any backbone',
+    ),
+    **dict.fromkeys(
+        ('RecognizerGCN', 'PoseLifter'),
+        'it reads coordinates of joints, and no pictures',
+    ),
+    'DWPoseDistiller': 'its teacher and student are configs of their own. '
+    "Swap the backbone of the student's",
+    'MultimodalEncoderDecoder': 'it reads the tokens of CLIP. Start from '
+    'mask2former',
+    **dict.fromkeys(
+        ('BMN', 'BSN', 'TEM', 'PEM', 'TCANet', 'DRN'),
+        'it reads features that another model has made',
+    ),
+}  # fmt: skip
+
+
+@dataclass
+class Swapped:
+    """A config with UniFormer in it.
+
+    Attributes:
+        cfg (Config): The whole config.
+        checkpoint (str or None): The weights that it starts from.
+        notes (list[str]): What a user has to know, in lines.
+        warnings (list[str]): What was changed besides the backbone.
+    """
+
+    cfg: Config
+    checkpoint: str | None = None
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
+    """Puts UniFormer into a config, and fits what goes with it.
+
+    Args:
+        cfg (Config): Of a host library; its default scope is active.
+        checkpoint (str, optional): Weights to start from, instead of the
+            public ones of ``arch``; an empty one for none.
+        ours (Any): Arguments of :class:`UniFormer` or :class:`UniFormer3D`.
+
+    Returns:
+        Swapped: A config of its own; ``cfg`` stays as it is.
+
+    Raises:
+        Tied: If the model works with its own backbone only.
+    """
+    ours.setdefault('arch', 'small')
+    new = deepcopy(cfg)
+    kind = type_name(new.model)
+    if kind in NO_MAPS:
+        raise Tied(f'{kind}: {NO_MAPS[kind]}')
+    retriever = Retriever(new.model) if 'image_encoder' in new.model else None
+    places = find_places(retriever.owner if retriever else new.model)
+    if not places:
+        raise Tied(f'{kind} has no backbone')
+    if checkpoint is None and isinstance(ours['arch'], str):
+        checkpoint = WEIGHTS.get(ours['arch'])
+    swapped = Swapped(new, checkpoint or None)
+    clips = False
+    done: list[tuple[dict, dict]] = []
+    for place in places:
+        host = deepcopy(dict(place.owner))
+        for before, after in done:
+            # A teacher and its student, or a variable used twice.
+            if before == host:
+                place.owner.clear()
+                place.owner.update(deepcopy(after))
+                break
+        else:
+            try:
+                clips |= _swap_one(place, swapped, ours)
+            except NotMeasured as error:
+                name = type_name(place.backbone)
+                raise Tied(f'{place.path} ({name}): {error}') from error
+            except Tied as error:
+                name = type_name(place.backbone)
+                raise Tied(f'{place.path} ({name}): {error}') from error
+            done.append((host, deepcopy(dict(place.owner))))
+    if retriever:
+        retriever.write()
+    # Not of heatmaps, spectrograms and the like.
+    if all(place.backbone.get('in_channels', 3) == 3 for place in places):
+        fit_colours(new, clips)
+    swapped.warnings += [*fit_optimizer(new), *forget_weights(new)]
+    return swapped
+
+
+def _swap_one(place: Place, swapped: Swapped, ours: dict) -> bool:
+    """Replaces one backbone; gives whether it reads clips."""
+    cfg, owner = swapped.cfg, place.owner
+    host = place.backbone
+    video = reads_clips(cfg, owner)
+    ndim = 3 if video else 2
+    levels = measure_backbone(host, ndim, likely_sizes(cfg, host))
+    kind = 'UniFormer3D' if video else 'UniFormer'
+    arguments = dict(ours)
+    if video:
+        for key in ('stage3', 'window_size', 'test_stage3'):
+            arguments.pop(key, None)
+    channels = host.get('in_channels', host.get('base_channels_in', 3))
+    if isinstance(channels, int) and channels != 3:
+        arguments['in_channels'] = channels
+    archs = OURS.get(kind).archs
+    dims = resolve_arch(arguments['arch'], archs).embed_dims
+    stages = _choose(place, levels, cfg, video, dims, swapped)
+    backbone = ConfigDict(type=f'mmuniformer.{kind}', **arguments)
+    if stages != ((3,) if video else (0, 1, 2, 3)):
+        backbone['out_indices'] = stages
+    if swapped.checkpoint:
+        backbone['init_cfg'] = ConfigDict(
+            type='Pretrained', checkpoint=swapped.checkpoint
+        )
+    owner['backbone'] = backbone
+    return video
+
+
+def _choose(
+    place: Place,
+    levels: Sequence[Level],
+    cfg: Config,
+    video: bool,
+    dims: Sequence[int],
+    swapped: Swapped,
+) -> tuple[int, ...]:
+    """Fits the readers; gives the stages that they read."""
+    owner, scope = place.owner, cfg.default_scope
+    deepest = (len(STRIDES) - 1,)
+    vectors = all(level.stride == 0 for level in levels)
+    if 'cls_head' in owner and not _reads_maps(owner, levels):
+        _use_i3d_head(owner, dims[-1])
+        swapped.notes.append(
+            f'{place.path}: its head reads no map; I3DHead does'
+        )
+        return deepest
+    if 'cls_head' in owner or (scope == 'mmpretrain' and len(levels) == 1):
+        stages = deepest if len(levels) == 1 else stages_for(levels, False)
+    elif vectors:
+        stages = deepest
+    elif (
+        len(levels) == 1 and scope == 'mmpose' and draw_finer(owner, levels[0])
+    ):
+        stages = deepest
+        swapped.notes.append(
+            f'{place.path}: stride 32 instead of {levels[0].stride}, and '
+            'deconvolutions in the head that make up for it'
+        )
+    else:
+        merged = _one_of_pathways(levels) if video else list(levels)
+        stages = stages_for(merged, strict=scope in STRICT)
+        if len(merged) < len(levels):
+            changes = Channels([x.channels for x in levels], [0])
+            changes.new = [dims[stages[0]]]
+            for _, reader in place.readers():
+                _replace_sum(reader, changes)
+            return stages
+    if vectors and scope == 'mmpretrain':
+        add_pooling(owner)
+        changes = Channels([levels[-1].channels], [dims[3]])
+        for _, reader in place.readers():
+            replace_channels(reader, changes)
+        return stages
+    if len({x.stride for x in levels}) < len(levels):
+        swapped.notes.append(
+            f'{place.path}: strides '
+            f'{", ".join(str(STRIDES[s]) for s in stages)} instead of '
+            f'{", ".join(str(x.stride) for x in levels)}'
+        )
+    return fit_readers(place, levels, stages, [dims[s] for s in stages])
+
+
+def _reads_maps(owner: dict, levels: Sequence[Level]) -> bool:
+    """Whether a recognizer's head reads what a pyramid gives."""
+    if owner.get('neck') is not None:
+        return True
+    return len(levels) == 1 and levels[0].stride > 0
+
+
+def _use_i3d_head(owner: dict, channels: int) -> None:
+    head = owner['cls_head']
+    kept = ('num_classes', 'average_clips', 'multi_class', 'loss_cls')
+    owner['cls_head'] = ConfigDict(
+        type='I3DHead',
+        in_channels=channels,
+        **{key: head[key] for key in kept if key in head},
+    )
+
+
+def _one_of_pathways(levels: Sequence[Level]) -> list[Level]:
+    if len({level.stride for level in levels}) == 1:
+        return [levels[0]]
+    return list(levels)
+
+
+def _replace_sum(reader: Any, changes: Channels) -> None:
+    total = sum(changes.old)
+    for _, node in walk(reader):
+        for key in ('in_channels', 'out_channels'):
+            if node.get(key) == total:
+                node[key] = changes.new[0]
+
+
+def reads_clips(cfg: Config, owner: dict) -> bool:
+    """Whether a backbone of mmaction2 is given time as a dimension."""
+    if cfg.default_scope != 'mmaction':
+        return False
+    if type_name(owner) in ('Recognizer2D', 'RecognizerAudio'):
+        return False
+    for _, node in walk(cfg.model):
+        if 'format_shape' in node:
+            return node['format_shape'] != 'NCHW'
+    return True
+
+
+def likely_sizes(cfg: Config, host: dict) -> Iterator[tuple[int, int]]:
+    """(H, W) that a backbone may have been made for."""
+    for _, node in walk(cfg._cfg_dict):
+        size = node.get('input_size')
+        if (
+            isinstance(size, tuple | list)
+            and len(size) == 2
+            and all(isinstance(side, int) for side in size)
+        ):
+            yield size[1], size[0]
+            break
+    size = host.get('img_size', host.get('pretrain_img_size'))
+    if isinstance(size, int):
+        yield size, size
+    elif isinstance(size, tuple | list) and len(size) == 2:
+        yield tuple(size)

@@ -1,0 +1,82 @@
+"""A swapped config, built and run on generated pictures."""
+
+from copy import deepcopy
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS
+from torch import nn
+
+from mmuniformer.dropin.samples import Picture, draw, make_batch
+from mmuniformer.nodes import type_name, walk
+
+SIDE = 128
+SYNC_BN = ('SyncBN', 'MMSyncBN')
+
+
+def try_model(cfg: Config, side: int = SIDE) -> dict[str, float]:
+    """Builds the model of a config and computes its losses once.
+
+    Args:
+        cfg (Config): Stays as it is.
+        side (int): Of the pictures, in pixels.
+
+    Returns:
+        dict[str, float]: The losses.
+
+    Raises:
+        Exception: Whatever the libraries raise.
+    """
+    model = build_model(cfg)
+    pictures = [draw(seed, side) for seed in range(2)]
+    with torch.no_grad():
+        return {k: float(v) for k, v in losses(model, cfg, pictures).items()}
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The model without weights of files; BN where SyncBN needs a GPU."""
+    model = MODELS.build(model_node(cfg))
+    # Untrained heads have values that losses depend on.
+    model.init_weights()
+    # That of arguments which have it by default.
+    return revert_sync_batchnorm(model)
+
+
+def model_node(cfg: Config) -> dict:
+    """The model as a library's own command line would build it."""
+    node = deepcopy(cfg.model)
+    for key in ('data_preprocessor', 'preprocess_cfg'):
+        if cfg.get(key) is not None:
+            node.setdefault('data_preprocessor', deepcopy(cfg[key]))
+    for _, inner in walk(node):
+        if isinstance(inner.get('pretrained'), str):
+            inner['pretrained'] = None
+        if type_name(inner.get('init_cfg')) == 'Pretrained':
+            inner['init_cfg'] = None
+        if type_name(inner) in SYNC_BN:
+            inner['type'] = 'BN'
+    return node
+
+
+def losses(
+    model: nn.Module, cfg: Config, pictures: list[Picture]
+) -> dict[str, torch.Tensor]:
+    """The losses of a batch, as a training step takes them."""
+    model.train()
+    count_step(0)
+    batch = make_batch(cfg, pictures, training=True)
+    data = model.data_preprocessor(batch, True)
+    told = model(**data, mode='loss')
+    total, logged = model.parse_losses(told)
+    return dict(logged, loss=total)
+
+
+def count_step(step: int) -> None:
+    """What a runner tells models that change on the way."""
+    hub = MessageHub.get_current_instance()
+    for name, number in dict(
+        iter=step, max_iters=100, epoch=0, max_epochs=1
+    ).items():
+        hub.update_info(name, number)

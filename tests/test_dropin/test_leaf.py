@@ -1,0 +1,66 @@
+"""A config as the changes to another."""
+
+import pytest
+from mmengine.config import Config
+
+from mmuniformer.dropin.leaf import SAME, base_of, differences, leaf_text
+
+BASE = """
+model = dict(
+    backbone=dict(type='A', depth=50),
+    heads=[dict(type='H', inner=dict(x=1, y=2), w=3), dict(type='I')],
+    kept=dict(z=1),
+)
+schedule = [dict(type='S', end=10)]
+"""
+
+
+def read(tmp_path, text: str) -> Config:
+    path = tmp_path / 'leaf.py'
+    path.write_text(text)
+    return Config.fromfile(path)
+
+
+def plain(cfg: Config) -> dict:
+    content = cfg.to_dict()
+    content.pop('custom_imports', None)
+    return content
+
+
+def test_what_is_written_is_read_as_it_was_meant(tmp_path):
+    (tmp_path / 'base.py').write_text(BASE)
+    old = Config.fromfile(tmp_path / 'base.py')
+    new = Config.fromfile(tmp_path / 'base.py')
+    new.model.backbone = dict(type='B', width=(64,), rates={'a.b': 0.5})
+    new.model.heads[0].inner.y = [1, 'two', None]
+    new.schedule = [dict(type='W'), *new.schedule]
+    text = leaf_text(
+        'base.py', old, new, ['model', 'schedule'], ['A note'], None, False
+    )
+    assert plain(read(tmp_path, text)) == plain(new)
+    # Only what differs is there, and what is in a list is referred to.
+    assert text.startswith("# A note\n_base_ = 'base.py'\n")
+    assert 'kept' not in text
+    assert '_delete_=True' in text
+    assert '_base_.schedule[0]' in text
+    assert 'dict(_base_.model.heads[0]' in text.replace('\n', '').replace(
+        ' ' * 12, ''
+    )
+    assert max(map(len, text.splitlines())) <= 79
+
+
+def test_nothing_is_said_where_nothing_differs():
+    assert differences(dict(a=[1, (2,)]), dict(a=[1, (2,)]), 'x') is SAME
+    # A tuple is no list where a config is read.
+    assert differences(dict(a=(1,)), dict(a=[1]), 'x') == dict(a=[1])
+    assert differences(dict(a=1), dict(a=True), 'x') == dict(a=True)
+
+
+def test_the_base_is_named_as_seen_from_the_leaf(tmp_path):
+    out = tmp_path / 'mine' / 'leaf.py'
+    host = str(tmp_path / 'theirs' / 'host.py')
+    assert base_of('mmdet::a/b.py', out, lazy=False) == 'mmdet::a/b.py'
+    assert base_of(host, out, lazy=False) == '../theirs/host.py'
+    assert base_of(host, out, lazy=True) == '..theirs.host'
+    with pytest.raises(ValueError, match='nothing that Python can import'):
+        base_of(str(tmp_path / 'r50-fpn.py'), out, lazy=True)

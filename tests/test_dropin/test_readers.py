@@ -1,0 +1,111 @@
+"""Channels in necks and heads."""
+
+import pytest
+from mmengine.config import ConfigDict
+
+from mmuniformer.dropin.measuring import Level
+from mmuniformer.dropin.places import Place, find_places
+from mmuniformer.dropin.readers import (
+    Channels,
+    fit_readers,
+    replace_channels,
+)
+
+OLD, NEW = [256, 512, 1024, 2048], [64, 128, 320, 512]
+LEVELS = [Level(c, 4 * 2**i) for i, c in enumerate(OLD)]
+
+
+@pytest.mark.parametrize(
+    ('value', 'index', 'became'),
+    [
+        (OLD, None, NEW),
+        (OLD[::-1], None, NEW[::-1]),
+        (tuple(OLD[2:]), None, tuple(NEW[2:])),
+        ([512, 2048], [1, 3], [128, 512]),
+        (1024, 2, 320),
+        (2048, None, 512),
+        (sum(OLD), None, sum(NEW)),
+        # What reads something else stays.
+        (300, None, 300),
+        ([300, 2048], None, [300, 2048]),
+        (True, None, True),
+    ],
+)
+def test_what_a_number_becomes(value, index, became):
+    assert Channels(OLD, NEW).of(value, index) == became
+
+
+def test_of_equal_channels_the_index_counts_and_then_the_depth():
+    same = Channels([768] * 4, NEW)
+    assert same.of(768, 2) == 320
+    assert same.of(768, None) == 512
+    assert same.of(768, None, first=True) == 64
+
+
+def test_what_reads_another_modules_maps_stays():
+    # RTMO's projector and K-Net's updates have numbers of the backbone too.
+    neck = dict(
+        in_channels=[128, 256, 512], projector=dict(in_channels=[256, 256])
+    )
+    replace_channels(neck, Channels([128, 256, 512], NEW[1:]))
+    assert neck['in_channels'] == NEW[1:]
+    assert neck['projector']['in_channels'] == [256, 256]
+    head = dict(
+        kernel_generate_head=dict(in_channels=2048, in_index=3),
+        kernel_update_head=[dict(in_channels=512)],
+    )
+    replace_channels(head, Channels(OLD, NEW))
+    assert head['kernel_generate_head']['in_channels'] == 512
+    assert head['kernel_update_head'] == [dict(in_channels=512)]
+
+
+def place(**owner) -> Place:
+    return Place('model.backbone', ConfigDict(backbone=dict(), **owner))
+
+
+def test_levels_that_a_neck_skips_are_not_made():
+    retinanet = place(
+        neck=dict(type='FPN', in_channels=OLD, out_channels=8, start_level=1)
+    )
+    assert fit_readers(retinanet, LEVELS, (0, 1, 2, 3), NEW) == (1, 2, 3)
+    assert retinanet.owner.neck.in_channels == NEW[1:]
+    assert retinanet.owner.neck.start_level == 0
+
+
+def test_heads_behind_a_neck_keep_the_necks_channels():
+    owner = place(
+        neck=dict(
+            type='mmdet.FPN',
+            in_channels=OLD,
+            out_channels=256,
+            num_outs=4,
+        ),
+        bbox_head=dict(in_channels=256),
+    )
+    fit_readers(owner, LEVELS, (0, 1, 2, 3), NEW)
+    assert owner.owner.bbox_head.in_channels == 256
+
+
+def test_a_neck_that_pools_passes_the_new_channels_on():
+    owner = place(
+        neck=dict(type='mmpretrain.GlobalAveragePooling'),
+        head=dict(in_channels=2048),
+    )
+    fit_readers(owner, LEVELS[3:], (3,), NEW[3:])
+    assert owner.owner.head.in_channels == 512
+
+
+def test_backbones_are_found_wherever_they_are():
+    inner = dict(type='D', backbone=dict(type='ResNet'))
+    model = ConfigDict(
+        backbone=dict(type='ResNet'),
+        detector=inner,
+        parts=[inner],
+        # A string is a name of a teacher's config.
+        teacher=dict(backbone='path.py'),
+    )
+    assert [found.path for found in find_places(model)] == [
+        'model.backbone',
+        'model.detector.backbone',
+        'model.parts.0.backbone',
+    ]

@@ -1,0 +1,143 @@
+"""What goes with a backbone: colours, optimizer, schedule, weights."""
+
+import pytest
+from mmengine.config import Config
+
+from mmuniformer.dropin.recipe import (
+    CLIP_MEAN,
+    MEAN,
+    STD,
+    fit_colours,
+    fit_optimizer,
+    forget_weights,
+)
+
+
+def config(**keys) -> Config:
+    keys.setdefault('default_scope', 'mmdet')
+    keys.setdefault('model', dict(backbone=dict(type='ResNet')))
+    return Config(keys)
+
+
+def test_bgr_becomes_rgb_in_all_preprocessors():
+    inner = dict(
+        type='DetDataPreprocessor',
+        mean=[103.53, 116.28, 123.675],
+        std=[1.0, 1.0, 1.0],
+        bgr_to_rgb=False,
+        pad_size_divisor=32,
+    )
+    cfg = config(
+        model=dict(
+            data_preprocessor=dict(type='Multi', data_preprocessor=inner),
+            detector=dict(
+                backbone=dict(type='ResNet'), data_preprocessor=inner
+            ),
+        )
+    )
+    fit_colours(cfg, clips=False)
+    wanted = dict(inner, mean=MEAN, std=STD, bgr_to_rgb=True)
+    model = cfg.model
+    assert model.data_preprocessor.data_preprocessor == wanted
+    assert model.detector.data_preprocessor == wanted
+    assert 'mean' not in model.data_preprocessor
+
+
+def test_the_preprocessor_of_mmpretrain_is_at_the_top():
+    cfg = config(
+        default_scope='mmpretrain', data_preprocessor=dict(num_classes=10)
+    )
+    fit_colours(cfg, clips=False)
+    assert cfg.data_preprocessor == dict(
+        num_classes=10, mean=MEAN, std=STD, to_rgb=True
+    )
+
+
+def test_clips_are_rgb_and_have_a_mean_of_their_own():
+    model = dict(
+        data_preprocessor=dict(type='ActionDataPreprocessor', mean=[1, 1, 1])
+    )
+    cfg = config(default_scope='mmaction', model=model)
+    fit_colours(cfg, clips=True)
+    assert cfg.model.data_preprocessor.mean == CLIP_MEAN
+    assert 'bgr_to_rgb' not in cfg.model.data_preprocessor
+
+
+def test_heatmaps_of_joints_keep_their_numbers():
+    mean = [0.5] * 17
+    model = dict(data_preprocessor=dict(mean=mean, std=mean))
+    cfg = config(default_scope='mmaction', model=model)
+    fit_colours(cfg, clips=True)
+    assert cfg.model.data_preprocessor == dict(mean=mean, std=mean)
+
+
+SGD = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4)
+
+
+def test_an_optimizer_for_resnets_becomes_the_published_one():
+    step = dict(type='MultiStepLR', milestones=[8, 11])
+    cfg = config(
+        optim_wrapper=dict(
+            type='AmpOptimWrapper',
+            optimizer=SGD,
+            clip_grad=dict(max_norm=35),
+        ),
+        param_scheduler=[step],
+        auto_scale_lr=dict(base_batch_size=32),
+    )
+    (optimizer, warm_up) = fit_optimizer(cfg)
+    wrapper = cfg.optim_wrapper
+    # Twice as many images as in the published experiment.
+    assert wrapper.optimizer.to_dict() == dict(
+        type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=0.05
+    )
+    assert wrapper.type == 'AmpOptimWrapper'
+    assert wrapper.clip_grad == dict(max_norm=35)
+    assert cfg.param_scheduler[1] == step
+    assert cfg.param_scheduler[0].type == 'mmuniformer.LinearWarmupLR'
+    assert 'SGD at 0.02' in optimizer
+    assert '500 iterations' in warm_up
+
+
+def test_a_warm_up_that_is_there_stays():
+    schedule = [dict(type='LinearLR', begin=0, end=500), dict(type='PolyLR')]
+    cfg = config(
+        optim_wrapper=dict(optimizer=SGD), param_scheduler=list(schedule)
+    )
+    fit_optimizer(cfg)
+    assert cfg.param_scheduler == schedule
+
+
+def test_adamw_stays_without_keys_of_other_backbones():
+    adamw = dict(type='AdamW', lr=1e-4)
+    cfg = config(
+        optim_wrapper=dict(
+            optimizer=adamw,
+            paramwise_cfg=dict(
+                custom_keys=dict(
+                    pos_embed=dict(decay_mult=0.0),
+                    absolute_pos_embed=dict(decay_mult=0.0),
+                )
+            ),
+        )
+    )
+    (told,) = fit_optimizer(cfg)
+    assert 'pos_embed' in told
+    assert cfg.optim_wrapper.optimizer == adamw
+    keys = cfg.optim_wrapper.paramwise_cfg.custom_keys
+    assert list(keys) == ['absolute_pos_embed']
+
+
+@pytest.mark.parametrize('key', ['load_from', 'init_cfg', 'pretrained'])
+def test_files_with_the_hosts_backbone_are_left_out(key):
+    model = dict(backbone=dict(type='ResNet'))
+    cfg = config(model=model)
+    if key == 'load_from':
+        cfg.load_from = 'https://x/detector.pth'
+    elif key == 'init_cfg':
+        cfg.model.init_cfg = dict(type='Pretrained', checkpoint='x.pth')
+    else:
+        cfg.model.pretrained = 'open-mmlab://resnet50'
+    forget_weights(cfg)
+    assert cfg.get('load_from') is None
+    assert cfg.model.get(key) is None
