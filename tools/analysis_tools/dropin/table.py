@@ -77,8 +77,11 @@ def folder(name: str) -> str:
 def reason(told: dict) -> str:
     """Why a config did not pass, in one line of a table."""
     error, host = in_a_cell(told), told.get('host')
-    if host is None:
+    if host is None or host['step'] == PASSED:
         return error
-    if host['step'] == PASSED:
-        return error
-    return f'with its own backbone too ({host["step"]}): {host["error"]}'
+    return f'with its own backbone too ({host["step"]}): {in_a_cell(host)}'
+
+
+def in_a_cell(told: dict) -> str:
+    """The error of a trial, without what ends a cell of a table."""
+    return re.sub(r'\s+', ' ', told['error']).replace('|', '/')
