@@ -67,18 +67,17 @@ def table(results: dict, names: list[str]) -> list[str]:
 def folder(name: str) -> str:
     """The method of a config, and in mmpose and mmaction2 the task's."""
     parts = name.partition('::')[2].split('/')
-    return (
-        parts[1]
-        if parts[0].endswith(('keypoint', 'recognition'))
-        else (parts[0])
-    )
+    return parts[parts[0].endswith(('keypoint', 'recognition'))]
 
 
 def reason(told: dict) -> str:
     """Why a config did not pass, in one line of a table."""
-    error, host = in_a_cell(told), told.get('host')
-    if host is None:
-        return error
-    if host['step'] == PASSED:
-        return error
-    return f'with its own backbone too ({host["step"]}): {host["error"]}'
+    host = told.get('host')
+    if host is None or host['step'] == PASSED:
+        return in_a_cell(told)
+    return f'with its own backbone too ({host["step"]}): {in_a_cell(host)}'
+
+
+def in_a_cell(told: dict) -> str:
+    """An error without what breaks a table."""
+    return re.sub(r'\s+', ' ', told.get('error', '')).replace('|', '/')
