@@ -12,16 +12,17 @@ from torch import nn
 from mmuniformer.dropin.samples import Picture, draw, make_batch
 from mmuniformer.nodes import type_name, walk
 
+# Of pictures, in pixels, and of the frames of a clip.
 SIDE = 128
+SIDES = {'mmaction': 64}
 SYNC_BN = ('SyncBN', 'MMSyncBN')
 
 
-def try_model(cfg: Config, side: int = SIDE) -> dict[str, float]:
+def try_model(cfg: Config) -> dict[str, float]:
     """Builds the model of a config and computes its losses once.
 
     Args:
         cfg (Config): Stays as it is.
-        side (int): Of the pictures, in pixels.
 
     Returns:
         dict[str, float]: The losses.
@@ -30,9 +31,22 @@ def try_model(cfg: Config, side: int = SIDE) -> dict[str, float]:
         Exception: Whatever the libraries raise.
     """
     model = build_model(cfg)
-    pictures = [draw(seed, side) for seed in range(2)]
+    pictures = [draw(seed, side_of(cfg)) for seed in range(2)]
     with torch.no_grad():
         return {k: float(v) for k, v in losses(model, cfg, pictures).items()}
+
+
+def side_of(cfg: Config) -> int:
+    """Pixels of a picture: few, where the model takes any number."""
+    if cfg.default_scope in SIDES:
+        return SIDES[cfg.default_scope]
+    nodes = [node for _, node in walk(cfg.model)]
+    if any(type_name(node) == 'LRASPPHead' for node in nodes):
+        # It pools over 49 pixels of a map.
+        return 512
+    # SSD's anchors are for one size.
+    fixed = [node.get('input_size') for node in nodes]
+    return max([SIDE, *(size for size in fixed if isinstance(size, int))])
 
 
 def build_model(cfg: Config) -> nn.Module:

@@ -12,7 +12,7 @@ from mmuniformer.apis.swapping import check_leaf, read_host
 from mmuniformer.dropin import leaf_text, swap
 from mmuniformer.dropin.samples import draw
 from mmuniformer.dropin.swap import KEYS
-from mmuniformer.dropin.trial import build_model, losses
+from mmuniformer.dropin.trial import build_model, losses, side_of
 
 TINY = dict(depths=(1, 1, 1, 1), embed_dims=(16, 32, 48, 64), head_dim=16)
 POSE = 'mmpose::body_2d_keypoint/'
@@ -56,7 +56,7 @@ def test_a_config_trains_with_the_backbone_swapped(name, tmp_path):
     text = leaf_text(name, host, swapped.cfg, KEYS, [], None, lazy=False)
     check_leaf(text, path, swapped)
     model = build_model(swapped.cfg)
-    side = 64 if name.startswith(VIDEO) else 128
+    side = side_of(swapped.cfg)
     told = losses(model, swapped.cfg, [draw(0, side), draw(1, side)])
     told['loss'].backward()
     assert torch.isfinite(told['loss'])

@@ -22,16 +22,6 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
-import mmuniformer
-from mmuniformer.hosts import HOSTS, packages
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dropin.proof import finish_child, prove, start_child
-from dropin.table import write_table
-
 HERE = Path(__file__).parent
 LIST = HERE / 'dropin' / 'configs.txt'
 # A machine that does other things as well takes this many times as long.
@@ -80,8 +70,22 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
+if __name__ == '__main__':
+    # Before what takes seconds to import: an option may be mistyped.
+    ARGS = parse_args()
+
+from rich.console import Console  # noqa: E402
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: E402
+
+import mmuniformer  # noqa: E402
+from mmuniformer.hosts import HOSTS, packages  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))
+from dropin.proof import finish_child, prove, start_child  # noqa: E402
+from dropin.table import write_table  # noqa: E402
+
+
+def main(args: argparse.Namespace) -> int:
     out = Path(args.out)
     known = json.loads(out.read_text()) if out.is_file() else {}
     results = known.get('configs', {})
@@ -201,4 +205,4 @@ def save(results: dict, out: Path) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(ARGS))

@@ -7,7 +7,6 @@ The result inherits the config and says what changes.
 import argparse
 import sys
 
-from mmuniformer.apis import swap_backbone
 from mmuniformer.cli import OptionsAction, run_command
 
 
@@ -57,4 +56,6 @@ def parse_args() -> dict:
 
 if __name__ == '__main__':
     arguments = parse_args()
+    from mmuniformer.apis import swap_backbone
+
     sys.exit(run_command(lambda: swap_backbone(**arguments)))

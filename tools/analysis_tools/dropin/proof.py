@@ -21,7 +21,7 @@ from mmuniformer.dropin.leaf import base_of
 from mmuniformer.dropin.levels import Tied
 from mmuniformer.dropin.samples import draw, make_batch, read
 from mmuniformer.dropin.swap import KEYS
-from mmuniformer.dropin.trial import build_model, count_step
+from mmuniformer.dropin.trial import build_model, count_step, side_of
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.devices import fit_to_devices
 from mmuniformer.errors import UserError
@@ -37,8 +37,6 @@ MOST = dict(
     max_per_img=50,
     num_points=256,
 )
-SIDES = {'mmaction': 64}
-SIDE = 128
 
 
 def prove(config: str, image: str, folder: Path, control: bool) -> dict:
@@ -139,19 +137,6 @@ def reduce(cfg: Config) -> None:
                 node[key] = most
         if type_name(node).endswith('Sampler') and 'num' in node:
             node['num'] = min(node['num'], 16)
-
-
-def side_of(cfg: Config) -> int:
-    """Pixels of a picture: few, where the model takes any number."""
-    if cfg.default_scope in SIDES:
-        return SIDES[cfg.default_scope]
-    nodes = [node for _, node in walk(cfg.model)]
-    if any(type_name(node) == 'LRASPPHead' for node in nodes):
-        # It pools over 49 pixels of a map.
-        return 512
-    # SSD's anchors are for one size.
-    fixed = [node.get('input_size') for node in nodes]
-    return max([SIDE, *(size for size in fixed if isinstance(size, int))])
 
 
 def train(model: torch.nn.Module, cfg: Config, rank: int) -> list[float]:
