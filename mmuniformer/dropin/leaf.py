@@ -58,6 +58,9 @@ def differences(old: Any, new: Any, path: str) -> Any:
             for key, value in new.items()
         }
         return {k: v for k, v in told.items() if v is not SAME}
+    if isinstance(new, dict):
+        # mmengine merges a dict into None no more than into a number.
+        return dict(_delete_=True, **new)
     if isinstance(new, list) and isinstance(old, list):
         return [_item(old, value, path) for value in new]
     return new

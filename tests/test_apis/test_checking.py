@@ -299,7 +299,8 @@ class TestReport:
         assert blue[:half].any()
         assert blue[half:].any()
 
-    def test_numbers_end_the_command(self, root, capsys):
+    def test_numbers_end_the_command(self, root, capsys, monkeypatch):
+        monkeypatch.delenv('COLUMNS', raising=False)
         path, content = annotations(root, 'train')
         content['annotations'][0]['category_id'] = 99
         path.write_text(json.dumps(content))
