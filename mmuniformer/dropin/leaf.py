@@ -60,6 +60,9 @@ def differences(old: Any, new: Any, path: str) -> Any:
         return {k: v for k, v in told.items() if v is not SAME}
     if isinstance(new, list) and isinstance(old, list):
         return [_item(old, value, path) for value in new]
+    if isinstance(new, dict):
+        # mmengine would merge it into what is no dict.
+        return dict(_delete_=True, **new)
     return new
 
 
