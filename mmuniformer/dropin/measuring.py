@@ -44,7 +44,7 @@ def measure_backbone(
     Args:
         backbone (dict): Its node of a config.
         ndim (int): 2 for images, 3 for clips.
-        sizes (Iterable[Sequence[int]]): (H, W) to try before others.
+        sizes (Iterable[Sequence[int]]): (H, W) that it may be made for.
 
     Raises:
         NotMeasured: If it cannot be built, takes more than an input, or gives
@@ -75,7 +75,8 @@ def measure_backbone(
 
 def shapes(ndim: int, sizes: Iterable[Sequence[int]]) -> Iterator[tuple]:
     """Sizes of inputs to try, (H, W) or (T, H, W)."""
-    sides = [tuple(size) for size in sizes] + [(side, side) for side in SIDES]
+    squares = [(side, side) for side in SIDES]
+    sides = [squares[0], *map(tuple, sizes), *squares[1:]]
     if ndim == 2:
         yield from sides
         return

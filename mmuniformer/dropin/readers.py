@@ -9,10 +9,12 @@ from mmengine.registry import MODELS
 from mmuniformer.dropin.levels import STRIDES, Tied
 from mmuniformer.dropin.measuring import Level, measure_neck
 from mmuniformer.dropin.places import Place
-from mmuniformer.nodes import type_name
+from mmuniformer.nodes import type_name, walk
 
 # Necks that make a pyramid of maps of one size: ours is one already.
 PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
+# What enlarges the maps of a plain transformer, all of one size.
+ENLARGING = {'MLANeck', 'SETRMLAHead', 'SETRUPHead'}
 DOUBLING = ('TPN',)
 POOLING = 'GlobalAveragePooling'
 # Necks whose maps are the backbone's, pooled, resized or put side by side.
@@ -93,8 +95,8 @@ def fit_readers(
         Tied: If a neck has no way to take them.
     """
     owner, neck = place.owner, place.first_neck
-    plain = len(old) > 1 and len({level.stride for level in old}) == 1
-    if plain and type_name(neck) not in PYRAMID_MAKERS:
+    kinds = {type_name(node) for _, node in walk(dict(owner))}
+    if kinds & ENLARGING:
         raise Tied(
             'its neck or heads read maps of one size, and enlarge them '
             'themselves. Start from upernet or sem_fpn'
@@ -111,7 +113,7 @@ def fit_readers(
         for _, reader in place.readers():
             replace_channels(reader, changes)
         return tuple(stages)
-    if plain:
+    if type_name(neck) in PYRAMID_MAKERS and len({x.stride for x in old}) == 1:
         owner['neck'] = None
         channels = measure_neck(neck, old, 2) or before
         for _, reader in place.readers():
@@ -120,8 +122,11 @@ def fit_readers(
     ndim = 3 if owner.get('type') == 'Recognizer3D' else 2
     passed = measure_neck(owner['neck'], old, ndim)
     replace_channels(neck, changes)
-    _keep_outputs(neck, before, dims)
-    now = measure_neck(owner['neck'], new, ndim)
+    kept = _keep_outputs(neck, before, dims)
+    if kept is not None:
+        passed, now = kept
+    else:
+        now = measure_neck(owner['neck'], new, ndim)
     if type_name(neck) in PASSING and (passed is None or now is None):
         passed, now = before, dims
     if passed and now and passed != now:
@@ -130,13 +135,23 @@ def fit_readers(
     return _without_skipped(neck, stages)
 
 
-def _keep_outputs(neck: dict, before: list[int], dims: list[int]) -> None:
-    """SSD's neck gives the backbone's maps as they are, and adds others."""
+def _keep_outputs(
+    neck: dict, before: list[int], dims: list[int]
+) -> tuple[list[int], list[int]] | None:
+    """SSD's neck gives the backbone's maps as they are, and adds others.
+
+    Returns:
+        tuple[list[int], list[int]] or None: What it gave, and gives; None for
+        other necks.
+    """
     outs = neck.get('out_channels')
-    if isinstance(outs, list | tuple) and (
-        list(outs[: len(before)]) == before and len(outs) > len(before)
-    ):
-        neck['out_channels'] = type(outs)([*dims, *outs[len(before) :]])
+    if not isinstance(outs, list | tuple) or len(outs) <= len(before):
+        return None
+    given, added = list(outs[: len(before)]), list(outs[len(before) :])
+    if given != before:
+        return None
+    neck['out_channels'] = type(outs)([*dims, *added])
+    return [*given, *added], [*dims, *added]
 
 
 def _without_skipped(neck: dict, stages: Sequence[int]) -> tuple[int, ...]:

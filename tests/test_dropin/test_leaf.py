@@ -54,6 +54,9 @@ def test_nothing_is_said_where_nothing_differs():
     # A tuple is no list where a config is read.
     assert differences(dict(a=(1,)), dict(a=[1]), 'x') == dict(a=[1])
     assert differences(dict(a=1), dict(a=True), 'x') == dict(a=True)
+    # mmengine merges no dict into what is none.
+    told = differences(dict(a=None), dict(a=dict(b=1)), 'x')
+    assert told == dict(a=dict(_delete_=True, b=1))
 
 
 def test_the_base_is_named_as_seen_from_the_leaf(tmp_path):

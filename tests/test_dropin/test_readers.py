@@ -3,6 +3,7 @@
 import pytest
 from mmengine.config import ConfigDict
 
+from mmuniformer.dropin.levels import Tied
 from mmuniformer.dropin.measuring import Level
 from mmuniformer.dropin.places import Place, find_places
 from mmuniformer.dropin.readers import (
@@ -109,3 +110,23 @@ def test_backbones_are_found_wherever_they_are():
         'model.detector.backbone',
         'model.parts.0.backbone',
     ]
+
+
+def test_a_neck_that_gives_the_backbones_maps_beside_its_own():
+    outs = (512, 1024, 512, 256)
+    owner = place(
+        neck=dict(
+            type='mmdet.SSDNeck', in_channels=(512, 1024), out_channels=outs
+        ),
+        bbox_head=dict(in_channels=outs),
+    )
+    fit_readers(owner, [Level(512, 8), Level(1024, 16)], (1, 2), [128, 320])
+    assert owner.owner.neck.in_channels == (128, 320)
+    assert owner.owner.neck.out_channels == (128, 320, 512, 256)
+    assert owner.owner.bbox_head.in_channels == (128, 320, 512, 256)
+
+
+def test_heads_that_enlarge_maps_of_one_size_are_refused():
+    owner = place(decode_head=dict(type='SETRUPHead', in_channels=768))
+    with pytest.raises(Tied, match='Start from'):
+        fit_readers(owner, [Level(768, 16)] * 4, (0, 1, 2, 3), NEW)
