@@ -63,9 +63,6 @@ def differences(old: Any, new: Any, path: str) -> Any:
         return dict(_delete_=True, **new)
     if isinstance(new, list) and isinstance(old, list):
         return [_item(old, value, path) for value in new]
-    if isinstance(new, dict):
-        # mmengine would merge it into what is no dict.
-        return dict(_delete_=True, **new)
     return new
 
 
