@@ -64,7 +64,8 @@ def exit_code(tool: str) -> int | str | None:
 def test_drop_in_trains_from_the_command_line(
     drop_in, tool, tmp_path, monkeypatch
 ):
-    path, work = tmp_path / 'reduced.py', tmp_path / 'work'
+    # mmengine keeps loggers by the config's name and the second it runs in.
+    path, work = tmp_path / f'{tmp_path.name}.py', tmp_path / 'work'
     drop_in.dump(path)
     command = [str(TRAIN_TOOLS[tool]), str(path), '--work-dir', str(work)]
     monkeypatch.setattr(sys, 'argv', command)

@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmuniformer.datasets.shapes import generate_portraits
+from mmuniformer.datasets.shapes import generate, generate_portraits
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = {
@@ -99,29 +99,39 @@ def test_starts_differ_in_the_start_alone(transfer, tmp_path, name):
         assert first['val_evaluator']['ann_file'].startswith(data)
 
 
-def test_token_labeling_from_its_own_teacher(transfer, tmp_path, monkeypatch):
+def test_trainings_of_one_process_keep_their_results_apart(
+    transfer, tmp_path, monkeypatch
+):
     """A few steps of each, then again without a step."""
     pytest.importorskip('mmpretrain')
+    pytest.importorskip('mmseg')
     generate_portraits(tmp_path / 'data' / 'shapes_cls', train=36, val=6)
+    generate(tmp_path / 'data' / 'shapes', train=4, val=2)
     runs = [
-        transfer.Run('cls', start, 0)
-        for start in (transfer.CLASSES, transfer.TOKENS)
+        transfer.Run(task, start, 0)
+        for task, start in (
+            ('cls', transfer.CLASSES),
+            ('cls', transfer.TOKENS),
+            ('seg', transfer.SCRATCH),
+            ('seg', transfer.TOKENS),
+        )
     ]
-    scale = 4 / transfer.TASKS['cls'].steps
     for run in runs:
+        scale = 4 / transfer.TASKS[run.task].steps
         transfer.run_once(run, tmp_path, scale)
     assert len(list((tmp_path / 'token_labels' / '0').rglob('*.pt'))) == 36
     results = transfer.read_results(tmp_path)
     for run in runs:
-        (result,) = results['cls', run.start]
+        (result,) = results[run.task, run.start]
         assert result['steps'] == [1, 2, 3, 4]
         assert all(0 <= value <= 1 for value in result['values'])
+    for run in runs[:2]:
         assert Path(transfer.weights_of(run, tmp_path)).stat().st_size > 1e5
     monkeypatch.setattr(
         transfer, 'write_config', lambda *_: pytest.fail('trained again')
     )
     for run in runs:
-        transfer.run_once(run, tmp_path, scale)
+        transfer.run_once(run, tmp_path, 1.0)
 
 
 def test_table_and_curves(transfer, tmp_path):

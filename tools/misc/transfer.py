@@ -113,7 +113,7 @@ TASKS = {
         config='uniformer-tiny_8x2x1_shapes.py',
         title='Video, top-1',
         metric='acc/top1',
-        steps=160,
+        steps=240,
         rate=1e-3,
         data='shapes_video',
         changes=dict(
@@ -317,6 +317,9 @@ def write_config(
             ),
         ),
         log_processor=dict(by_epoch=False),
+        # In one process, mmengine gives a second training of this name the
+        # visualizer of the first one, which writes into its folder.
+        visualizer=dict(name=path.parent.name),
         randomness=dict(seed=seed),
     )
     if task.evaluator:
