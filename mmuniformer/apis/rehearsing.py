@@ -1,8 +1,9 @@
 """What a training on many processes would do, without training."""
 
 import tempfile
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -219,24 +220,23 @@ def _activations(
     """Bytes of a whole batch: those of two small ones give its slope."""
     size = cfg.train_dataloader.batch_size * _copies(cfg)
     model.train()
-    measured = []
-    # One sample has no spread where BatchNorm sees one place of each channel.
-    for numbers in ((1, 2), (2, 3)):
-        try:
-            measured = [
-                kept_for_backward(
-                    lambda n=n: _forward(cfg, model, n, shape, precision), own
-                )
-                for n in numbers
-            ]
-        except ValueError:
-            if numbers[0] == 2:
-                raise
-            continue
-        break
-    first, second = numbers
+
+    def kept(number: int) -> tuple[int, int]:
+        forward = partial(_forward, cfg, model, number, shape)
+        if precision == 'float16' and get_device() == 'cpu':
+            # Whose convolutions are quick in bfloat16, of the same size,
+            # which numpy does not know.
+            with suppress(TypeError):
+                return kept_for_backward(partial(forward, 'bfloat16'), own)
+        return kept_for_backward(partial(forward, precision), own)
+
+    try:
+        first, measured = 1, [kept(1), kept(2)]
+    except ValueError:
+        # BatchNorm refuses one place of one sample.
+        first, measured = 2, [kept(2), kept(3)]
     return tuple(
-        max(int(low + (high - low) * (size - first) / (second - first)), 0)
+        max(low + (high - low) * (size - first), 0)
         for low, high in zip(*measured, strict=True)
     )
 

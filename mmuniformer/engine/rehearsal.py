@@ -268,6 +268,15 @@ def misfits(cfg: Config, rehearsal: Rehearsal) -> Iterator[Finding]:
         cfg (Config): The config.
         rehearsal (Rehearsal): Of it.
     """
+    if rehearsal.samples is None:
+        missing = [d.path for d in data_sets(cfg, ['train']) if not is_here(d)]
+        yield Finding(
+            f'{", ".join(missing)}: its files are not on this machine, so the '
+            'iterations are not known',
+            'give their number with --samples',
+            entry=''.join(missing[:1]),
+            level='note',
+        )
     yield from _of_the_rate(cfg, rehearsal)
     if rehearsal.epoch == 0:
         batch = rehearsal.world_size * rehearsal.batch_size

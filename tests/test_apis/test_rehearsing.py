@@ -123,7 +123,9 @@ def test_no_whole_batch_for_so_many(data, capsys):
 
 def test_given_samples_where_nothing_is_known(tmp_path, capsys):
     missing = options(str(tmp_path / 'none'))
-    run = dry_run(str(QUICK), 8, cfg_options=missing).run
+    plan = dry_run(str(QUICK), 8, cfg_options=missing)
+    run = plan.run
+    assert any('--samples' in f.mend for f in plan.findings)
     assert (run.samples, run.epoch, run.passes) == (None, None, None)
     report_on_dry_run(
         config=str(QUICK),
