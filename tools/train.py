@@ -10,6 +10,10 @@ from mmuniformer.cli import (
     run_command,
 )
 
+# What only a rehearsal takes, and what only a run does.
+OF_DRY_RUN = ('world_size', 'samples', 'format')
+OF_RUN = ('work_dir', 'launcher', 'resume')
+
 
 def parse_args() -> dict:
     parser = config_parser(__doc__)
@@ -37,14 +41,51 @@ def parse_args() -> dict:
         action='store_true',
         help='no validation during training',
     )
-    return parse_runner_arguments(parser)
+    group = parser.add_argument_group(
+        'without training', 'What a run would do, told on any machine.'
+    )
+    group.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='tell batch, learning rate, steps, checkpoints and memory, and '
+        'what does not fit',
+    )
+    group.add_argument(
+        '--world-size',
+        type=int,
+        metavar='N',
+        help='processes of the run that is told (default: 1)',
+    )
+    group.add_argument(
+        '--samples',
+        type=int,
+        metavar='N',
+        help='samples of the training data, where they are elsewhere',
+    )
+    group.add_argument(
+        '--format',
+        choices=['table', 'json'],
+        help='what is printed (default: table)',
+    )
+    arguments = parse_runner_arguments(parser)
+    rehearsed = {key: arguments.pop(key) for key in OF_DRY_RUN}
+    if arguments['dry_run']:
+        for key in OF_RUN:
+            del arguments[key]
+        return arguments | {k: v for k, v in rehearsed.items() if v}
+    for key, value in rehearsed.items():
+        if value is not None:
+            option = key.replace('_', '-')
+            parser.error(f'--{option} is for --dry-run')
+    return arguments
 
 
-def main(**arguments) -> None:
+def main(dry_run: bool, **arguments) -> None:
     # Takes seconds: after the arguments, which may be mistyped.
-    from mmuniformer.apis import train
+    from mmuniformer.apis import report_on_dry_run, train
 
-    train(**arguments)
+    command = report_on_dry_run if dry_run else train
+    command(**arguments)
 
 
 if __name__ == '__main__':

@@ -6,6 +6,8 @@ from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
 from mmuniformer.apis.publishing import publish
+from mmuniformer.apis.rehearsal_report import report_on_dry_run
+from mmuniformer.apis.rehearsing import dry_run
 from mmuniformer.apis.swapping import swap_backbone
 from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_labeling import make_token_labels
@@ -17,10 +19,12 @@ __all__ = [
     'check_dataset',
     'deploy',
     'draw_tokens',
+    'dry_run',
     'get_flops',
     'make_token_labels',
     'publish',
     'report_on_dataset',
+    'report_on_dry_run',
     'swap_backbone',
     'test',
     'train',

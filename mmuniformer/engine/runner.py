@@ -60,7 +60,7 @@ def count_accumulated_steps(runner: Runner) -> None:
     settings = getattr(runner, name, None)
     if not settings or not settings.get('enable'):
         return
-    steps = _accumulated_steps(runner.optim_wrapper)
+    steps = accumulated_steps(runner.optim_wrapper)
     loader, base = runner._train_dataloader, settings['base_batch_size']
     if steps == 1 or not isinstance(loader, dict):
         return
@@ -74,7 +74,7 @@ def count_accumulated_steps(runner: Runner) -> None:
     )
 
 
-def _accumulated_steps(wrapper: OptimWrapper | dict | None) -> int:
+def accumulated_steps(wrapper: OptimWrapper | dict | None) -> int:
     """Forward passes of one step of the optimizer."""
     if isinstance(wrapper, OptimWrapperDict):
         wrapper = dict(wrapper.items())
@@ -88,7 +88,7 @@ def _accumulated_steps(wrapper: OptimWrapper | dict | None) -> int:
     ]
     if not several:
         return wrapper.get('accumulative_counts', 1)
-    counts = {_accumulated_steps(value) for value in several}
+    counts = {accumulated_steps(value) for value in several}
     if len(counts) > 1:
         raise UserError(
             '--auto-scale-lr: optimizers that accumulate over '

@@ -12,6 +12,8 @@ from mmuniformer.nodes import type_name, walk
 
 # SwAV's second group of views is smaller.
 SMALL_VIEW = 64
+# Places of a label map of token labeling.
+LABEL_MAP = (7, 7)
 
 
 def make_batch(
@@ -59,6 +61,12 @@ def _sample(cfg: Config, index: int) -> DataSample:
             sample.set_field(DataSample().set_gt_label(index), task)
         return sample
     sample = DataSample()
+    if kind == 'TokenLabelHead':
+        # One class, the sample's, in each place of the whole image.
+        label_map = torch.ones(2, 1, *LABEL_MAP)
+        label_map[1] = index
+        sample.set_field(label_map, 'token_label')
+        sample.set_field(torch.tensor([0.0, 0.0, 1.0, 1.0]), 'token_crop')
     if 'MultiLabel' in kind or kind == 'CSRAClsHead':
         score = torch.zeros(head['num_classes'])
         score[index] = 1
