@@ -238,9 +238,7 @@ def _build_model(cfg: Config, checkpoint: str) -> nn.Module:
         settings['data_preprocessor'] = cfg.get('data_preprocessor')
     model = MODELS.build(settings)
     state = name_for_host(
-        unwrap(read_checkpoint(checkpoint), checkpoint),
-        model.state_dict(),
-        checkpoint,
+        unwrap(read_checkpoint(checkpoint), checkpoint), model, checkpoint
     )
     mismatch = describe_mismatch(model, state, checkpoint)
     if mismatch:
