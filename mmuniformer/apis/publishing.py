@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import print_log
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
@@ -19,6 +18,7 @@ from mmuniformer.checkpoint.state_dict import ANCHOR, unwrap
 from mmuniformer.checks import stop_on_errors
 from mmuniformer.checks.checkpoints import check_is_file, is_url
 from mmuniformer.engine.backends import AtomicLocalBackend
+from mmuniformer.engine.config import load_config
 from mmuniformer.errors import CheckpointError, UserError
 
 SUFFIXES = ('.pth', '.safetensors')
@@ -161,7 +161,7 @@ def _about(
     about: dict[str, Any] = dict(license=license, weights=kind)
     about['config'] = str(meta.get('cfg', ''))
     if config is not None:
-        about['config'] = Config.fromfile(config).pretty_text
+        about['config'] = load_config(config).pretty_text
     about['metrics'] = dict(metrics or {})
     for key in ('epoch', 'iter', 'mmengine_version'):
         if key in meta:

@@ -20,7 +20,7 @@ from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.checkpoint.classifier import name_for_host
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.state_dict import unwrap
-from mmuniformer.datasets.token_labels import token_label_path
+from mmuniformer.checks.token_labels import token_label_path
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors

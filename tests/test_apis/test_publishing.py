@@ -172,6 +172,8 @@ def test_other_models_keep_their_names(tmp_path):
         ('out.pt', {}, r'must end in \.pth or \.safetensors'),
         ('out.pth', dict(weights='ema'), "'average' or 'trained', not 'ema'"),
         ('out.pth', dict(checkpoint='nowhere.pth'), 'nowhere.pth does not'),
+        ('out.pth', dict(config='nowhere.py'), 'nowhere.py does not exist'),
+        ('epoch_3.pth/out.pth', {}, 'out-.*pth cannot be written: '),
     ],
 )
 def test_mistakes_are_told(tmp_path, out, settings, message):
