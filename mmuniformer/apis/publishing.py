@@ -26,6 +26,8 @@ SUFFIXES = ('.pth', '.safetensors')
 # is the average, and what was trained is here.
 TRAINED = 'ema_state_dict'
 PREFIX_OF_TRAINED = 'module.'
+# What the models of token labeling alone have, by its official name.
+AUX = 'aux_head.weight'
 # Digits of the SHA-256 in the name, as OpenMMLab has it.
 DIGITS = 8
 
@@ -179,7 +181,9 @@ def _as_pickle(
     meta = dict(about, cfg=about['config'])
     del meta['config']
     file = io.BytesIO()
-    key = 'model' if official else 'state_dict'
+    # The official code of token labeling, which is timm's, reads no other key;
+    # that of images and of video reads 'model'.
+    key = 'model' if official and AUX not in tensors else 'state_dict'
     torch.save({'meta': meta, key: tensors}, file)
     return file.getvalue()
 
