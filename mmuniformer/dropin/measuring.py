@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -129,6 +130,25 @@ def build(node: dict) -> nn.Module:
     # mmdet's ResNet gives nothing back from it.
     module.eval()
     return module
+
+
+def arguments(node: dict) -> dict[str, Parameter]:
+    """What the class of a node may be given, also through ``**kwargs``.
+
+    Args:
+        node (dict): Of a config; its type is registered.
+    """
+    kind = node['type']
+    if isinstance(kind, str):
+        with MODELS.switch_scope_and_registry(None) as registry:
+            kind = registry.get(kind)
+    known: dict[str, Parameter] = {}
+    for parent in kind.__mro__:
+        own = signature(parent.__init__).parameters
+        known = {**own, **known}
+        if all(one.kind != one.VAR_KEYWORD for one in own.values()):
+            break
+    return known
 
 
 def _levels(outs: Any, size: Sequence[int]) -> Iterator[Level]:

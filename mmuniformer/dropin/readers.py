@@ -1,13 +1,11 @@
 """Necks and heads that read maps of other channels, and other strides."""
 
 from collections.abc import Sequence
-from inspect import signature
+from copy import deepcopy
 from typing import Any
 
-from mmengine.registry import MODELS
-
 from mmuniformer.dropin.levels import STRIDES, Tied
-from mmuniformer.dropin.measuring import Level, measure_neck
+from mmuniformer.dropin.measuring import Level, arguments, measure_neck
 from mmuniformer.dropin.places import Place
 from mmuniformer.nodes import type_name, walk
 
@@ -132,7 +130,16 @@ def fit_readers(
     if passed and now and passed != now:
         for _, reader in place.readers():
             replace_channels(reader, Channels(passed, now))
-    return _without_skipped(neck, stages)
+    skipped = _skipped(neck, len(stages))
+    if not skipped:
+        return tuple(stages)
+    whole = deepcopy(neck)
+    _skip_none(neck, skipped)
+    if now and measure_neck(owner['neck'], new[skipped:], ndim) != now:
+        # NAS-FCOS's counts levels from the finest in any case.
+        neck.update(whole)
+        return tuple(stages)
+    return tuple(stages[skipped:])
 
 
 def _keep_outputs(
@@ -154,17 +161,18 @@ def _keep_outputs(
     return [*given, *added], [*dims, *added]
 
 
-def _without_skipped(neck: dict, stages: Sequence[int]) -> tuple[int, ...]:
-    start = neck.get('start_level', 0)
-    channels = neck.get('in_channels')
-    whole = neck.get('end_level', -1) in (-1, len(stages) - 1)
-    if not start or not whole or not isinstance(channels, list | tuple):
-        return tuple(stages)
-    neck['in_channels'] = channels[start:]
+def _skipped(neck: dict, count: int) -> int:
+    """How many of the finest levels a neck is given for nothing."""
+    whole = neck.get('end_level', -1) in (-1, count - 1)
+    several = isinstance(neck.get('in_channels'), list | tuple)
+    return neck.get('start_level', 0) if whole and several else 0
+
+
+def _skip_none(neck: dict, skipped: int) -> None:
+    neck['in_channels'] = neck['in_channels'][skipped:]
     neck['start_level'] = 0
     if neck.get('end_level', -1) != -1:
         neck['end_level'] = -1
-    return tuple(stages[start:])
 
 
 def replace_channels(
@@ -236,11 +244,7 @@ def draw_finer(owner: dict, level: Level) -> bool:
     head = owner.get('head')
     if not isinstance(head, dict) or level.stride >= STRIDES[-1]:
         return False
-    kind = head['type']
-    if isinstance(kind, str):
-        with MODELS.switch_scope_and_registry(None) as registry:
-            kind = registry.get(kind)
-    known = signature(kind).parameters
+    known = arguments(head)
     if 'deconv_out_channels' not in known:
         return False
     default = known['deconv_out_channels'].default

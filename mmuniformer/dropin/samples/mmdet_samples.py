@@ -142,12 +142,8 @@ def _videos(
 
 
 def _people(pictures: Sequence[Picture]) -> dict:
-    """Two crops of each of two people, for the triplet loss."""
-    inputs, samples = [], []
-    for index, picture in enumerate(pictures):
-        crops = torch.stack([_tensor(picture)] * 2)
-        both = ReIDDataSample()
-        both.set_gt_label([index, index])
-        inputs.append(crops)
-        samples.append(both)
-    return dict(inputs=inputs, data_samples=samples)
+    """A sample with two crops of each person, for the triplet loss."""
+    crops = [_tensor(picture) for picture in pictures for _ in range(2)]
+    sample = ReIDDataSample()
+    sample.set_gt_label([i for i in range(len(pictures)) for _ in range(2)])
+    return dict(inputs=[torch.stack(crops)], data_samples=[sample])
