@@ -2,10 +2,11 @@
 
 Defect: ``cascade_rpn/cascade-rpn_r50-caffe_fpn_1x_coco.py`` builds
 ``CascadeRPNHead`` without ``num_classes``, for which it has no default and
-takes no other number than 1.
+takes no other number than 1, and its stages with ``sampling``, which mmdet 3
+reads from ``train_cfg``.
 Applies to: mmdet 3.3.0.
 Upstream: https://github.com/open-mmlab/mmdetection (no issue found)
-Gone when: the head has a default. What a config says is passed on.
+Gone when: the head has a default. A number that a config names is passed on.
 """
 
 from __future__ import annotations
@@ -36,10 +37,23 @@ def _with_default(init: Callable) -> Callable:
     return __init__
 
 
+def _without_sampling(init: Callable) -> Callable:
+    def __init__(self, *args, **kwargs):
+        # A stage has a sampler where its train_cfg names one.
+        kwargs.pop('sampling', None)
+        init(self, *args, **kwargs)
+
+    return __init__
+
+
 def _patch(module: ModuleType) -> None:
-    if _is_defect(module):
-        head = module.CascadeRPNHead
-        replace_once(head, '__init__', _with_default, by=__name__)
+    if not _is_defect(module):
+        return
+    for head, make in (
+        (module.CascadeRPNHead, _with_default),
+        (module.StageCascadeRPNHead, _without_sampling),
+    ):
+        replace_once(head, '__init__', make, by=__name__)
 
 
 def apply() -> None:

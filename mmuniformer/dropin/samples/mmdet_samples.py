@@ -10,13 +10,15 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
-from mmuniformer.dropin.samples.pictures import Picture
+from mmuniformer.dropin.samples.pictures import Picture, resized
 from mmuniformer.nodes import type_name, walk
 
 BRANCHES = ('sup', 'unsup_teacher', 'unsup_student')
 FRAMES = 2
 # HTC and SCNet read semantic maps of one pixel in eight.
 SEMANTIC_STEP = 8
+# (H, W) of a crop for re-identification, whose necks pool over all of it.
+PERSON = (256, 128)
 
 
 def make_batch(
@@ -143,7 +145,8 @@ def _videos(
 
 def _people(pictures: Sequence[Picture]) -> dict:
     """A sample with two crops of each person, for the triplet loss."""
-    crops = [_tensor(picture) for picture in pictures for _ in range(2)]
+    people = [_tensor(resized(picture, PERSON)) for picture in pictures]
+    crops = [person for person in people for _ in range(2)]
     sample = ReIDDataSample()
     sample.set_gt_label([i for i in range(len(pictures)) for _ in range(2)])
     return dict(inputs=[torch.stack(crops)], data_samples=[sample])
