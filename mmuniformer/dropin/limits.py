@@ -31,8 +31,10 @@ NO_MAPS = {
         'it reads features that another model has made',
     ),
 }  # fmt: skip
-# Parts of a model that are made for one backbone.
+# Parts of a model that are made for one backbone, or are not trained.
 OWN_MAPS = {
+    'AssociativeEmbeddingHead': 'mmpose does not train it: its configs have '
+    'no training pipeline. Start from dekr or cid',
     **dict.fromkeys(
         ('DDRHead', 'PIDHead'),
         'it reads the branches of its own backbone. Start from segformer or '

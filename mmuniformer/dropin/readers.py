@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+from mmengine.config import ConfigDict
+
 from mmuniformer.dropin.levels import STRIDES, Tied
 from mmuniformer.dropin.measuring import Level, arguments, measure_neck
 from mmuniformer.dropin.places import Place
@@ -11,8 +13,8 @@ from mmuniformer.nodes import type_name, walk
 
 # Necks that make a pyramid of maps of one size: ours is one already.
 PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
-# What enlarges the maps of a plain transformer, all of one size.
-ENLARGING = {'MLANeck', 'SETRMLAHead', 'SETRUPHead'}
+# They add maps up that are of one size.
+ENLARGING = {'MLANeck', 'SETRMLAHead'}
 DOUBLING = ('TPN',)
 POOLING = 'GlobalAveragePooling'
 # Necks whose maps are the backbone's, pooled, resized or put side by side.
@@ -96,8 +98,8 @@ def fit_readers(
     kinds = {type_name(node) for _, node in walk(dict(owner))}
     if kinds & ENLARGING:
         raise Tied(
-            'its neck or heads read maps of one size, and enlarge them '
-            'themselves. Start from upernet or sem_fpn'
+            'its neck adds up maps of one size, as a plain transformer gives '
+            'them. Start from upernet or sem_fpn'
         )
     if type_name(neck) in DOUBLING:
         raise Tied(
@@ -253,4 +255,33 @@ def draw_finer(owner: dict, level: Level) -> bool:
     count = (STRIDES[-1] // fine).bit_length() - 1
     head['deconv_out_channels'] = (256,) * count
     head['deconv_kernel_sizes'] = (4,) * count
+    return True
+
+
+def draw_corners(owner: dict, levels: Sequence[Level], channels: int) -> bool:
+    """Has one fine map drawn for a head of corners.
+
+    CornerNet's hourglasses give such a map each. A pyramid needs what
+    CenterNet puts behind a ResNet: deconvolutions of its last map.
+
+    Args:
+        owner (dict): Changed in place.
+        levels (Sequence[Level]): What the host's backbone gives.
+        channels (int): Of our last map.
+
+    Returns:
+        bool: Whether the head reads such maps.
+    """
+    head = owner.get('bbox_head')
+    fine = {level.stride for level in levels} == {STRIDES[0]}
+    if owner.get('neck') or not fine or 'num_feat_levels' not in (head or ()):
+        return False
+    head['num_feat_levels'] = 1
+    owner['neck'] = ConfigDict(
+        type='CTResNetNeck',
+        in_channels=channels,
+        num_deconv_filters=(levels[0].channels,) * 3,
+        num_deconv_kernels=(4,) * 3,
+        use_dcn=False,
+    )
     return True

@@ -18,6 +18,7 @@ from mmuniformer.dropin.places import Place, Retriever, find_places
 from mmuniformer.dropin.readers import (
     Channels,
     add_pooling,
+    draw_corners,
     draw_finer,
     fit_readers,
     replace_channels,
@@ -214,6 +215,12 @@ def _choose(
         stages = deepest if len(levels) == 1 else stages_for(levels, False)
     elif vectors:
         stages = deepest
+    elif draw_corners(owner, levels, dims[-1]):
+        swapped.notes.append(
+            f'{place.path}: stride 32 instead of {levels[0].stride}, and '
+            "CenterNet's neck, whose deconvolutions make up for it"
+        )
+        return deepest
     elif (
         len(levels) == 1 and scope == 'mmpose' and draw_finer(owner, levels[0])
     ):

@@ -31,7 +31,9 @@ def make_batch(
     if kind == 'BaseReID':
         return _people(pictures)
     samples = [_sample(cfg, picture) for picture in pictures]
-    if preprocessor == 'TrackDataPreprocessor':
+    # ByteTrack's detector learns from images, and not from clips.
+    alone = training and model.data_preprocessor.get('use_det_processor')
+    if preprocessor == 'TrackDataPreprocessor' and not alone:
         return _videos(pictures, samples)
     inputs = [_tensor(picture) for picture in pictures]
     batch = dict(inputs=inputs, data_samples=samples)

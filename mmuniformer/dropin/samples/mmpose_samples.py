@@ -77,12 +77,6 @@ def _steps(cfg: Config, training: bool) -> list[dict]:
         kind = type_name(node)
         if kind in TARGETS:
             found.setdefault(kind, dict(node))
-    if 'GenerateTarget' not in found and cfg.get('codec'):
-        # A config that is published for tests alone, as those of AE.
-        found['GenerateTarget'] = dict(
-            type='GenerateTarget', encoder=cfg.codec
-        )
-        found['BottomupGetHeatmapMask'] = dict(type='BottomupGetHeatmapMask')
     found.setdefault('PackPoseInputs', dict(type='PackPoseInputs'))
     steps = [found[kind] for kind in TARGETS if kind in found]
     return steps if training else steps[-1:]
