@@ -132,15 +132,17 @@ def build(node: dict) -> nn.Module:
     return module
 
 
-def arguments(node: dict) -> dict[str, Parameter]:
+def arguments(node: dict, scope: str | None = None) -> dict[str, Parameter]:
     """What the class of a node may be given, also through ``**kwargs``.
 
     Args:
         node (dict): Of a config; its type is registered.
+        scope (str, optional): Where a name without one is looked up; by
+            default, in the scope that is active.
     """
     kind = node['type']
     if isinstance(kind, str):
-        with MODELS.switch_scope_and_registry(None) as registry:
+        with MODELS.switch_scope_and_registry(scope) as registry:
             kind = registry.get(kind)
     known: dict[str, Parameter] = {}
     for parent in kind.__mro__:

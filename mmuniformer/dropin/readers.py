@@ -13,8 +13,9 @@ from mmuniformer.nodes import type_name, walk
 
 # Necks that make a pyramid of maps of one size: ours is one already.
 PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
-# They add maps up that are of one size.
-ENLARGING = {'MLANeck', 'SETRMLAHead'}
+# They enlarge maps of stride 16, or add them up: a pyramid's finest ones would
+# become larger than the image.
+ENLARGING = {'MLANeck', 'SETRMLAHead', 'SETRUPHead'}
 DOUBLING = ('TPN',)
 POOLING = 'GlobalAveragePooling'
 # Necks whose maps are the backbone's, pooled, resized or put side by side.
@@ -98,8 +99,8 @@ def fit_readers(
     kinds = {type_name(node) for _, node in walk(dict(owner))}
     if kinds & ENLARGING:
         raise Tied(
-            'its neck adds up maps of one size, as a plain transformer gives '
-            'them. Start from upernet or sem_fpn'
+            'its neck or heads read maps of one size, and enlarge them '
+            'themselves. Start from upernet or sem_fpn'
         )
     if type_name(neck) in DOUBLING:
         raise Tied(

@@ -75,7 +75,7 @@ def _order_key(node: dict, cfg: Config) -> str | None:
         return 'to_rgb'
     if not kind:
         return 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
-    known = arguments(node)
+    known = arguments(node, cfg.default_scope)
     return next(
         (key for key in ('bgr_to_rgb', 'to_rgb') if key in known), None
     )

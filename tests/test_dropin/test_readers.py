@@ -1,13 +1,17 @@
 """Channels in necks and heads."""
 
+from copy import deepcopy
+
 import pytest
+import torch
 from mmengine.config import ConfigDict
 
 from mmuniformer.dropin.levels import Tied
-from mmuniformer.dropin.measuring import Level
+from mmuniformer.dropin.measuring import Level, build
 from mmuniformer.dropin.places import Place, find_places
 from mmuniformer.dropin.readers import (
     Channels,
+    draw_corners,
     fit_readers,
     replace_channels,
 )
@@ -130,3 +134,42 @@ def test_heads_that_enlarge_maps_of_one_size_are_refused():
     owner = place(decode_head=dict(type='SETRUPHead', in_channels=768))
     with pytest.raises(Tied, match='Start from'):
         fit_readers(owner, [Level(768, 16)] * 4, (0, 1, 2, 3), NEW)
+
+
+def test_a_neck_that_counts_from_the_finest_level_gets_it():
+    neck = dict(
+        type='mmdet.NASFCOS_FPN',
+        in_channels=OLD,
+        out_channels=8,
+        num_outs=5,
+        start_level=1,
+        add_extra_convs=True,
+        norm_cfg=dict(type='BN'),
+    )
+    owner = place(neck=neck)
+    assert fit_readers(owner, LEVELS, (0, 1, 2, 3), NEW) == (0, 1, 2, 3)
+    assert owner.owner.neck == dict(neck, in_channels=NEW)
+
+
+def test_a_head_of_corners_gets_the_map_of_deconvolutions():
+    owner = dict(neck=None, bbox_head=dict(num_feat_levels=2, in_channels=256))
+    assert draw_corners(owner, [Level(256, 4)] * 2, 512)
+    assert owner['bbox_head'] == dict(num_feat_levels=1, in_channels=256)
+    neck = build(dict(owner['neck'], type='mmdet.CTResNetNeck'))
+    (drawn,) = neck([torch.zeros(1, 512, 2, 3)])
+    # From stride 32 to 4.
+    assert drawn.shape == (1, 256, 16, 24)
+
+
+@pytest.mark.parametrize(
+    'owner',
+    [
+        dict(neck=dict(type='FPN'), bbox_head=dict(num_feat_levels=2)),
+        dict(bbox_head=dict(in_channels=256)),
+        dict(head=dict(in_channels=256)),
+    ],
+)
+def test_other_heads_of_a_fine_map_stay(owner):
+    before = deepcopy(owner)
+    assert not draw_corners(owner, [Level(256, 4)], 512)
+    assert owner == before
