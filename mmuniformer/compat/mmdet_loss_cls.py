@@ -51,7 +51,7 @@ def status() -> Status:
     name = 'mmdet predicts with SSD'
     if not installed('mmdet'):
         return Status(name, 'not needed', 'mmdet is not installed')
-    from mmdet.models.dense_heads import BaseDenseHead
+    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 
     if is_replaced(getattr(BaseDenseHead, _METHOD), by=__name__):
         return Status(name, 'active', 'a head without loss_cls gives softmax')

@@ -135,6 +135,8 @@ def build(node: dict) -> nn.Module:
 def arguments(node: dict, scope: str | None = None) -> dict[str, Parameter]:
     """What the class of a node may be given, also through ``**kwargs``.
 
+    Its own arguments come first, those of its parents after them.
+
     Args:
         node (dict): Of a config; its type is registered.
         scope (str, optional): Where a name without one is looked up; by
@@ -147,7 +149,8 @@ def arguments(node: dict, scope: str | None = None) -> dict[str, Parameter]:
     known: dict[str, Parameter] = {}
     for parent in kind.__mro__:
         own = signature(parent.__init__).parameters
-        known = {**own, **known}
+        for name, parameter in own.items():
+            known.setdefault(name, parameter)
         if all(one.kind != one.VAR_KEYWORD for one in own.values()):
             break
     return known

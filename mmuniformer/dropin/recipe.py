@@ -34,6 +34,8 @@ LAYER_DECAY = (
     'LayerDecayOptimizerConstructor',
     'LayerDecayOptimWrapperConstructor',
 )
+# What preprocessors have.
+ORDERS = ('bgr_to_rgb', 'to_rgb')
 WARM_UPS = ('LinearLR', 'LinearWarmupLR', 'QuadraticWarmupLR')
 OUR_LAYER_DECAY = 'mmuniformer.LayerDecayOptimWrapperConstructor'
 RATE = 'layer_decay_rate'
@@ -76,9 +78,7 @@ def _order_key(node: dict, cfg: Config) -> str | None:
     if not kind:
         return 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
     known = arguments(node, cfg.default_scope)
-    return next(
-        (key for key in ('bgr_to_rgb', 'to_rgb') if key in known), None
-    )
+    return next((key for key in known if key in ORDERS), None)
 
 
 def _normalisers(cfg: Config) -> Iterator[dict]:

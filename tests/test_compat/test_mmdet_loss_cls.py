@@ -19,7 +19,10 @@ def test_ssd_predicts_the_class_of_the_softmax():
         ratios=[[2]],
     )
     test_cfg = dict(
-        nms=dict(type='nms', iou_threshold=0.5), score_thr=0.5, max_per_img=9
+        nms_pre=9,
+        nms=dict(type='nms', iou_threshold=0.5),
+        score_thr=0.5,
+        max_per_img=9,
     )
     head = SSDHead(
         num_classes=3,
