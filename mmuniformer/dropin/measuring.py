@@ -56,15 +56,17 @@ def measure_backbone(
     except Exception as error:
         raise NotMeasured(f'it cannot be built: {one_line(error)}') from error
     # Those that shift or share features between the frames of one clip.
-    frames = backbone.get('num_segments', 1)
+    segments = getattr(module, 'num_segments', 1)
     channels = backbone.get('in_channels', 3)
     if not isinstance(channels, int):
         channels = 3
     told = None
-    for size in shapes(ndim, sizes):
+    # Some transformers of video take one number of frames only.
+    frames = dict.fromkeys([backbone.get('num_frames', FRAMES[0]), *FRAMES])
+    for size in shapes(ndim, sizes, frames):
         try:
             with torch.inference_mode():
-                outs = module(torch.zeros(frames, channels, *size))
+                outs = module(torch.zeros(segments, channels, *size))
         except Exception as error:
             told = told or error
             continue
@@ -74,7 +76,9 @@ def measure_backbone(
     ) from told
 
 
-def shapes(ndim: int, sizes: Iterable[Sequence[int]]) -> Iterator[tuple]:
+def shapes(
+    ndim: int, sizes: Iterable[Sequence[int]], frames: Iterable[int] = FRAMES
+) -> Iterator[tuple]:
     """Sizes of inputs to try, (H, W) or (T, H, W)."""
     squares = [(side, side) for side in SIDES]
     sides = [squares[0], *map(tuple, sizes), *squares[1:]]
@@ -82,8 +86,8 @@ def shapes(ndim: int, sizes: Iterable[Sequence[int]]) -> Iterator[tuple]:
         yield from sides
         return
     # 64 pixels first: clips are large.
-    for frames in FRAMES:
-        yield from ((frames, *side) for side in [(64, 64), *sides[:3]])
+    for count in frames:
+        yield from ((count, *side) for side in [(64, 64), *sides[:3]])
 
 
 def measure_neck(

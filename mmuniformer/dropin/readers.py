@@ -18,8 +18,10 @@ PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
 ENLARGING = {'MLANeck', 'SETRMLAHead', 'SETRUPHead'}
 DOUBLING = ('TPN',)
 POOLING = 'GlobalAveragePooling'
-# Necks whose maps are the backbone's, pooled, resized or put side by side.
-PASSING = (POOLING, 'FeatureMapProcessor', 'GeneralizedMeanPooling')
+# Necks that give the backbone's channels, whatever the size of its maps.
+POOLS = (POOLING, 'GeneralizedMeanPooling')
+# Those that resize maps, or put them side by side.
+PASSING = ('FeatureMapProcessor',)
 
 
 class Channels:
@@ -128,7 +130,9 @@ def fit_readers(
         passed, now = kept
     else:
         now = measure_neck(owner['neck'], new, ndim)
-    if type_name(neck) in PASSING and (passed is None or now is None):
+    unknown = passed is None or now is None
+    kind = type_name(neck)
+    if kind in POOLS or (kind in PASSING and unknown):
         passed, now = before, dims
     if passed and now and passed != now:
         for _, reader in place.readers():

@@ -278,10 +278,12 @@ def _one_of_pathways(levels: Sequence[Level]) -> list[Level]:
 
 def _replace_sum(reader: Any, changes: Channels) -> None:
     total = sum(changes.old)
+    # ACRN reads an actor's features beside those of the whole picture.
+    became = {n * total: n * changes.new[0] for n in (1, 2)}
     for _, node in walk(reader):
         for key in ('in_channels', 'out_channels'):
-            if node.get(key) == total:
-                node[key] = changes.new[0]
+            if node.get(key) in became:
+                node[key] = became[node[key]]
 
 
 def reads_clips(cfg: Config, owner: dict) -> bool:

@@ -91,11 +91,16 @@ def test_heads_behind_a_neck_keep_the_necks_channels():
     assert owner.owner.bbox_head.in_channels == 256
 
 
-def test_a_neck_that_pools_passes_the_new_channels_on():
-    owner = place(
-        neck=dict(type='mmpretrain.GlobalAveragePooling'),
-        head=dict(in_channels=2048),
-    )
+@pytest.mark.parametrize(
+    'neck',
+    [
+        dict(type='mmpretrain.GlobalAveragePooling'),
+        # Of re-identification, whose crops are twice as high as wide.
+        dict(type='mmdet.GlobalAveragePooling', kernel_size=(8, 4), stride=1),
+    ],
+)
+def test_a_neck_that_pools_passes_the_new_channels_on(neck):
+    owner = place(neck=neck, head=dict(in_channels=2048))
     fit_readers(owner, LEVELS[3:], (3,), NEW[3:])
     assert owner.owner.head.in_channels == 512
 
