@@ -9,12 +9,15 @@ from typing import Any
 import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+from torchvision.models import get_model
 
 from mmuniformer.nodes import walk
 
 # Sides to try, in this order: some backbones take one size only.
 SIDES = (128, 224, 256, 384, 512)
 FRAMES = (8, 32)
+# Prefix of the types that mmaction2 builds without a registry.
+TORCHVISION = 'torchvision.'
 # Of the maps that a neck is given: no level is empty.
 NECK_SIDE = 256
 
@@ -129,8 +132,15 @@ def build(node: dict) -> nn.Module:
     node = deepcopy(node)
     for _, inner in walk(node):
         for key in ('init_cfg', 'pretrained'):
-            inner.pop(key, None)
-    module = MODELS.build(node)
+            if key in inner:
+                inner[key] = None
+    kind = str(node['type'])
+    if kind.startswith(TORCHVISION):
+        module = get_model(kind.removeprefix(TORCHVISION))
+        # mmaction2 reads the maps of those that have them.
+        module = getattr(module, 'features', module)
+    else:
+        module = MODELS.build(node)
     # mmdet's ResNet gives nothing back from it.
     module.eval()
     return module
@@ -183,10 +193,6 @@ def _tensors(outs: Any) -> Iterator[Tensor]:
     if not isinstance(outs, list | tuple):
         raise NotMeasured(f'it gives a {type(outs).__name__}, and no maps')
     for out in outs:
-        if isinstance(out, list | tuple) and any(
-            isinstance(part, Tensor) and part.dim() == 2 for part in out
-        ):
-            raise NotMeasured('it gives a class token beside each map')
         yield from _tensors(out)
 
 

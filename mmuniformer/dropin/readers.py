@@ -13,11 +13,19 @@ from mmuniformer.nodes import type_name, walk
 
 # Necks that make a pyramid of maps of one size: ours is one already.
 PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
-# They enlarge maps of stride 16, or add them up: a pyramid's finest ones would
-# become larger than the image.
-ENLARGING = {'MLANeck', 'SETRMLAHead', 'SETRUPHead'}
+# They add maps up that are of one size.
+ADDING = {'MLANeck', 'SETRMLAHead'}
+# They enlarge maps of one size by so many convolutions, and so much each.
+ENLARGING = 'SETRUPHead'
 DOUBLING = ('TPN',)
 POOLING = 'GlobalAveragePooling'
+# Heads of mmpretrain that read scores, or two tokens, by the one for a vector.
+LINEAR_HEADS = {
+    'ClsHead': 'LinearClsHead',
+    'ConformerHead': 'LinearClsHead',
+    'DeiTClsHead': 'LinearClsHead',
+    'MultiLabelClsHead': 'MultiLabelLinearClsHead',
+}
 # Necks that give the backbone's channels, whatever the size of its maps.
 POOLS = (POOLING, 'GeneralizedMeanPooling')
 # Those that resize maps, or put them side by side.
@@ -99,10 +107,10 @@ def fit_readers(
     """
     owner, neck = place.owner, place.first_neck
     kinds = {type_name(node) for _, node in walk(dict(owner))}
-    if kinds & ENLARGING:
+    if kinds & ADDING:
         raise Tied(
-            'its neck or heads read maps of one size, and enlarge them '
-            'themselves. Start from upernet or sem_fpn'
+            'its neck adds up maps of one size, as a plain transformer gives '
+            'them. Start from upernet or sem_fpn'
         )
     if type_name(neck) in DOUBLING:
         raise Tied(
@@ -114,6 +122,7 @@ def fit_readers(
     changes = Channels(before, dims)
     if neck is None:
         for _, reader in place.readers():
+            _double_maps(reader, old, stages)
             replace_channels(reader, changes)
         return tuple(stages)
     if type_name(neck) in PYRAMID_MAKERS and len({x.stride for x in old}) == 1:
@@ -147,6 +156,20 @@ def fit_readers(
         neck.update(whole)
         return tuple(stages)
     return tuple(stages[skipped:])
+
+
+def _double_maps(
+    reader: Any, old: Sequence[Level], stages: Sequence[int]
+) -> None:
+    """Has SETR's heads draw as fine as before, from other strides."""
+    for _, node in walk(reader):
+        if type_name(node) != ENLARGING:
+            continue
+        index = node.get('in_index', -1)
+        times = node.get('up_scale', 4) ** node.get('num_convs', 1)
+        doubled = STRIDES[stages[index]] * times // old[index].stride
+        node['num_convs'] = max(doubled.bit_length() - 1, 1)
+        node['up_scale'] = 2
 
 
 def _keep_outputs(
@@ -233,6 +256,34 @@ def add_pooling(owner: dict) -> None:
             'its neck reads a vector of the backbone. Start from a config of '
             'the same method with a ResNet'
         )
+
+
+def use_linear_head(owner: dict, scores: int, channels: int) -> str:
+    """Gives a classifier a head that reads one vector.
+
+    VGG has the last layer itself, and Conformer and distilled DeiT give two
+    tokens.
+
+    Args:
+        owner (dict): Changed in place.
+        scores (int): Numbers that the host's backbone gives last.
+        channels (int): Of our last map.
+
+    Returns:
+        str: What is said of it; empty where the head stays.
+    """
+    head = owner.get('head')
+    kind = type_name(head)
+    if kind not in LINEAR_HEADS:
+        return ''
+    kept = ('loss', 'topk', 'cal_acc', 'thr')
+    owner['head'] = ConfigDict(
+        type=LINEAR_HEADS[kind],
+        num_classes=head.get('num_classes', scores),
+        in_channels=channels,
+        **{key: head[key] for key in kept if key in head},
+    )
+    return f'{LINEAR_HEADS[kind]} instead of {kind}, which reads no vector'
 
 
 def draw_finer(owner: dict, level: Level) -> bool:

@@ -120,13 +120,11 @@ def fit_optimizer(cfg: Config) -> list[str]:
     wrapper['optimizer'] = ConfigDict(
         type='AdamW', lr=scaled, betas=(0.9, 0.999), weight_decay=decay
     )
-    # Layers that a neck uses more than once are no two parameters.
-    shared = (wrapper.get('paramwise_cfg') or {}).get('bypass_duplicate')
     wrapper['paramwise_cfg'] = ConfigDict(
-        custom_keys={'norm': dict(decay_mult=0.0)}
+        custom_keys={'norm': dict(decay_mult=0.0)},
+        # A layer that a neck or a loss uses as well is no second parameter.
+        bypass_duplicate=True,
     )
-    if shared:
-        wrapper['paramwise_cfg']['bypass_duplicate'] = shared
     wrapper.pop('constructor', None)
     told = f'AdamW at {scaled:g} with warm-up, as published'
     if host_batch and host_batch != batch:

@@ -22,6 +22,7 @@ from mmuniformer.dropin.readers import (
     draw_finer,
     fit_readers,
     replace_channels,
+    use_linear_head,
 )
 from mmuniformer.dropin.recipe import (
     find_teachers,
@@ -205,6 +206,12 @@ def _choose(
     owner, scope = place.owner, cfg.default_scope
     deepest = (len(STRIDES) - 1,)
     vectors = all(level.stride == 0 for level in levels)
+    tokens = not vectors and any(level.stride == 0 for level in levels)
+    if tokens and 'cls_head' not in owner:
+        raise Tied(
+            'its heads read a class token beside each map. Start from upernet '
+            'or sem_fpn'
+        )
     if 'cls_head' in owner and not _reads_maps(owner, levels):
         _use_i3d_head(owner, dims[-1])
         swapped.notes.append(
@@ -239,6 +246,9 @@ def _choose(
                 _replace_sum(reader, changes)
             return stages
     if vectors and scope == 'mmpretrain':
+        told = use_linear_head(owner, levels[-1].channels, dims[-1])
+        if told:
+            swapped.notes.append(f'{place.path}: {told}')
         add_pooling(owner)
         changes = Channels([levels[-1].channels], [dims[3]])
         for _, reader in place.readers():
@@ -262,7 +272,14 @@ def _reads_maps(owner: dict, levels: Sequence[Level]) -> bool:
 
 def _use_i3d_head(owner: dict, channels: int) -> None:
     head = owner['cls_head']
-    kept = ('num_classes', 'average_clips', 'multi_class', 'loss_cls')
+    kept = (
+        'num_classes',
+        'average_clips',
+        'label_smooth_eps',
+        'loss_cls',
+        'multi_class',
+        'topk',
+    )
     owner['cls_head'] = ConfigDict(
         type='I3DHead',
         in_channels=channels,

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from torch import nn
 
 from mmuniformer.dropin.recipe import (
     CLIP_MEAN,
@@ -120,14 +122,15 @@ def test_an_optimizer_for_resnets_becomes_the_published_one():
     assert '500 iterations' in warm_up
 
 
-def test_layers_that_are_used_twice_stay_one_parameter():
-    paramwise = dict(norm_decay_mult=0, bypass_duplicate=True)
-    wrapper = dict(optimizer=SGD, paramwise_cfg=paramwise)
-    cfg = config(optim_wrapper=wrapper)
+def test_a_layer_that_is_used_twice_is_one_parameter():
+    cfg = config(optim_wrapper=dict(optimizer=SGD))
     fit_optimizer(cfg)
-    assert cfg.optim_wrapper.paramwise_cfg == dict(
-        bypass_duplicate=True, custom_keys=dict(norm=dict(decay_mult=0.0))
-    )
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    # SwAV's loss has the last layer of its head.
+    model.add_module('loss', nn.Sequential(model[0]))
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    groups = wrapper.optimizer.param_groups
+    assert sum(len(group['params']) for group in groups) == 4
 
 
 def test_a_warm_up_that_is_there_stays():

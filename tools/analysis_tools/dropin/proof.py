@@ -29,6 +29,8 @@ from mmuniformer.nodes import type_name, walk
 
 TINY = dict(depths=(1, 1, 1, 1), embed_dims=(16, 32, 48, 64), head_dim=16)
 RANKS, STEPS, BATCH = 2, 2, 2
+# Pixels.
+FILLED = 256
 MOST = dict(
     num_queries=50,
     num_proposals=50,
@@ -133,6 +135,12 @@ def train_and_predict(leaf: Path, rank: int, store: Path, image: str) -> dict:
 
 def reduce(cfg: Config) -> None:
     """Fewer regions, queries and points: as many as a small image has."""
+    # Preprocessors fill or resize pictures to those.
+    largest = max(side_of(cfg), FILLED)
+    for _, node in walk(cfg.model.get('data_preprocessor')):
+        for key in ('size', 'random_size_range'):
+            if isinstance(node.get(key), tuple | list):
+                node[key] = tuple(min(side, largest) for side in node[key])
     for _, node in walk(cfg.model):
         for key, most in MOST.items():
             if isinstance(node.get(key), int) and node[key] > most:
@@ -173,8 +181,10 @@ def predict(model: torch.nn.Module, cfg: Config, image: str) -> None:
     batch = make_batch(cfg, [read(image, side)], False)
     with torch.inference_mode():
         data = model.data_preprocessor(batch, False)
+        # A retriever compares with images of its data set.
+        mode = 'tensor' if 'prototype' in cfg.model else 'predict'
         try:
-            outs = model(**data, mode='predict')
+            outs = model(**data, mode=mode)
         except (NotImplementedError, RuntimeError) as error:
             if 'mode' not in str(error) and str(error):
                 raise
