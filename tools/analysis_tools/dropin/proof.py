@@ -135,12 +135,11 @@ def train_and_predict(leaf: Path, rank: int, store: Path, image: str) -> dict:
 
 def reduce(cfg: Config) -> None:
     """Fewer regions, queries and points: as many as a small image has."""
-    # Preprocessors fill or resize pictures to those.
+    # Preprocessors fill pictures up to that.
     largest = max(side_of(cfg), FILLED)
     for _, node in walk(cfg.model.get('data_preprocessor')):
-        for key in ('size', 'random_size_range'):
-            if isinstance(node.get(key), tuple | list):
-                node[key] = tuple(min(side, largest) for side in node[key])
+        if isinstance(node.get('size'), tuple | list):
+            node['size'] = tuple(min(side, largest) for side in node['size'])
     for _, node in walk(cfg.model):
         for key, most in MOST.items():
             if isinstance(node.get(key), int) and node[key] > most:
