@@ -38,6 +38,10 @@ OTHERS = {
     'xtcocotools': 'xtcocotools',
     'decord': 'decord',
     'albumentations': 'albumentations',
+    # mmdet's PAA and LAD; BoxInst; ByteTrack and OC-SORT.
+    'sklearn': 'scikit-learn',
+    'skimage': 'scikit-image',
+    'lap': 'lap',
 }
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {

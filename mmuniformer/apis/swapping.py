@@ -1,6 +1,7 @@
 """UniFormer put into a config of a host library, as a config to go on with."""
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def swap_backbone(
         checkpoint (str, optional): Weights to start from, instead of the
             public ones of ``arch``; an empty one for none.
         build (bool): Whether to build the result and compute its losses on
-            generated pictures.
+            generated pictures, unless a package is missing for it.
         ours (Any): Arguments of :class:`UniFormer` or :class:`UniFormer3D`.
 
     Returns:
@@ -63,7 +64,7 @@ def swap_backbone(
         lazy,
     )
     check_leaf(text, path, swapped)
-    if build:
+    if build and not swapped.missing:
         _try(config, swapped)
     AtomicLocalBackend().put_text(text, path)
     _tell(swapped, path)
@@ -83,6 +84,7 @@ def read_host(config: str) -> tuple[Config, bool]:
         UserError: If there is none, or it is of no library known here.
     """
     if '::' in config:
+        _check_installed(config)
         with tempfile.TemporaryDirectory() as folder:
             leaf = Path(folder) / 'host.py'
             leaf.write_text(f'_base_ = {config!r}\n')
@@ -97,6 +99,21 @@ def read_host(config: str) -> tuple[Config, bool]:
     if 'model' not in cfg:
         raise UserError(f'{config} has no model')
     return cfg, lazy
+
+
+def _check_installed(config: str) -> None:
+    """Refuses what a library has as a file, and not as a module."""
+    library, name = config.split('::')
+    found = find_spec(library)
+    if found is None or found.origin is None:
+        return
+    file = Path(found.origin).parent / '.mim' / 'configs' / name
+    if file.is_file() and Config._is_lazy_import(str(file)):
+        raise UserError(
+            f'{config} is a pure Python config, and {library} does not '
+            'install what it imports. Clone its repository, and give the '
+            'path of the config there'
+        )
 
 
 def check_leaf(text: str, path: Path, swapped: Swapped) -> None:
@@ -148,7 +165,7 @@ def _try(config: str, swapped: Swapped) -> None:
 
 def _tell(swapped: Swapped, path: Path) -> None:
     console = Console(highlight=False)
-    for line in swapped.warnings:
+    for line in (*swapped.warnings, *swapped.missing):
         console.print(f'warning: {line}', soft_wrap=True, markup=False)
     for line in swapped.notes:
         console.print(f'note: {line}', soft_wrap=True, markup=False)

@@ -1,8 +1,9 @@
 """Backbones of other libraries in mmaction2's two-dimensional recognizers.
 
 Defect: ``Recognizer2D`` takes the map out of a backbone's tuple for types that
-begin with ``mmpretrain.`` alone; the heads (TSN, TSM, TRN, ...) get the tuple
-of any other library's: ``'tuple' object has no attribute ...``. Testing by
+begin with ``mmpretrain.`` alone, ``RecognizerAudio`` never; the heads (TSN,
+TSM, TRN, ...) get the tuple of any other library's: ``'tuple' object has no
+attribute ...``. Testing by
 full convolution asks the backbone for ``num_segments`` even where
 ``test_cfg`` says it.
 Applies to: mmaction2 1.2.0.
@@ -22,7 +23,10 @@ from mmuniformer.compat.replacing import is_replaced, replace_once
 from mmuniformer.compat.status import Status
 from mmuniformer.compat.versions import installed
 
-_MODULE = 'mmaction.models.recognizers.recognizer2d'
+_MODULES = {
+    'mmaction.models.recognizers.recognizer2d': 'Recognizer2D',
+    'mmaction.models.recognizers.recognizer_audio': 'RecognizerAudio',
+}
 
 
 def _last_map(backbone: Any, inputs: tuple, outputs: Any) -> Any:
@@ -50,11 +54,13 @@ def _with_a_map(init: Callable) -> Callable:
 
 
 def _patch(module: ModuleType) -> None:
-    replace_once(module.Recognizer2D, '__init__', _with_a_map, by=__name__)
+    recognizer = getattr(module, _MODULES[module.__name__])
+    replace_once(recognizer, '__init__', _with_a_map, by=__name__)
 
 
 def apply() -> None:
-    after_import(_MODULE, _patch)
+    for module in _MODULES:
+        after_import(module, _patch)
 
 
 def status() -> Status:

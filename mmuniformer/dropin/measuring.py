@@ -3,17 +3,21 @@
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+from torchvision.models import get_model
 
 from mmuniformer.nodes import walk
 
 # Sides to try, in this order: some backbones take one size only.
 SIDES = (128, 224, 256, 384, 512)
 FRAMES = (8, 32)
+# Prefix of the types that mmaction2 builds without a registry.
+TORCHVISION = 'torchvision.'
 # Of the maps that a neck is given: no level is empty.
 NECK_SIDE = 256
 
@@ -55,15 +59,17 @@ def measure_backbone(
     except Exception as error:
         raise NotMeasured(f'it cannot be built: {one_line(error)}') from error
     # Those that shift or share features between the frames of one clip.
-    frames = backbone.get('num_segments', 1)
+    segments = getattr(module, 'num_segments', 1)
     channels = backbone.get('in_channels', 3)
     if not isinstance(channels, int):
         channels = 3
     told = None
-    for size in shapes(ndim, sizes):
+    # Some transformers of video take one number of frames only.
+    frames = dict.fromkeys([backbone.get('num_frames', FRAMES[0]), *FRAMES])
+    for size in shapes(ndim, sizes, frames):
         try:
             with torch.inference_mode():
-                outs = module(torch.zeros(frames, channels, *size))
+                outs = module(torch.zeros(segments, channels, *size))
         except Exception as error:
             told = told or error
             continue
@@ -73,7 +79,9 @@ def measure_backbone(
     ) from told
 
 
-def shapes(ndim: int, sizes: Iterable[Sequence[int]]) -> Iterator[tuple]:
+def shapes(
+    ndim: int, sizes: Iterable[Sequence[int]], frames: Iterable[int] = FRAMES
+) -> Iterator[tuple]:
     """Sizes of inputs to try, (H, W) or (T, H, W)."""
     squares = [(side, side) for side in SIDES]
     sides = [squares[0], *map(tuple, sizes), *squares[1:]]
@@ -81,8 +89,8 @@ def shapes(ndim: int, sizes: Iterable[Sequence[int]]) -> Iterator[tuple]:
         yield from sides
         return
     # 64 pixels first: clips are large.
-    for frames in FRAMES:
-        yield from ((frames, *side) for side in [(64, 64), *sides[:3]])
+    for count in frames:
+        yield from ((count, *side) for side in [(64, 64), *sides[:3]])
 
 
 def measure_neck(
@@ -124,11 +132,42 @@ def build(node: dict) -> nn.Module:
     node = deepcopy(node)
     for _, inner in walk(node):
         for key in ('init_cfg', 'pretrained'):
-            inner.pop(key, None)
-    module = MODELS.build(node)
+            if key in inner:
+                inner[key] = None
+    kind = str(node['type'])
+    if kind.startswith(TORCHVISION):
+        module = get_model(kind.removeprefix(TORCHVISION))
+        # mmaction2 reads the maps of those that have them.
+        module = getattr(module, 'features', module)
+    else:
+        module = MODELS.build(node)
     # mmdet's ResNet gives nothing back from it.
     module.eval()
     return module
+
+
+def arguments(node: dict, scope: str | None = None) -> dict[str, Parameter]:
+    """What the class of a node may be given, also through ``**kwargs``.
+
+    Its own arguments come first, those of its parents after them.
+
+    Args:
+        node (dict): Of a config; its type is registered.
+        scope (str, optional): Where a name without one is looked up; by
+            default, in the scope that is active.
+    """
+    kind = node['type']
+    if isinstance(kind, str):
+        with MODELS.switch_scope_and_registry(scope) as registry:
+            kind = registry.get(kind)
+    known: dict[str, Parameter] = {}
+    for parent in kind.__mro__:
+        own = signature(parent.__init__).parameters
+        for name, parameter in own.items():
+            known.setdefault(name, parameter)
+        if all(one.kind != one.VAR_KEYWORD for one in own.values()):
+            break
+    return known
 
 
 def _levels(outs: Any, size: Sequence[int]) -> Iterator[Level]:
@@ -154,10 +193,6 @@ def _tensors(outs: Any) -> Iterator[Tensor]:
     if not isinstance(outs, list | tuple):
         raise NotMeasured(f'it gives a {type(outs).__name__}, and no maps')
     for out in outs:
-        if isinstance(out, list | tuple) and any(
-            isinstance(part, Tensor) and part.dim() == 2 for part in out
-        ):
-            raise NotMeasured('it gives a class token beside each map')
         yield from _tensors(out)
 
 

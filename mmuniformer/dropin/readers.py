@@ -1,24 +1,35 @@
 """Necks and heads that read maps of other channels, and other strides."""
 
 from collections.abc import Sequence
-from inspect import signature
+from copy import deepcopy
 from typing import Any
 
-from mmengine.registry import MODELS
+from mmengine.config import ConfigDict
 
 from mmuniformer.dropin.levels import STRIDES, Tied
-from mmuniformer.dropin.measuring import Level, measure_neck
+from mmuniformer.dropin.measuring import Level, arguments, measure_neck
 from mmuniformer.dropin.places import Place
 from mmuniformer.nodes import type_name, walk
 
 # Necks that make a pyramid of maps of one size: ours is one already.
 PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
-# What enlarges the maps of a plain transformer, all of one size.
-ENLARGING = {'MLANeck', 'SETRMLAHead', 'SETRUPHead'}
+# They add maps up that are of one size.
+ADDING = {'MLANeck', 'SETRMLAHead'}
+# They enlarge maps of one size by so many convolutions, and so much each.
+ENLARGING = 'SETRUPHead'
 DOUBLING = ('TPN',)
 POOLING = 'GlobalAveragePooling'
-# Necks whose maps are the backbone's, pooled, resized or put side by side.
-PASSING = (POOLING, 'FeatureMapProcessor', 'GeneralizedMeanPooling')
+# Heads of mmpretrain that read scores, or two tokens, by the one for a vector.
+LINEAR_HEADS = {
+    'ClsHead': 'LinearClsHead',
+    'ConformerHead': 'LinearClsHead',
+    'DeiTClsHead': 'LinearClsHead',
+    'MultiLabelClsHead': 'MultiLabelLinearClsHead',
+}
+# Necks that give the backbone's channels, whatever the size of its maps.
+POOLS = (POOLING, 'GeneralizedMeanPooling')
+# Those that resize maps, or put them side by side.
+PASSING = ('FeatureMapProcessor',)
 
 
 class Channels:
@@ -96,10 +107,10 @@ def fit_readers(
     """
     owner, neck = place.owner, place.first_neck
     kinds = {type_name(node) for _, node in walk(dict(owner))}
-    if kinds & ENLARGING:
+    if kinds & ADDING:
         raise Tied(
-            'its neck or heads read maps of one size, and enlarge them '
-            'themselves. Start from upernet or sem_fpn'
+            'its neck adds up maps of one size, as a plain transformer gives '
+            'them. Start from upernet or sem_fpn'
         )
     if type_name(neck) in DOUBLING:
         raise Tied(
@@ -111,6 +122,7 @@ def fit_readers(
     changes = Channels(before, dims)
     if neck is None:
         for _, reader in place.readers():
+            _double_maps(reader, old, stages)
             replace_channels(reader, changes)
         return tuple(stages)
     if type_name(neck) in PYRAMID_MAKERS and len({x.stride for x in old}) == 1:
@@ -127,12 +139,37 @@ def fit_readers(
         passed, now = kept
     else:
         now = measure_neck(owner['neck'], new, ndim)
-    if type_name(neck) in PASSING and (passed is None or now is None):
+    unknown = passed is None or now is None
+    kind = type_name(neck)
+    if kind in POOLS or (kind in PASSING and unknown):
         passed, now = before, dims
     if passed and now and passed != now:
         for _, reader in place.readers():
             replace_channels(reader, Channels(passed, now))
-    return _without_skipped(neck, stages)
+    skipped = _skipped(neck, len(stages))
+    if not skipped:
+        return tuple(stages)
+    whole = deepcopy(neck)
+    _skip_none(neck, skipped)
+    if now and measure_neck(owner['neck'], new[skipped:], ndim) != now:
+        # NAS-FCOS's counts levels from the finest in any case.
+        neck.update(whole)
+        return tuple(stages)
+    return tuple(stages[skipped:])
+
+
+def _double_maps(
+    reader: Any, old: Sequence[Level], stages: Sequence[int]
+) -> None:
+    """Has SETR's heads draw as fine as before, from other strides."""
+    for _, node in walk(reader):
+        if type_name(node) != ENLARGING:
+            continue
+        index = node.get('in_index', -1)
+        times = node.get('up_scale', 4) ** node.get('num_convs', 1)
+        doubled = STRIDES[stages[index]] * times // old[index].stride
+        node['num_convs'] = max(doubled.bit_length() - 1, 1)
+        node['up_scale'] = 2
 
 
 def _keep_outputs(
@@ -154,17 +191,18 @@ def _keep_outputs(
     return [*given, *added], [*dims, *added]
 
 
-def _without_skipped(neck: dict, stages: Sequence[int]) -> tuple[int, ...]:
-    start = neck.get('start_level', 0)
-    channels = neck.get('in_channels')
-    whole = neck.get('end_level', -1) in (-1, len(stages) - 1)
-    if not start or not whole or not isinstance(channels, list | tuple):
-        return tuple(stages)
-    neck['in_channels'] = channels[start:]
+def _skipped(neck: dict, count: int) -> int:
+    """How many of the finest levels a neck is given for nothing."""
+    whole = neck.get('end_level', -1) in (-1, count - 1)
+    several = isinstance(neck.get('in_channels'), list | tuple)
+    return neck.get('start_level', 0) if whole and several else 0
+
+
+def _skip_none(neck: dict, skipped: int) -> None:
+    neck['in_channels'] = neck['in_channels'][skipped:]
     neck['start_level'] = 0
     if neck.get('end_level', -1) != -1:
         neck['end_level'] = -1
-    return tuple(stages[start:])
 
 
 def replace_channels(
@@ -220,6 +258,34 @@ def add_pooling(owner: dict) -> None:
         )
 
 
+def use_linear_head(owner: dict, scores: int, channels: int) -> str:
+    """Gives a classifier a head that reads one vector.
+
+    VGG has the last layer itself, and Conformer and distilled DeiT give two
+    tokens.
+
+    Args:
+        owner (dict): Changed in place.
+        scores (int): Numbers that the host's backbone gives last.
+        channels (int): Of our last map.
+
+    Returns:
+        str: What is said of it; empty where the head stays.
+    """
+    head = owner.get('head')
+    kind = type_name(head)
+    if kind not in LINEAR_HEADS:
+        return ''
+    kept = ('loss', 'topk', 'cal_acc', 'thr')
+    owner['head'] = ConfigDict(
+        type=LINEAR_HEADS[kind],
+        num_classes=head.get('num_classes', scores),
+        in_channels=channels,
+        **{key: head[key] for key in kept if key in head},
+    )
+    return f'{LINEAR_HEADS[kind]} instead of {kind}, which reads no vector'
+
+
 def draw_finer(owner: dict, level: Level) -> bool:
     """Has a head of keypoints draw as fine as before, from stride 32.
 
@@ -236,11 +302,7 @@ def draw_finer(owner: dict, level: Level) -> bool:
     head = owner.get('head')
     if not isinstance(head, dict) or level.stride >= STRIDES[-1]:
         return False
-    kind = head['type']
-    if isinstance(kind, str):
-        with MODELS.switch_scope_and_registry(None) as registry:
-            kind = registry.get(kind)
-    known = signature(kind).parameters
+    known = arguments(head)
     if 'deconv_out_channels' not in known:
         return False
     default = known['deconv_out_channels'].default
@@ -249,4 +311,33 @@ def draw_finer(owner: dict, level: Level) -> bool:
     count = (STRIDES[-1] // fine).bit_length() - 1
     head['deconv_out_channels'] = (256,) * count
     head['deconv_kernel_sizes'] = (4,) * count
+    return True
+
+
+def draw_corners(owner: dict, levels: Sequence[Level], channels: int) -> bool:
+    """Has one fine map drawn for a head of corners.
+
+    CornerNet's hourglasses give such a map each. A pyramid needs what
+    CenterNet puts behind a ResNet: deconvolutions of its last map.
+
+    Args:
+        owner (dict): Changed in place.
+        levels (Sequence[Level]): What the host's backbone gives.
+        channels (int): Of our last map.
+
+    Returns:
+        bool: Whether the head reads such maps.
+    """
+    head = owner.get('bbox_head')
+    fine = {level.stride for level in levels} == {STRIDES[0]}
+    if owner.get('neck') or not fine or 'num_feat_levels' not in (head or ()):
+        return False
+    head['num_feat_levels'] = 1
+    owner['neck'] = ConfigDict(
+        type='CTResNetNeck',
+        in_channels=channels,
+        num_deconv_filters=(levels[0].channels,) * 3,
+        num_deconv_kernels=(4,) * 3,
+        use_dcn=False,
+    )
     return True

@@ -1,10 +1,13 @@
 """What goes with a backbone: its colours, its optimizer, its weights."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmuniformer.dropin.measuring import arguments
 from mmuniformer.nodes import type_name, walk
 
 # Of the images that the published weights were trained on.
@@ -31,6 +34,8 @@ LAYER_DECAY = (
     'LayerDecayOptimizerConstructor',
     'LayerDecayOptimWrapperConstructor',
 )
+# What preprocessors have.
+ORDERS = ('bgr_to_rgb', 'to_rgb')
 WARM_UPS = ('LinearLR', 'LinearWarmupLR', 'QuadraticWarmupLR')
 OUR_LAYER_DECAY = 'mmuniformer.LayerDecayOptimWrapperConstructor'
 RATE = 'layer_decay_rate'
@@ -68,15 +73,12 @@ def _order_key(node: dict, cfg: Config) -> str | None:
     if kind == 'ActionDataPreprocessor':
         # Videos and frames are read as RGB there.
         return None
-    to_rgb = kind == 'Normalize' or kind in (
-        'ClsDataPreprocessor',
-        'SelfSupDataPreprocessor',
-        'TwoNormDataPreprocessor',
-        'VideoDataPreprocessor',
-    )
-    if not kind and cfg.get('default_scope') == 'mmpretrain':
-        to_rgb = True
-    return 'to_rgb' if to_rgb else 'bgr_to_rgb'
+    if kind == 'Normalize':
+        return 'to_rgb'
+    if not kind:
+        return 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
+    known = arguments(node, cfg.default_scope)
+    return next((key for key in known if key in ORDERS), None)
 
 
 def _normalisers(cfg: Config) -> Iterator[dict]:
@@ -119,7 +121,9 @@ def fit_optimizer(cfg: Config) -> list[str]:
         type='AdamW', lr=scaled, betas=(0.9, 0.999), weight_decay=decay
     )
     wrapper['paramwise_cfg'] = ConfigDict(
-        custom_keys={'norm': dict(decay_mult=0.0)}
+        custom_keys={'norm': dict(decay_mult=0.0)},
+        # A layer that a neck or a loss uses as well is no second parameter.
+        bypass_duplicate=True,
     )
     wrapper.pop('constructor', None)
     told = f'AdamW at {scaled:g} with warm-up, as published'
@@ -194,5 +198,41 @@ def forget_weights(cfg: Config) -> list[str]:
             node['init_cfg'] = None
             notes.append(
                 f"{path}.init_cfg: left out, the file has the host's backbone"
+            )
+    return notes
+
+
+def stop_distilling(cfg: Config) -> list[str]:
+    """Turns off what LeViT's head refuses to train with.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    head = cfg.model.get('head')
+    # It is on by default.
+    if type_name(head) != 'LeViTClsHead' or not head.get('distillation', True):
+        return []
+    head['distillation'] = False
+    return ['model.head: distillation=False, it does not train otherwise']
+
+
+def find_teachers(cfg: Config) -> list[str]:
+    """Looks up configs of teachers, named from a checkout of the library.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    notes = []
+    host = Path(find_spec(cfg.default_scope).origin).parent
+    for path, node in walk(cfg.model, 'model'):
+        name = node.get('teacher_config')
+        if not isinstance(name, str) or Path(name).is_file():
+            continue
+        file = host / '.mim' / name
+        if file.is_file():
+            node['teacher_config'] = str(file)
+            notes.append(
+                f'{path}.teacher_config: the installed one, as there is no '
+                f'{name} here'
             )
     return notes

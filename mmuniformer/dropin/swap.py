@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmuniformer.dropin.levels import STRIDES, Tied, stages_for
+from mmuniformer.dropin.limits import missing_packages, refuse
 from mmuniformer.dropin.measuring import (
     Level,
     NotMeasured,
@@ -17,14 +18,18 @@ from mmuniformer.dropin.places import Place, Retriever, find_places
 from mmuniformer.dropin.readers import (
     Channels,
     add_pooling,
+    draw_corners,
     draw_finer,
     fit_readers,
     replace_channels,
+    use_linear_head,
 )
 from mmuniformer.dropin.recipe import (
+    find_teachers,
     fit_colours,
     fit_optimizer,
     forget_weights,
+    stop_distilling,
 )
 from mmuniformer.models.backbones.settings import resolve_arch
 from mmuniformer.nodes import type_name, walk
@@ -49,28 +54,8 @@ KEYS = (
 )
 # Whose anchors, boxes or keypoints are counted in strides.
 STRICT = ('mmdet', 'mmpose')
-# Models that hide parts of their input from their own transformer, or read
-# other things than pictures: why they are not tried, by their type.
-NO_MAPS = {
-    **dict.fromkeys(
-        ('MAE', 'BEiT', 'CAE', 'SimMIM', 'MaskFeat', 'MILAN', 'MixMIM', 'EVA',
-         'iTPN', 'SparK', 'VideoMAE'),
-        'it hides patches from its own transformer. Contrastive methods such '
-        'as mocov2, byol or simsiam take any backbone',
-    ),
-    **dict.fromkeys(
-        ('RecognizerGCN', 'PoseLifter'),
-        'it reads coordinates of joints, and no pictures',
-    ),
-    'DWPoseDistiller': 'its teacher and student are configs of their own. '
-    "Swap the backbone of the student's",
-    'MultimodalEncoderDecoder': 'it reads the tokens of CLIP. Start from '
-    'mask2former',
-    **dict.fromkeys(
-        ('BMN', 'BSN', 'TEM', 'PEM', 'TCANet', 'DRN'),
-        'it reads features that another model has made',
-    ),
-}  # fmt: skip
+# Decoders of mmseg that are written as a backbone around another.
+AROUND = ('STDCContextPathNet',)
 
 
 @dataclass
@@ -82,12 +67,14 @@ class Swapped:
         checkpoint (str or None): The weights that it starts from.
         notes (list[str]): What a user has to know, in lines.
         warnings (list[str]): What was changed besides the backbone.
+        missing (list[str]): What to install before its model can be built.
     """
 
     cfg: Config
     checkpoint: str | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
 def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
@@ -108,8 +95,7 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     ours.setdefault('arch', 'small')
     new = deepcopy(cfg)
     kind = type_name(new.model)
-    if kind in NO_MAPS:
-        raise Tied(f'{kind}: {NO_MAPS[kind]}')
+    refuse(new.model)
     retriever = Retriever(new.model) if 'image_encoder' in new.model else None
     places = find_places(retriever.owner if retriever else new.model)
     if not places:
@@ -142,7 +128,13 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     # Not of heatmaps, spectrograms and the like.
     if all(place.backbone.get('in_channels', 3) == 3 for place in places):
         fit_colours(new, clips)
-    swapped.warnings += [*fit_optimizer(new), *forget_weights(new)]
+    swapped.warnings += [
+        *fit_optimizer(new),
+        *forget_weights(new),
+        *stop_distilling(new),
+        *find_teachers(new),
+    ]
+    swapped.missing += missing_packages(new)
     return swapped
 
 
@@ -150,6 +142,9 @@ def _swap_one(place: Place, swapped: Swapped, ours: dict) -> bool:
     """Replaces one backbone; gives whether it reads clips."""
     cfg, owner = swapped.cfg, place.owner
     host = place.backbone
+    if type_name(host) in AROUND:
+        _swap_within(place, swapped, ours)
+        return False
     video = reads_clips(cfg, owner)
     ndim = 3 if video else 2
     levels = measure_backbone(host, ndim, likely_sizes(cfg, host))
@@ -164,15 +159,39 @@ def _swap_one(place: Place, swapped: Swapped, ours: dict) -> bool:
     archs = OURS.get(kind).archs
     dims = resolve_arch(arguments['arch'], archs).embed_dims
     stages = _choose(place, levels, cfg, video, dims, swapped)
+    owner['backbone'] = _our_node(kind, arguments, stages, swapped)
+    return video
+
+
+def _our_node(
+    kind: str, arguments: dict, stages: Sequence[int], swapped: Swapped
+) -> ConfigDict:
     backbone = ConfigDict(type=f'mmuniformer.{kind}', **arguments)
-    if stages != ((3,) if video else (0, 1, 2, 3)):
+    if stages != ((3,) if kind == 'UniFormer3D' else (0, 1, 2, 3)):
         backbone['out_indices'] = stages
     if swapped.checkpoint:
         backbone['init_cfg'] = ConfigDict(
             type='Pretrained', checkpoint=swapped.checkpoint
         )
-    owner['backbone'] = backbone
-    return video
+    return backbone
+
+
+def _swap_within(place: Place, swapped: Swapped, ours: dict) -> None:
+    """Replaces the backbone that STDC's context path is built around."""
+    path = place.backbone
+    before = [level.channels for level in measure_backbone(path, 2)]
+    inner = measure_backbone(path['backbone_cfg'], 2)
+    stages = stages_for(inner, strict=False)
+    archs = OURS.get('UniFormer').archs
+    dims = resolve_arch(ours['arch'], archs).embed_dims
+    path['backbone_cfg'] = _our_node('UniFormer', ours, stages, swapped)
+    coarsest_first = [dims[stage] for stage in reversed(stages)]
+    path['last_in_channels'] = tuple(coarsest_first[:2])
+    # It reads the finest map beside one of the path's own.
+    path['ffm_cfg']['in_channels'] += dims[stages[0]] - inner[0].channels
+    after = [level.channels for level in measure_backbone(path, 2)]
+    for _, reader in place.readers():
+        replace_channels(reader, Channels(before, after))
 
 
 def _choose(
@@ -187,6 +206,12 @@ def _choose(
     owner, scope = place.owner, cfg.default_scope
     deepest = (len(STRIDES) - 1,)
     vectors = all(level.stride == 0 for level in levels)
+    tokens = not vectors and any(level.stride == 0 for level in levels)
+    if tokens and 'cls_head' not in owner:
+        raise Tied(
+            'its heads read a class token beside each map. Start from upernet '
+            'or sem_fpn'
+        )
     if 'cls_head' in owner and not _reads_maps(owner, levels):
         _use_i3d_head(owner, dims[-1])
         swapped.notes.append(
@@ -197,6 +222,12 @@ def _choose(
         stages = deepest if len(levels) == 1 else stages_for(levels, False)
     elif vectors:
         stages = deepest
+    elif draw_corners(owner, levels, dims[-1]):
+        swapped.notes.append(
+            f'{place.path}: stride 32 instead of {levels[0].stride}, and '
+            "CenterNet's neck, whose deconvolutions make up for it"
+        )
+        return deepest
     elif (
         len(levels) == 1 and scope == 'mmpose' and draw_finer(owner, levels[0])
     ):
@@ -215,6 +246,9 @@ def _choose(
                 _replace_sum(reader, changes)
             return stages
     if vectors and scope == 'mmpretrain':
+        told = use_linear_head(owner, levels[-1].channels, dims[-1])
+        if told:
+            swapped.notes.append(f'{place.path}: {told}')
         add_pooling(owner)
         changes = Channels([levels[-1].channels], [dims[3]])
         for _, reader in place.readers():
@@ -238,7 +272,14 @@ def _reads_maps(owner: dict, levels: Sequence[Level]) -> bool:
 
 def _use_i3d_head(owner: dict, channels: int) -> None:
     head = owner['cls_head']
-    kept = ('num_classes', 'average_clips', 'multi_class', 'loss_cls')
+    kept = (
+        'num_classes',
+        'average_clips',
+        'label_smooth_eps',
+        'loss_cls',
+        'multi_class',
+        'topk',
+    )
     owner['cls_head'] = ConfigDict(
         type='I3DHead',
         in_channels=channels,
@@ -254,10 +295,12 @@ def _one_of_pathways(levels: Sequence[Level]) -> list[Level]:
 
 def _replace_sum(reader: Any, changes: Channels) -> None:
     total = sum(changes.old)
+    # ACRN reads an actor's features beside those of the whole picture.
+    became = {n * total: n * changes.new[0] for n in (1, 2)}
     for _, node in walk(reader):
         for key in ('in_channels', 'out_channels'):
-            if node.get(key) == total:
-                node[key] = changes.new[0]
+            if node.get(key) in became:
+                node[key] = became[node[key]]
 
 
 def reads_clips(cfg: Config, owner: dict) -> bool:

@@ -15,6 +15,8 @@ from mmuniformer.nodes import type_name, walk
 # Of pictures, in pixels, and of the frames of a clip.
 SIDE = 128
 SIDES = {'mmaction': 64}
+# Arguments that name files of weights.
+WEIGHTS = ('pretrained', 'teacher_ckpt', 'teacher_pretrained')
 SYNC_BN = ('SyncBN', 'MMSyncBN')
 
 
@@ -65,8 +67,9 @@ def model_node(cfg: Config) -> dict:
         if cfg.get(key) is not None:
             node.setdefault('data_preprocessor', deepcopy(cfg[key]))
     for _, inner in walk(node):
-        if isinstance(inner.get('pretrained'), str):
-            inner['pretrained'] = None
+        for key in WEIGHTS:
+            if isinstance(inner.get(key), str):
+                inner[key] = None
         if type_name(inner.get('init_cfg')) == 'Pretrained':
             inner['init_cfg'] = None
         if type_name(inner) in SYNC_BN:

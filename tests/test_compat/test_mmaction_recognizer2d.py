@@ -100,6 +100,23 @@ def test_a_neck_gets_all_maps():
     assert told[0].pred_score.shape == (3,)
 
 
+def test_a_head_of_sounds_gets_the_last_map():
+    from mmaction.registry import MODELS
+
+    recognizer()
+    model = MODELS.build(
+        dict(
+            type='RecognizerAudio',
+            backbone=dict(BACKBONE, in_channels=1),
+            cls_head=dict(type='TSNAudioHead', in_channels=64, num_classes=3),
+        )
+    )
+    spectrograms = torch.rand(2, 1, 1, 64, 80)
+    losses = model(spectrograms, samples(2), mode='loss')
+    losses['loss_cls'].backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
 def test_own_backbones_are_left_alone():
     own = recognizer(
         dict(type='ResNet', depth=18, norm_eval=False),

@@ -1,15 +1,20 @@
 """Channels in necks and heads."""
 
+from copy import deepcopy
+
 import pytest
+import torch
 from mmengine.config import ConfigDict
 
 from mmuniformer.dropin.levels import Tied
-from mmuniformer.dropin.measuring import Level
+from mmuniformer.dropin.measuring import Level, build
 from mmuniformer.dropin.places import Place, find_places
 from mmuniformer.dropin.readers import (
     Channels,
+    draw_corners,
     fit_readers,
     replace_channels,
+    use_linear_head,
 )
 
 OLD, NEW = [256, 512, 1024, 2048], [64, 128, 320, 512]
@@ -87,11 +92,16 @@ def test_heads_behind_a_neck_keep_the_necks_channels():
     assert owner.owner.bbox_head.in_channels == 256
 
 
-def test_a_neck_that_pools_passes_the_new_channels_on():
-    owner = place(
-        neck=dict(type='mmpretrain.GlobalAveragePooling'),
-        head=dict(in_channels=2048),
-    )
+@pytest.mark.parametrize(
+    'neck',
+    [
+        dict(type='mmpretrain.GlobalAveragePooling'),
+        # Of re-identification, whose crops are twice as high as wide.
+        dict(type='mmdet.GlobalAveragePooling', kernel_size=(8, 4), stride=1),
+    ],
+)
+def test_a_neck_that_pools_passes_the_new_channels_on(neck):
+    owner = place(neck=neck, head=dict(in_channels=2048))
     fit_readers(owner, LEVELS[3:], (3,), NEW[3:])
     assert owner.owner.head.in_channels == 512
 
@@ -126,7 +136,86 @@ def test_a_neck_that_gives_the_backbones_maps_beside_its_own():
     assert owner.owner.bbox_head.in_channels == (128, 320, 512, 256)
 
 
-def test_heads_that_enlarge_maps_of_one_size_are_refused():
-    owner = place(decode_head=dict(type='SETRUPHead', in_channels=768))
+def test_a_neck_that_adds_up_maps_of_one_size_is_refused():
+    owner = place(neck=dict(type='MLANeck', in_channels=[768] * 4))
     with pytest.raises(Tied, match='Start from'):
         fit_readers(owner, [Level(768, 16)] * 4, (0, 1, 2, 3), NEW)
+
+
+@pytest.mark.parametrize(
+    ('index', 'head', 'layers'),
+    [
+        # 16 / 4 is 4 pixels, from a stride of 32.
+        (3, dict(), 3),
+        (-1, dict(num_convs=4, up_scale=2), 5),
+        (1, dict(num_convs=2, up_scale=4), 3),
+        # Not coarser than it is.
+        (0, dict(num_convs=1, up_scale=4), 1),
+    ],
+)
+def test_heads_that_enlarge_maps_draw_as_fine_as_before(index, head, layers):
+    node = dict(type='SETRUPHead', in_channels=768, in_index=index, **head)
+    owner = place(decode_head=node)
+    fit_readers(owner, [Level(768, 16)] * 4, (0, 1, 2, 3), NEW)
+    changed = dict(in_channels=NEW[index], num_convs=layers, up_scale=2)
+    assert owner.owner.decode_head == node | changed
+
+
+def test_heads_of_scores_and_tokens_become_linear_ones():
+    loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    vgg = dict(head=dict(type='MultiLabelClsHead', loss=loss))
+    assert 'MultiLabelLinearClsHead' in use_linear_head(vgg, 20, 512)
+    assert vgg['head'] == dict(
+        type='MultiLabelLinearClsHead',
+        num_classes=20,
+        in_channels=512,
+        loss=loss,
+    )
+    head = dict(type='ConformerHead', num_classes=9, in_channels=[1536, 576])
+    conformer = dict(head=dict(head, cal_acc=False))
+    use_linear_head(conformer, 576, 512)
+    assert conformer['head'] == dict(
+        type='LinearClsHead', num_classes=9, in_channels=512, cal_acc=False
+    )
+    own = dict(head=dict(type='VisionTransformerClsHead', in_channels=768))
+    assert use_linear_head(own, 768, 512) == ''
+    assert own['head']['in_channels'] == 768
+
+
+def test_a_neck_that_counts_from_the_finest_level_gets_it():
+    neck = dict(
+        type='mmdet.NASFCOS_FPN',
+        in_channels=OLD,
+        out_channels=8,
+        num_outs=5,
+        start_level=1,
+        add_extra_convs=True,
+        norm_cfg=dict(type='BN'),
+    )
+    owner = place(neck=neck)
+    assert fit_readers(owner, LEVELS, (0, 1, 2, 3), NEW) == (0, 1, 2, 3)
+    assert owner.owner.neck == dict(neck, in_channels=NEW)
+
+
+def test_a_head_of_corners_gets_the_map_of_deconvolutions():
+    owner = dict(neck=None, bbox_head=dict(num_feat_levels=2, in_channels=256))
+    assert draw_corners(owner, [Level(256, 4)] * 2, 512)
+    assert owner['bbox_head'] == dict(num_feat_levels=1, in_channels=256)
+    neck = build(dict(owner['neck'], type='mmdet.CTResNetNeck'))
+    (drawn,) = neck([torch.zeros(1, 512, 2, 3)])
+    # From stride 32 to 4.
+    assert drawn.shape == (1, 256, 16, 24)
+
+
+@pytest.mark.parametrize(
+    'owner',
+    [
+        dict(neck=dict(type='FPN'), bbox_head=dict(num_feat_levels=2)),
+        dict(bbox_head=dict(in_channels=256)),
+        dict(head=dict(in_channels=256)),
+    ],
+)
+def test_other_heads_of_a_fine_map_stay(owner):
+    before = deepcopy(owner)
+    assert not draw_corners(owner, [Level(256, 4)], 512)
+    assert owner == before

@@ -1,15 +1,21 @@
 """What goes with a backbone: colours, optimizer, schedule, weights."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from torch import nn
 
 from mmuniformer.dropin.recipe import (
     CLIP_MEAN,
     MEAN,
     STD,
+    find_teachers,
     fit_colours,
     fit_optimizer,
     forget_weights,
+    stop_distilling,
 )
 
 
@@ -51,6 +57,23 @@ def test_the_preprocessor_of_mmpretrain_is_at_the_top():
     assert cfg.data_preprocessor == dict(
         num_classes=10, mean=MEAN, std=STD, to_rgb=True
     )
+
+
+@pytest.mark.parametrize(
+    ('kind', 'key'),
+    [
+        ('ReIDDataPreprocessor', 'to_rgb'),
+        # Through the arguments of its parent.
+        ('BoxInstDataPreprocessor', 'bgr_to_rgb'),
+        ('mmseg.SegDataPreProcessor', 'bgr_to_rgb'),
+        ('mmpretrain.SelfSupDataPreprocessor', 'to_rgb'),
+    ],
+)
+def test_a_preprocessor_gets_the_argument_that_it_has(kind, key):
+    cfg = config(model=dict(data_preprocessor=dict(type=kind)))
+    fit_colours(cfg, clips=False)
+    wanted = {'type': kind, 'mean': MEAN, 'std': STD, key: True}
+    assert cfg.model.data_preprocessor == wanted
 
 
 def test_clips_are_rgb_and_have_a_mean_of_their_own():
@@ -99,6 +122,17 @@ def test_an_optimizer_for_resnets_becomes_the_published_one():
     assert '500 iterations' in warm_up
 
 
+def test_a_layer_that_is_used_twice_is_one_parameter():
+    cfg = config(optim_wrapper=dict(optimizer=SGD))
+    fit_optimizer(cfg)
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    # SwAV's loss has the last layer of its head.
+    model.add_module('loss', nn.Sequential(model[0]))
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    groups = wrapper.optimizer.param_groups
+    assert sum(len(group['params']) for group in groups) == 4
+
+
 def test_a_warm_up_that_is_there_stays():
     schedule = [dict(type='LinearLR', begin=0, end=500), dict(type='PolyLR')]
     cfg = config(
@@ -141,3 +175,25 @@ def test_files_with_the_hosts_backbone_are_left_out(key):
     forget_weights(cfg)
     assert cfg.get('load_from') is None
     assert cfg.model.get(key) is None
+
+
+def test_levit_does_not_distil():
+    head = dict(type='LeViTClsHead', num_classes=10)
+    cfg = config(model=dict(backbone=dict(), head=head))
+    (told,) = stop_distilling(cfg)
+    assert 'distillation=False' in told
+    assert cfg.model.head == dict(head, distillation=False)
+    assert not stop_distilling(cfg)
+
+
+def test_the_config_of_a_teacher_is_looked_up_where_it_is_installed():
+    name = 'configs/gfl/gfl_r101_fpn_ms-2x_coco.py'
+    cfg = config(model=dict(teacher_config=name))
+    (told,) = find_teachers(cfg)
+    assert name in told
+    found = Path(cfg.model.teacher_config)
+    assert found.is_file()
+    assert found.as_posix().endswith(f'mmdet/.mim/{name}')
+    cfg = config(model=dict(teacher_config='configs/no.py'))
+    assert not find_teachers(cfg)
+    assert cfg.model.teacher_config == 'configs/no.py'

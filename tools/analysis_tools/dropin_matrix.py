@@ -24,6 +24,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LIST = HERE / 'dropin' / 'configs.txt'
+# Those without a backbone for pictures, which are to be refused by name.
+REFUSED = HERE / 'dropin' / 'no_backbone.txt'
 # A machine that does other things as well takes this many times as long.
 PATIENCE = 15
 # Bytes that a process may ask for.
@@ -36,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'configs',
         nargs='*',
-        help=f'names or paths (default: those of {LIST.name})',
+        help=f'names or paths (default: of {LIST.name} and {REFUSED.name})',
     )
     parser.add_argument(
         '--out', default='dropin.json', help='results, also to go on from'
@@ -90,9 +92,10 @@ def main(args: argparse.Namespace) -> int:
     known = json.loads(out.read_text()) if out.is_file() else {}
     results = known.get('configs', {})
     names = args.configs or LIST.read_text().split()
+    refused = [] if args.configs else REFUSED.read_text().split()
     todo = [
         name
-        for name in names
+        for name in [*names, *refused]
         if args.only in name and wanted(results.get(name), args.again)
     ]
     if todo:
@@ -104,7 +107,8 @@ def main(args: argparse.Namespace) -> int:
         gc.freeze()
         run(todo, args, results, out)
     if args.table:
-        write_table(Path(args.table), json.loads(out.read_text()), names)
+        told = json.loads(out.read_text())
+        write_table(Path(args.table), told, names, refused)
     failed = [n for n in names if results.get(n, {}).get('step') != 'passed']
     Console().print(f'{len(names) - len(failed)} of {len(names)} passed')
     return 0

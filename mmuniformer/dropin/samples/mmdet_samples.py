@@ -10,13 +10,15 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
-from mmuniformer.dropin.samples.pictures import Picture
+from mmuniformer.dropin.samples.pictures import Picture, resized
 from mmuniformer.nodes import type_name, walk
 
 BRANCHES = ('sup', 'unsup_teacher', 'unsup_student')
 FRAMES = 2
 # HTC and SCNet read semantic maps of one pixel in eight.
 SEMANTIC_STEP = 8
+# (H, W) of a crop for re-identification, whose necks pool over all of it.
+PERSON = (256, 128)
 
 
 def make_batch(
@@ -29,7 +31,9 @@ def make_batch(
     if kind == 'BaseReID':
         return _people(pictures)
     samples = [_sample(cfg, picture) for picture in pictures]
-    if preprocessor == 'TrackDataPreprocessor':
+    # ByteTrack's detector learns from images, and not from clips.
+    alone = training and model.data_preprocessor.get('use_det_processor')
+    if preprocessor == 'TrackDataPreprocessor' and not alone:
         return _videos(pictures, samples)
     inputs = [_tensor(picture) for picture in pictures]
     batch = dict(inputs=inputs, data_samples=samples)
@@ -142,12 +146,9 @@ def _videos(
 
 
 def _people(pictures: Sequence[Picture]) -> dict:
-    """Two crops of each of two people, for the triplet loss."""
-    inputs, samples = [], []
-    for index, picture in enumerate(pictures):
-        crops = torch.stack([_tensor(picture)] * 2)
-        both = ReIDDataSample()
-        both.set_gt_label([index, index])
-        inputs.append(crops)
-        samples.append(both)
-    return dict(inputs=inputs, data_samples=samples)
+    """A sample with two crops of each person, for the triplet loss."""
+    people = [_tensor(resized(picture, PERSON)) for picture in pictures]
+    crops = [person for person in people for _ in range(2)]
+    sample = ReIDDataSample()
+    sample.set_gt_label([i for i in range(len(pictures)) for _ in range(2)])
+    return dict(inputs=[torch.stack(crops)], data_samples=[sample])

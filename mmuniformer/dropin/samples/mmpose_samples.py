@@ -32,9 +32,11 @@ def make_batch(
     size = input_size(cfg)
     single = type_name(cfg.model) == 'TopdownPoseEstimator'
     corners = _keeps_corners(cfg)
+    deep = type_name(cfg.get('codec')) == 'Hand3DHeatmap'
+    resizes = [resized(picture, size[::-1]) for picture in pictures]
     packed = [
-        steps(_results(resized(picture, size[::-1]), meta, single, corners))
-        for picture in pictures
+        steps(_results(picture, meta, single, corners, deep))
+        for picture in resizes
     ]
     return dict(
         inputs=[item['inputs'] for item in packed],
@@ -90,7 +92,7 @@ def _keeps_corners(cfg: Config) -> bool:
 
 
 def _results(
-    picture: Picture, meta: dict, single: bool, corners: bool
+    picture: Picture, meta: dict, single: bool, corners: bool, deep: bool
 ) -> dict:
     """What a pipeline knows after its geometric steps."""
     height, width = picture.size
@@ -102,6 +104,10 @@ def _results(
     inside = (known > 2).all(-1) & (known < [width - 2, height - 2]).all(-1)
     part = keypoints[: len(known), : known.shape[1]]
     part[inside] = known[inside]
+    if deep:
+        # In the plane of the hand's root.
+        depth = np.zeros_like(keypoints[..., :1])
+        keypoints = np.concatenate([keypoints, depth], -1)
     box = np.array([[0, 0, width, height]], np.float32)
     box = np.repeat(box, people, 0)
     centre = np.array([[width / 2, height / 2]], np.float32)

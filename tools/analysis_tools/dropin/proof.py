@@ -29,6 +29,8 @@ from mmuniformer.nodes import type_name, walk
 
 TINY = dict(depths=(1, 1, 1, 1), embed_dims=(16, 32, 48, 64), head_dim=16)
 RANKS, STEPS, BATCH = 2, 2, 2
+# Pixels.
+FILLED = 256
 MOST = dict(
     num_queries=50,
     num_proposals=50,
@@ -62,7 +64,7 @@ def prove(config: str, image: str, folder: Path, control: bool) -> dict:
         notes = told['notes']
         told = run_leaf(leaf, image, folder)
         told['notes'] = notes
-    if control and told['step'] not in ('passed', 'tied'):
+    if control and told['step'] not in ('passed', 'tied', 'package'):
         own = folder / 'host' / 'leaf.py'
         own.parent.mkdir(exist_ok=True)
         own.write_text(f'_base_ = {base_of(config, own, False)!r}\n')
@@ -108,6 +110,8 @@ def write_leaf(config: str, leaf: Path) -> dict:
     )
     check_leaf(text, leaf, swapped)
     leaf.write_text(text)
+    if swapped.missing:
+        return dict(step='package', error='; '.join(swapped.missing))
     return dict(step='passed', notes=swapped.notes + swapped.warnings)
 
 
@@ -131,6 +135,11 @@ def train_and_predict(leaf: Path, rank: int, store: Path, image: str) -> dict:
 
 def reduce(cfg: Config) -> None:
     """Fewer regions, queries and points: as many as a small image has."""
+    # Preprocessors fill pictures up to that.
+    largest = max(side_of(cfg), FILLED)
+    for _, node in walk(cfg.model.get('data_preprocessor')):
+        if isinstance(node.get('size'), tuple | list):
+            node['size'] = tuple(min(side, largest) for side in node['size'])
     for _, node in walk(cfg.model):
         for key, most in MOST.items():
             if isinstance(node.get(key), int) and node[key] > most:
@@ -171,8 +180,10 @@ def predict(model: torch.nn.Module, cfg: Config, image: str) -> None:
     batch = make_batch(cfg, [read(image, side)], False)
     with torch.inference_mode():
         data = model.data_preprocessor(batch, False)
+        # A retriever compares with images of its data set.
+        mode = 'tensor' if 'prototype' in cfg.model else 'predict'
         try:
-            outs = model(**data, mode='predict')
+            outs = model(**data, mode=mode)
         except (NotImplementedError, RuntimeError) as error:
             if 'mode' not in str(error) and str(error):
                 raise

@@ -8,21 +8,24 @@ from pathlib import Path
 from mmuniformer.hosts import HOSTS
 
 BEGIN, END = '<!-- matrix: begin -->', '<!-- matrix: end -->'
-PASSED = 'passed'
+PASSED, TIED = 'passed', 'tied'
 
 
-def write_table(page: Path, results: dict, names: list[str]) -> None:
+def write_table(
+    page: Path, results: dict, names: list[str], refused: list[str]
+) -> None:
     """Replaces what is between the marks of a page.
 
     Args:
         page (Path): The page.
         results (dict): What the JSON file holds.
         names (list[str]): The configs of the list.
+        refused (list[str]): Those without a backbone for pictures.
     """
     text = page.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    lines = table(results, names)
+    lines = [*table(results, names), *table_of_refused(results, refused)]
     page.write_text('\n'.join([before + BEGIN, '', *lines, '', END]) + after)
 
 
@@ -62,6 +65,26 @@ def table(results: dict, names: list[str]) -> list[str]:
         )
         lines.append(f'| {library} | {cells} |')
     return lines
+
+
+def table_of_refused(results: dict, names: list[str]) -> list[str]:
+    """What was said of configs that have no backbone for pictures."""
+    known = results['configs']
+    lines = [
+        '',
+        'Not counted above: models that read no pictures, or hide patches '
+        'from a transformer of their own. They are to be refused by name.',
+        '',
+        '| config | what is said |',
+        '|---|---|',
+    ]
+    for name in names:
+        if name in known:
+            told = known[name]
+            refused = told['step'] == TIED
+            said = reason(told) if refused else f'not refused: {told["step"]}'
+            lines.append(f'| `{name}` | {said} |')
+    return lines if any(name in known for name in names) else []
 
 
 def folder(name: str) -> str:

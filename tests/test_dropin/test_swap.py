@@ -1,0 +1,95 @@
+"""Backbones in configs whose readers are of a kind of their own."""
+
+import pytest
+from mmengine.config import Config
+
+from mmuniformer.apis.swapping import read_host
+from mmuniformer.dropin import swap
+from mmuniformer.dropin.levels import Tied
+from mmuniformer.errors import UserError
+
+TINY = dict(depths=(1, 1, 1, 1), embed_dims=(16, 32, 48, 64), head_dim=16)
+
+
+def swapped_model(name: str) -> dict:
+    return swap(read_host(name)[0], checkpoint='', arch=TINY).cfg.model
+
+
+def test_stdcs_paths_are_built_around_ours():
+    model = swapped_model('mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py')
+    path = model.backbone
+    assert path.type == 'STDCContextPathNet'
+    assert path.backbone_cfg.to_dict() == dict(
+        type='mmuniformer.UniFormer', arch=TINY, out_indices=(1, 2, 3)
+    )
+    assert path.last_in_channels == (64, 48)
+    # 128 of its own and, of stride 8, 32 instead of 256.
+    assert path.ffm_cfg.in_channels == 128 + 32
+    assert model.decode_head.in_channels == 256
+    heads = {head.in_index: head for head in model.auxiliary_head}
+    assert heads[0].in_channels == 32
+    assert heads[1].in_channels == heads[2].in_channels == 128
+
+
+def test_acrn_reads_an_actor_beside_the_whole_picture():
+    model = swapped_model(
+        'mmaction::detection/acrn/slowfast-acrn_kinetics400-pretrained-r50_'
+        '8xb8-8x8x1-cosine-10e_ava21-rgb.py'
+    )
+    shared = model.roi_head.shared_head
+    # Both pathways have stride 16.
+    assert model.backbone.out_indices == (2,)
+    assert (shared.in_channels, shared.out_channels) == (96, 48)
+    assert model.roi_head.bbox_head.in_channels == 48
+
+
+def config(backbone: dict, **model) -> Config:
+    scope = backbone['type'].partition('.')[0]
+    return Config(
+        dict(default_scope=scope, model=dict(backbone=backbone, **model))
+    )
+
+
+def test_a_head_of_maps_stands_for_one_of_tokens():
+    backbone = dict(
+        type='mmaction.MViT',
+        arch=dict(
+            embed_dims=16, num_layers=1, num_heads=1, downscale_indices=[]
+        ),
+        spatial_size=64,
+        temporal_size=8,
+    )
+    head = dict(
+        type='MViTHead', in_channels=16, num_classes=5, label_smooth_eps=0.1
+    )
+    cfg = config(backbone, type='Recognizer3D', cls_head=head)
+    told = swap(cfg, checkpoint='', arch=TINY)
+    assert told.cfg.model.cls_head == dict(
+        head, type='I3DHead', in_channels=64
+    )
+    assert any('I3DHead' in note for note in told.notes)
+
+
+def test_dpt_reads_tokens_beside_its_maps():
+    backbone = dict(
+        type='mmseg.VisionTransformer',
+        img_size=(32, 32),
+        embed_dims=16,
+        num_layers=2,
+        num_heads=2,
+        out_indices=(0, 1),
+        output_cls_token=True,
+    )
+    head = dict(type='DPTHead', in_channels=(16, 16))
+    cfg = config(backbone, type='EncoderDecoder', decode_head=head)
+    with pytest.raises(Tied, match=r'token beside each map\. Start from u'):
+        swap(cfg, arch=TINY)
+
+
+def test_an_installed_config_that_cannot_be_imported_is_refused():
+    name = (
+        'mmpose::body_2d_keypoint/edpose/coco/'
+        'edpose_res50_8xb2-50e_coco-800x1333.py'
+    )
+    with pytest.raises(UserError, match=r'pure Python.* Clone its'):
+        read_host(name)
