@@ -16,7 +16,7 @@ from mmengine.utils import is_abs
 
 from mmuniformer.checks.finding import Finding, suggest
 from mmuniformer.checks.options.signatures import OF_BUILDING, arguments
-from mmuniformer.hosts import HOSTS
+from mmuniformer.hosts import HOSTS, packages
 from mmuniformer.nodes import type_name
 
 PHASES = ('train', 'val', 'test')
@@ -175,7 +175,7 @@ def _unknown(path: str, node: dict) -> Finding:
         return Finding(
             f"{entry}: '{kind}' is a data set of {owner}, which is not "
             'installed',
-            f'pip install {HOSTS[owner].package}',
+            f'pip install {packages()[owner]}',
             entry=entry,
         )
     with DATASETS.switch_scope_and_registry(None) as registry:
