@@ -152,9 +152,8 @@ def _check_arguments(path: str, node: dict, kind: type) -> Iterator[Finding]:
     taken = arguments(kind)
     if taken.open:
         return
-    # A class of ours of the same name, which a run puts in its place.
-    ours = DATASETS.get(f'mmuniformer.{kind.__name__}')
-    own = arguments(ours).names if ours and issubclass(ours, kind) else set()
+    ours = _ours_for(kind)
+    own = arguments(ours).names if ours else set()
     for key in sorted(node.keys() - taken.names - own - OF_BUILDING):
         mend = f'{kind.__name__} takes {", ".join(sorted(taken.names))}'
         guess = suggest(key, taken.names)
@@ -166,6 +165,17 @@ def _check_arguments(path: str, node: dict, kind: type) -> Iterator[Finding]:
             mend,
             entry=f'{path}.{key}',
         )
+
+
+def _ours_for(kind: type) -> type | None:
+    """The class of ours that a run puts in the place of mmaction2's.
+
+    Looking for it imports that library, which may not be installed.
+    """
+    if not kind.__module__.startswith('mmaction.'):
+        return None
+    ours = DATASETS.get(f'mmuniformer.{kind.__name__}')
+    return ours if ours and issubclass(ours, kind) else None
 
 
 def _unknown(path: str, node: dict) -> Finding:
