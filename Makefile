@@ -5,6 +5,11 @@
 # make test    the test suite, in WORKERS= processes; 2 by default
 # make test-slow
 #              what takes minutes more: backbones at their full size
+# make setup-forks
+#              .venv-forks with the maintained forks of mmengine, mmcv, mmdet,
+#              mmsegmentation and mmpretrain in place of the originals
+# make test-forks
+#              the test suite with them; what needs mmpose or mmaction2 skips
 # make lint    ruff
 #
 # VENV= names another folder for the environment, PYTHON= another interpreter,
@@ -16,7 +21,7 @@ TASK ?= det
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-slow lint
+.PHONY: help setup setup-forks demo test test-slow test-forks lint
 .DEFAULT_GOAL := help
 
 help:
@@ -25,15 +30,21 @@ help:
 setup:
 	@PYTHON="$(PYTHON)" bash tools/setup_venv.sh "$(abspath $(VENV))"
 
+setup-forks test-forks: VENV = .venv-forks
+setup-forks:
+	@PYTHON="$(PYTHON)" bash tools/setup_venv.sh "$(abspath $(VENV))" forks
+
 demo: setup
 	@"$(abspath $(VENV))/bin/python" tools/demo.py --task $(TASK)
 
 # Threads that wait for others soon sleep. By default they spin, and on a
 # machine that does anything else training is many times slower.
-test test-slow: export GOMP_SPINCOUNT ?= 1000
+test test-slow test-forks: export GOMP_SPINCOUNT ?= 1000
 test test-slow: setup
+test-forks: setup-forks
+test test-slow test-forks:
 	@"$(abspath $(VENV))/bin/python" -m pytest -n $(WORKERS) --dist worksteal -m "$(MARKED)" $(PYTEST_ARGS)
-test: MARKED = not slow
+test test-forks: MARKED = not slow
 test-slow: MARKED = slow
 
 lint: setup

@@ -20,16 +20,18 @@ from dataclasses import dataclass
 
 from mmuniformer import compat
 from mmuniformer.compat.versions import distribution, installed
-from mmuniformer.hosts import HOSTS, MMCV_PACKAGE
+from mmuniformer.hosts import HOSTS
 from mmuniformer.hosts import packages as packages_of_hosts
 
+# What installs an OpenMMLab library.
+LIBRARIES = packages_of_hosts()
 # Needed by all of them; what installs it.
 FOUNDATION = {
     'torch': 'torch',
     'torchvision': 'torchvision',
     'numpy': 'numpy',
-    'mmengine': 'mmengine',
-    'mmcv': MMCV_PACKAGE,
+    'mmengine': LIBRARIES['mmengine'],
+    'mmcv': LIBRARIES['mmcv'],
 }
 # Needed by some; the libraries say so when they are imported or used.
 OTHERS = {
@@ -46,7 +48,7 @@ OTHERS = {
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {
     **OTHERS,
-    **packages_of_hosts(),
+    **LIBRARIES,
     'PIL': 'pillow',
     'yaml': 'pyyaml',
     'json_tricks': 'json-tricks',
@@ -145,7 +147,7 @@ def packages() -> list[Row]:
         if module == 'torch':
             rows.append(_device())
     for module, host in HOSTS.items():
-        rows.append(examine(module, host.models, host.package))
+        rows.append(examine(module, host.models, LIBRARIES[module]))
     for module, name in OTHERS.items():
         rows.append(examine(module, module, name))
     return rows

@@ -4,6 +4,7 @@ A config names its library by ``default_scope``.
 """
 
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,31 @@ HOSTS = {
         folder='out_dir',
     ),
 }
-# What all of them stand on; no config has it for its scope.
-MMCV_PACKAGE = 'mmcv-lite'
+# What all of them stand on; no config has one of these for its scope.
+FOUNDATION = {'mmengine': 'mmengine', 'mmcv': 'mmcv-lite'}
+# The maintained forks have the same modules.
+FORKS = {
+    'mmengine': 'onedl-mmengine',
+    'mmcv': 'onedl-mmcv',
+    'mmdet': 'onedl-mmdetection',
+    'mmseg': 'onedl-mmsegmentation',
+    'mmpretrain': 'onedl-mmpretrain',
+}
 # Scopes that a config may have.
 SCOPES = ('mmengine', 'mmuniformer', *HOSTS)
 
 
 def packages() -> dict[str, str]:
-    """What pip installs, by the module that a config or an import names."""
-    return {
-        'mmcv': MMCV_PACKAGE,
+    """What pip installs, by the module that a config or an import names.
+
+    Where mmengine is the maintained fork, the other forks that there are.
+    """
+    originals = {
+        **FOUNDATION,
         **{scope: host.package for scope, host in HOSTS.items()},
     }
+    try:
+        version(FORKS['mmengine'])
+    except PackageNotFoundError:
+        return originals
+    return originals | FORKS

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds a virtual environment with everything: setup_venv.sh VENV
+# Builds a virtual environment with everything: setup_venv.sh VENV [LIBRARIES]
 #
 # Python from $PYTHON (python3); the exact versions of requirements/
-# constraints.txt. Does nothing where that has been done and no list changed.
+# constraints.txt; the libraries of requirements/LIBRARIES.txt, openmmlab or
+# forks. Does nothing where that has been done and no list changed.
 set -uo pipefail
 
 fail() {
@@ -10,9 +11,11 @@ fail() {
     exit 1
 }
 
-[ $# -eq 1 ] || fail "usage: tools/setup_venv.sh VENV"
+[ $# -eq 1 ] || [ $# -eq 2 ] || fail "usage: tools/setup_venv.sh VENV [LIBRARIES]"
 cd "$(dirname "$0")/.." || exit 1
 venv=$1
+libraries=requirements/${2:-openmmlab}.txt
+[ -f "$libraries" ] || fail "there is no $libraries"
 python=${PYTHON:-python3}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -20,7 +23,8 @@ trap 'rm -f "$log"' EXIT
 stamp=$venv/.mmuniformer-requirements
 wanted=$(cat requirements/*.txt setup.py pyproject.toml mmuniformer/compat/startup_hook.py tools/setup_venv.sh | cksum)
 # A checkout made anew in the same place lacks the links of the installation.
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$PWD $wanted" ] &&
+made="$PWD $libraries $wanted"
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$made" ] &&
     [ -e mmuniformer/.mim/configs ]; then
     exit 0
 fi
@@ -55,9 +59,9 @@ step "installer" "$venv/bin/python" -m pip install -q --disable-pip-version-chec
 # the environment forbids to write it (PYTHONDONTWRITEBYTECODE).
 pip_install() { "$venv/bin/uv" pip install --compile-bytecode --python "$venv/bin/python" -c requirements/constraints.txt "$@"; }
 step "PyTorch and other packages" pip_install -r requirements/runtime.txt -r requirements/tests.txt
-step "OpenMMLab libraries" pip_install --no-deps -r requirements/openmmlab.txt
+step "OpenMMLab libraries" pip_install --no-deps -r "$libraries"
 # Its wheel is built for numpy 1; building it takes seconds.
 step "xtcocotools (built from source)" pip_install --no-deps --no-build-isolation --no-binary xtcocotools xtcocotools
 step "mmuniformer" pip_install --no-deps --no-build-isolation -e .
-printf '%s' "$PWD $wanted" >"$stamp"
+printf '%s' "$made" >"$stamp"
 echo "set-up: done; $venv/bin/python -m mmuniformer.doctor shows what is there"

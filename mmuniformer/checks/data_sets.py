@@ -16,7 +16,7 @@ from mmengine.utils import is_abs
 
 from mmuniformer.checks.finding import Finding, suggest
 from mmuniformer.checks.options.signatures import OF_BUILDING, arguments
-from mmuniformer.hosts import HOSTS
+from mmuniformer.hosts import HOSTS, packages
 from mmuniformer.nodes import type_name
 
 PHASES = ('train', 'val', 'test')
@@ -152,9 +152,8 @@ def _check_arguments(path: str, node: dict, kind: type) -> Iterator[Finding]:
     taken = arguments(kind)
     if taken.open:
         return
-    # A class of ours of the same name, which a run puts in its place.
-    ours = DATASETS.get(f'mmuniformer.{kind.__name__}')
-    own = arguments(ours).names if ours and issubclass(ours, kind) else set()
+    ours = _ours_for(kind)
+    own = arguments(ours).names if ours else set()
     for key in sorted(node.keys() - taken.names - own - OF_BUILDING):
         mend = f'{kind.__name__} takes {", ".join(sorted(taken.names))}'
         guess = suggest(key, taken.names)
@@ -168,6 +167,17 @@ def _check_arguments(path: str, node: dict, kind: type) -> Iterator[Finding]:
         )
 
 
+def _ours_for(kind: type) -> type | None:
+    """The class of ours that a run puts in the place of mmaction2's.
+
+    Looking for it imports that library, which may not be installed.
+    """
+    if not kind.__module__.startswith('mmaction.'):
+        return None
+    ours = DATASETS.get(f'mmuniformer.{kind.__name__}')
+    return ours if ours and issubclass(ours, kind) else None
+
+
 def _unknown(path: str, node: dict) -> Finding:
     kind, entry = node['type'], f'{path}.type'
     owner = node.get('_scope_') or kind.rpartition('.')[0]
@@ -175,7 +185,7 @@ def _unknown(path: str, node: dict) -> Finding:
         return Finding(
             f"{entry}: '{kind}' is a data set of {owner}, which is not "
             'installed',
-            f'pip install {HOSTS[owner].package}',
+            f'pip install {packages()[owner]}',
             entry=entry,
         )
     with DATASETS.switch_scope_and_registry(None) as registry:

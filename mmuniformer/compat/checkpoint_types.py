@@ -15,8 +15,8 @@ import argparse
 import math
 import pickle
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -281,11 +281,33 @@ def can_allow() -> bool:
     return hasattr(torch.serialization, 'safe_globals')
 
 
-def allowance() -> AbstractContextManager:
-    """Within it ``torch.load(weights_only=True)`` reads the stand-ins."""
-    import torch
+@contextmanager
+def allowance() -> Iterator[None]:
+    """Within it ``torch.load(weights_only=True)`` reads the stand-ins.
 
-    return torch.serialization.safe_globals(list(_stand_ins()))
+    What the process has allowed under the same names is put aside: torch would
+    take either.
+    """
+    from torch import serialization
+
+    stand_ins = list(_stand_ins())
+    names = {_global_name(item) for item in stand_ins}
+    others = serialization.get_safe_globals()
+    aside = [item for item in others if _global_name(item) in names]
+    serialization.clear_safe_globals()
+    serialization.add_safe_globals(list(set(others) - set(aside)))
+    try:
+        with serialization.safe_globals(stand_ins):
+            yield
+    finally:
+        serialization.add_safe_globals(aside)
+
+
+def _global_name(item: Callable | tuple[Callable, str]) -> str:
+    """By which name torch lets a file ask for it."""
+    if isinstance(item, tuple):
+        return item[1]
+    return f'{item.__module__}.{item.__qualname__}'
 
 
 def settle(content: Any) -> Any:

@@ -22,7 +22,7 @@ from mmuniformer.compat.versions import distribution, installed
 
 NAME = 'mmcv._ext'
 _OPS = Path(__file__).with_name('mmcv_ops.py')
-_REMEDY = 'pip uninstall -y mmcv && pip install --no-deps mmcv-lite'
+_LITE = 'pip install --no-deps mmcv-lite'
 
 
 class ExtensionFinder:
@@ -33,6 +33,15 @@ class ExtensionFinder:
         if fullname != NAME:
             return None
         return spec_from_file_location(NAME, _OPS)
+
+
+def _remedy() -> str:
+    """What to type for an mmcv without the extension that does not load."""
+    package = distribution('mmcv')
+    if package in ('', 'mmcv', 'mmcv-lite'):
+        return f'pip uninstall -y mmcv && {_LITE}'
+    # pip builds a fork apart from torch, and then without an extension.
+    return f'pip install --no-deps --force-reinstall --no-cache-dir {package}'
 
 
 def apply() -> None:
@@ -46,7 +55,7 @@ def status() -> Status:
             name,
             'missing',
             'mmcv is not installed',
-            'pip install --no-deps mmcv-lite',
+            _LITE,
         )
     spec = find_spec(NAME)
     ours = spec is not None and spec.origin == str(_OPS)
@@ -59,7 +68,7 @@ def status() -> Status:
             'broken',
             f'mmcv._ext does not load: {str(error).splitlines()[0]}',
             # Our ops can only fail with torchvision, which has its own row.
-            '' if ours else _REMEDY,
+            '' if ours else _remedy(),
         )
     if ours:
         return Status(

@@ -41,6 +41,7 @@ import torchvision
 from torch import Tensor
 
 from mmuniformer.compat.mmcv_torch_ops import (  # noqa: F401
+    box_iou_rotated,
     carafe_backward,
     carafe_forward,
     carafe_naive_backward,
@@ -49,6 +50,7 @@ from mmuniformer.compat.mmcv_torch_ops import (  # noqa: F401
     deform_roi_pool_forward,
     masked_col2im_forward,
     masked_im2col_forward,
+    nms_rotated,
     psamask_backward,
     psamask_forward,
     softmax_focal_loss_backward,

@@ -488,3 +488,115 @@ def deform_roi_pool_backward(
     grad_input.copy_(found[0])
     if offset.numel():
         grad_offset.copy_(found[1])
+
+
+# ---- Rotated boxes
+
+
+def _corners(boxes: Tensor) -> Tensor:
+    """Corners (..., 4, 2) of boxes (..., 5): x, y, w, h, angle in radians."""
+    signs = boxes.new_tensor([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    around = signs / 2 * boxes[..., None, 2:4]
+    return _turned(around, boxes[..., None, 4]) + boxes[..., None, :2]
+
+
+def _turned(points: Tensor, angle: Tensor) -> Tensor:
+    """Points (..., 2), turned by angles (...) from x to y."""
+    x, y = points.unbind(-1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([x * cos - y * sin, x * sin + y * cos], dim=-1)
+
+
+def _shares_within(start: Tensor, way: Tensor, box: Tensor) -> Tensor:
+    """Which share (..., 4) of each edge lies in a box (..., 5)."""
+    angle = -box[..., None, 4]
+    start = _turned(start - box[..., None, :2], angle)
+    way = _turned(way, angle)
+    half = box[..., None, 2:4] / 2
+    # No division by zero: an edge that is parallel crosses far away.
+    way = torch.where(way.abs() < 1e-30, 1e-30, way)
+    ends = torch.stack([(-half - start) / way, (half - start) / way])
+    enter = ends.amin(0).amax(-1).clamp(min=0)
+    leave = ends.amax(0).amin(-1).clamp(max=1)
+    return (leave - enter).clamp(min=0)
+
+
+def _rotated_intersections(one: Tensor, other: Tensor) -> Tensor:
+    """Areas (...) that boxes (..., 5) have in common, in double.
+
+    By Green's theorem along the edges of each that lie in the other one. The
+    first is taken a billionth smaller, so that no edge is one of both.
+    """
+    one, other = torch.broadcast_tensors(one, other)
+    one = one * one.new_tensor([1, 1, 1 - 1e-9, 1 - 1e-9, 1])
+    area = torch.zeros_like(one[..., 0])
+    for box, window in ((one, other), (other, one)):
+        start = _corners(box)
+        way = start.roll(-1, dims=-2) - start
+        share = _shares_within(start, way, window)
+        # Of any origin that both share; a near one is the most exact.
+        x, y = (start - one[..., None, :2]).unbind(-1)
+        area += ((x * way[..., 1] - y * way[..., 0]) * share).sum(-1) / 2
+    return area.clamp(min=0)
+
+
+def _rotated_overlaps(one: Tensor, other: Tensor, of_first: bool) -> Tensor:
+    """Areas in common by those of the union, or of the first boxes."""
+    one, other = one.double(), other.double()
+    inter = _rotated_intersections(one, other)
+    first, second = one[..., 2:4].prod(-1), other[..., 2:4].prod(-1)
+    whole = first if of_first else first + second - inter
+    empty = (first < 1e-14) | (second < 1e-14)
+    return torch.where(empty, 0, inter / whole)
+
+
+def box_iou_rotated(
+    boxes1: Tensor,
+    boxes2: Tensor,
+    ious: Tensor,
+    mode_flag: int,
+    aligned: bool,
+) -> None:
+    """Overlaps of rotated boxes (N, 5) and (M, 5): x, y, w, h, radians.
+
+    Args:
+        ious: (N,) if ``aligned``, (N * M,) otherwise.
+        mode_flag: 0 for the share of the union, 1 for that of ``boxes1``.
+        aligned: Whether the boxes are pairs.
+    """
+    if aligned:
+        ious.copy_(_rotated_overlaps(boxes1, boxes2, mode_flag == 1))
+        return
+    # A row at a time: every pair takes some hundred numbers.
+    for row, box in zip(
+        ious.view(len(boxes1), len(boxes2)), boxes1, strict=True
+    ):
+        row.copy_(_rotated_overlaps(box, boxes2, mode_flag == 1))
+
+
+def nms_rotated(
+    dets: Tensor,
+    scores: Tensor,
+    order: Tensor,
+    dets_sorted: Tensor,
+    labels: Tensor,
+    iou_threshold: float,
+    multi_label: bool,
+) -> Tensor:
+    """Indices (K,) of the rotated boxes kept, highest score first.
+
+    Args:
+        dets: (N, 5), x, y, w, h and radians; with ``multi_label`` (N, 6), the
+            label last: a box gives way to those of its label alone.
+        order: (N,), the indices by score.
+    """
+    kept, left = [], order
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(best)
+        near = _rotated_overlaps(dets[best, :5], dets[left, :5], False)
+        gone = near >= iou_threshold
+        if multi_label:
+            gone &= dets[left, 5] == dets[best, 5]
+        left = left[~gone]
+    return torch.stack(kept) if kept else order

@@ -4,8 +4,10 @@ Defect: mmengine calls ``torch.load`` with its default. From torch 2.6 on that
 is ``weights_only=True``, which does not know the types in mmengine's own
 checkpoints: ``--resume`` dies with ``Weights only load failed ...
 HistoryBuffer``. Before 2.6, and in an mmengine that passes ``False``, the
-whole pickle is run: a file from anywhere may run code.
-Applies to: mmengine 0.10.7 and earlier.
+whole pickle is run: a file from anywhere may run code. So it is in the fork,
+which reads a file that ``weights_only`` refuses again without it, and allows
+``getattr`` before that.
+Applies to: mmengine 0.10.7 and earlier; onedl-mmengine 0.10.12.
 Upstream: https://github.com/open-mmlab/mmengine/issues/1655
 Gone when: mmengine reads with ``weights_only`` and allows its own types; a
 refusal is then still said in one line.
@@ -218,9 +220,13 @@ def settled(content: Any, filename: str) -> Any:
     return content
 
 
+def _is_off() -> bool:
+    return os.environ.get(_FORCE_NOT, '').lower() in _TRUE
+
+
 def _refusing(original: Callable) -> Callable:
     def load_checkpoint(cls, filename, *args, **kwargs):
-        if os.environ.get(_FORCE_NOT, '').lower() in _TRUE:
+        if _is_off():
             return original(cls, filename, *args, **kwargs)
         path = os.path.expanduser(filename)
         if os.path.isfile(path):
@@ -238,10 +244,25 @@ def _refusing(original: Callable) -> Callable:
     return load_checkpoint
 
 
+def _once(original: Callable) -> Callable:
+    """The fork's reading without what it allows, and without a second try."""
+
+    def _safe_torch_load(file, map_location=None, weights_only=None):
+        if _is_off():
+            return original(file, map_location, weights_only)
+        import torch
+
+        return torch.load(file, map_location, weights_only=weights_only)
+
+    return _safe_torch_load
+
+
 def _patch(checkpoint: ModuleType) -> None:
     if checkpoint_types.can_allow():
         loader = checkpoint.CheckpointLoader
         replace_once(loader, 'load_checkpoint', _refusing, by=__name__)
+        if hasattr(checkpoint, '_safe_torch_load'):
+            replace_once(checkpoint, '_safe_torch_load', _once, by=__name__)
 
 
 def apply() -> None:

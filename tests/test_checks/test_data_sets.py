@@ -1,5 +1,7 @@
 """The data sets that a config names."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,27 @@ def test_evaluators(cfg):
         ('val_evaluator.0', 'CocoMetric'),
         ('val_evaluator.1', 'VOCMetric'),
     ]
+
+
+def test_one_library_is_enough():
+    """Whose data sets are looked at imports none of the others."""
+    pytest.importorskip('mmdet')
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(['mmseg', 'mmpose', 'mmaction']))
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmuniformer.checks.data_sets import check_types
+init_default_scope('mmdet')
+loader = dict(dataset=dict(type='CocoDataset', ann='a.json'))
+(found,) = check_types(Config(dict(val_dataloader=loader)), ['val'])
+sys.exit(found.entry != 'val_dataloader.dataset.ann')
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ from mmuniformer.compat import mmcv_ops
 HERE = Path(__file__).parent
 OP_MODULES = (
     'bbox',
+    'box_iou_rotated',
     'carafe',
     'deform_conv',
     'deform_roi_pool',

@@ -166,7 +166,38 @@ def test_a_later_protocol_is_said(tmp_path):
         read_checkpoint(str(path))
 
 
+class Mine:
+    """A class that a program of its user stores."""
+
+
 class TestNarrow:
+    @pytest.fixture
+    def allowed(self):
+        """What is often advised, and what the fork of mmengine allows."""
+        everything = [getattr, np.ndarray, np.dtype, HistoryBuffer, ConfigDict]
+        everything += [
+            np._core.multiarray._reconstruct,
+            (np._core.multiarray.scalar, 'numpy._core.multiarray.scalar'),
+            Mine,
+        ]
+        with torch.serialization.safe_globals(everything):
+            yield set(everything)
+
+    @pytest.mark.parametrize('name', HOSTILE)
+    def test_what_the_process_allows_opens_nothing(
+        self, tmp_path, name, allowed
+    ):
+        TestNoConstructor().test_refused(tmp_path, name)
+        assert set(torch.serialization.get_safe_globals()) >= allowed
+
+    def test_classes_of_the_user_are_read(self, tmp_path, allowed):
+        buffer = HistoryBuffer([1.0, 3.0], [1, 1])
+        found = read(tmp_path, x=Mine(), y=np.arange(2), z=buffer)
+        assert type(found['x']) is Mine
+        assert found['y'].tolist() == [0, 1]
+        assert found['z'].mean() == 2
+        assert set(torch.serialization.get_safe_globals()) >= allowed
+
     def test_other_readings_are_as_strict_as_before(self, tmp_path):
         path = tmp_path / 'file.pth'
         before = set(torch.serialization.get_safe_globals())

@@ -1,6 +1,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from mmuniformer import compat
 from mmuniformer.compat import mmcv_ext
 
@@ -29,12 +31,22 @@ def test_a_compiled_extension_wins(fake_package):
     assert mmcv_ext.status().state == 'not needed'
 
 
-def test_reports_an_extension_that_does_not_load(fake_package):
+@pytest.mark.parametrize(
+    ('package', 'remedy'),
+    [
+        ('mmcv', 'pip uninstall -y mmcv && pip install --no-deps mmcv-lite'),
+        ('a-fork', 'pip install --no-deps --force-reinstall --no-cache-dir a'),
+    ],
+)
+def test_reports_an_extension_that_does_not_load(
+    fake_package, monkeypatch, package, remedy
+):
+    monkeypatch.setattr(mmcv_ext, 'distribution', lambda module: package)
     fake_package('mmcv', _ext='raise ImportError("undefined symbol: _ZN2")')
     status = mmcv_ext.status()
     assert status.state == 'broken'
     assert 'undefined symbol' in status.message
-    assert 'mmcv-lite' in status.remedy
+    assert status.remedy.startswith(remedy)
 
 
 def test_finds_nothing_else():

@@ -531,8 +531,8 @@ def test_cuda_gives_what_cpu_gives():
 
 
 def test_an_op_we_do_not_have_names_itself_and_the_remedy():
-    with pytest.raises(NotImplementedError, match=r'nms_rotated.*compiled'):
-        mmcv_ops.nms_rotated()
+    with pytest.raises(NotImplementedError, match=r'nms_quadri.*compiled'):
+        mmcv_ops.nms_quadri()
     assert not hasattr(mmcv_ops, '__no_such_thing__')
 
 

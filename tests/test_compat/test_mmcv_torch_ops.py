@@ -1,9 +1,12 @@
 """Ops in plain torch against their definitions, by mmcv's functions."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 from mmcv import ops
+from shapely.geometry import Polygon
 from torch.autograd import gradcheck
 
 pytestmark = pytest.mark.usefixtures('ours')
@@ -35,6 +38,88 @@ def test_psamask(kind, size):
                         expected[:, h * 4 + w, y, x] = value
     assert torch.equal(layer(mask), expected)
     assert gradcheck(layer, mask, fast_mode=True)
+
+
+class TestRotated:
+    """Against polygons of shapely."""
+
+    @staticmethod
+    def boxes(count, seed):
+        torch.manual_seed(seed)
+        boxes = torch.rand(count, 5) * torch.tensor([30, 30, 20, 20, 6.0])
+        return boxes + torch.tensor([100, 100, 0.5, 0.5, -3])
+
+    @staticmethod
+    def polygon(box):
+        x, y, w, h, angle = box.double().tolist()
+        corners = ((-w / 2, -h / 2), (w / 2, -h / 2))
+        corners += ((w / 2, h / 2), (-w / 2, h / 2))
+        cos, sin = math.cos(angle), math.sin(angle)
+        turned = [(a * cos - b * sin, a * sin + b * cos) for a, b in corners]
+        return Polygon([(x + a, y + b) for a, b in turned])
+
+    @pytest.mark.parametrize('mode', ['iou', 'iof'])
+    @pytest.mark.parametrize('clockwise', [True, False])
+    def test_overlaps(self, mode, clockwise):
+        one, other = self.boxes(20, 0), self.boxes(30, 1)
+        other[:10] = one[:10]
+        found = ops.box_iou_rotated(one, other, mode, False, clockwise)
+        assert found.shape == (20, 30)
+        turn = torch.tensor([1, 1, 1, 1, 1 if clockwise else -1])
+        for i, first in enumerate(map(self.polygon, one * turn)):
+            for j, second in enumerate(map(self.polygon, other * turn)):
+                area = first.intersection(second).area
+                whole = first.area
+                if mode == 'iou':
+                    whole += second.area - area
+                assert found[i, j] == pytest.approx(area / whole, abs=1e-5)
+        aligned = ops.box_iou_rotated(one, other[:20], mode, True, clockwise)
+        assert torch.equal(aligned, found.diagonal())
+
+    def test_boxes_that_share_edges(self):
+        turns = torch.arange(8) * math.pi / 4
+        box = torch.tensor([5.0, 7.0, 4.0, 2.0]).expand(8, -1)
+        one = torch.cat([box, turns[:, None]], dim=1)
+        same = ops.box_iou_rotated(one, one, aligned=True)
+        torch.testing.assert_close(same, torch.ones(8))
+        half = one.clone()
+        half[:, 2] /= 2
+        found = ops.box_iou_rotated(half, one, aligned=True)
+        torch.testing.assert_close(found, torch.full((8,), 0.5))
+        # Edge to edge.
+        half[:, 0] += 1.5 * 2 * turns.cos()
+        half[:, 1] += 1.5 * 2 * turns.sin()
+        found = ops.box_iou_rotated(half, one, aligned=True)
+        torch.testing.assert_close(found, torch.zeros(8), atol=1e-6, rtol=0)
+
+    def test_no_boxes_and_flat_ones(self):
+        none, some = torch.zeros(0, 5), self.boxes(3, 0)
+        assert ops.box_iou_rotated(none, some).shape == (0, 3)
+        assert ops.box_iou_rotated(some, none).shape == (3, 0)
+        some[0, 2:4] = 0
+        assert ops.box_iou_rotated(some, some)[0].eq(0).all()
+        assert ops.nms_rotated(none, none[:, 0], 0.5)[0].shape == (0, 5)
+
+    @pytest.mark.parametrize('labelled', [True, False])
+    def test_nms(self, labelled):
+        boxes, scores = self.boxes(60, 2), torch.rand(60)
+        labels = torch.arange(60) % 2 if labelled else None
+        kept, indices = ops.nms_rotated(boxes, scores, 0.3, labels)
+        polygons = [self.polygon(box) for box in boxes]
+        expected = []
+        for i in scores.argsort(descending=True).tolist():
+            rivals = [j for j in expected if not labelled or (i - j) % 2 == 0]
+            overlaps = [
+                polygons[i].intersection(polygons[j]).area
+                / polygons[i].union(polygons[j]).area
+                for j in rivals
+            ]
+            if all(overlap < 0.3 for overlap in overlaps):
+                expected.append(i)
+        assert indices.tolist() == expected
+        assert 5 < len(expected) < 55
+        assert torch.equal(kept[:, :5], boxes[expected])
+        assert torch.equal(kept[:, 5], scores[expected])
 
 
 def test_masked_convolution():

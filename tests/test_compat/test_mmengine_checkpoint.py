@@ -311,6 +311,47 @@ def test_a_loader_that_asks_for_all_pickles_does_not_get_them(
     assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
 
 
+def test_a_file_is_read_once_and_by_our_allowance_alone(
+    hostile, tmp_path, capfd, monkeypatch
+):
+    """As a fork reads: with names of its own, then with all pickles."""
+    import mmengine.runner.checkpoint as module
+
+    def _safe_torch_load(file, map_location=None, weights_only=None):
+        try:
+            with torch.serialization.safe_globals([getattr, np.ndarray]):
+                return torch.load(file, map_location, weights_only=True)
+        except pickle.UnpicklingError:
+            print('falling back')  # noqa: T201
+            return torch.load(file, map_location, weights_only=False)
+
+    def load(path, where):
+        return module._safe_torch_load(path.removeprefix('fork:'), where)
+
+    if not hasattr(module, '_safe_torch_load'):
+        monkeypatch.setattr(
+            module, '_safe_torch_load', _safe_torch_load, raising=False
+        )
+        mmengine_checkpoint._patch(module)
+        schemes = {'fork:': load, **CheckpointLoader._schemes}
+        monkeypatch.setattr(
+            CheckpointLoader,
+            '_schemes',
+            dict(sorted(schemes.items(), reverse=True)),
+        )
+        prefix = 'fork:'
+    else:
+        prefix = ''
+    with pytest.raises(UnsafeCheckpoint, match=r'posix\.mkdir'):
+        CheckpointLoader.load_checkpoint(f'{prefix}{hostile}')
+    torch.save(dict(state_dict={}, x=Getattr()), tmp_path / 'x.pth')
+    with pytest.raises(UnsafeCheckpoint, match=r'builtins\.getattr'):
+        CheckpointLoader.load_checkpoint(f'{prefix}{tmp_path / "x.pth"}')
+    assert not (hostile.parent / 'ran').exists()
+    said = ''.join(capfd.readouterr()).lower()
+    assert 'falling back' not in said
+
+
 def test_torchs_own_switch_turns_it_off(hostile, monkeypatch):
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     CheckpointLoader.load_checkpoint(str(hostile))

@@ -27,5 +27,6 @@ def test_keypoints_are_drawn(backend):
 
 
 def test_status_says_whether_numpy_converts():
+    pytest.importorskip('mmpose')
     state = mmpose_circles.status().state
     assert (state == 'active') == mmpose_circles._is_defect()

@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mmpose
 import pytest
+
+pytest.importorskip('mmpose')
+
+import mmpose
 from mmengine import Config
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import mmaction
 import pytest
+
+pytest.importorskip('mmaction')
+
+import mmaction
 from mmaction.registry import DATASETS, MODELS
 from mmengine import Config
 from mmengine.registry import DefaultScope

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+pytest.importorskip('mmpose')
+
 from golden_data import (
     CASES,
     FOLDER,

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+pytest.importorskip('mmpose')
+
 from mmengine import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+pytest.importorskip('mmaction')
+
 from mmaction.registry import MODELS
 from mmengine import Config
 from mmengine.registry import TRANSFORMS, DefaultScope

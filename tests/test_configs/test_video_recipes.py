@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+pytest.importorskip('mmaction')
+
 from mmaction.registry import MODELS
 from mmengine import Config
 from mmengine.optim import build_optim_wrapper

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from mmuniformer.engine import explain
 from mmuniformer.engine.explain import readable_errors
 from mmuniformer.errors import UserError
+from mmuniformer.hosts import packages
 
 
 def test_type_of_a_library_that_is_not_installed(monkeypatch):
@@ -19,7 +20,7 @@ def test_type_of_a_library_that_is_not_installed(monkeypatch):
         pytest.raises(
             UserError,
             match=r"pipeline\.0: 'Rand' is a transform of mmpretrain, "
-            'which is not installed; pip install mmpretrain',
+            f'which is not installed; pip install {packages()["mmpretrain"]}',
         ),
         readable_errors(cfg),
     ):

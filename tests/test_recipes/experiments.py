@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import modelindex
@@ -23,17 +24,21 @@ RECIPES = {
     for path in sorted((ROOT / 'tests/golden').glob('recipes_*.json'))
     for recipe_id, recipe in json.loads(path.read_text()).items()
 }
-CONFIGS = {
-    entry.metadata.data['Official']: ROOT / entry.config
-    for entry in modelindex.load(str(ROOT / 'model-index.yml')).models
-    if 'Official' in entry.metadata.data and '_test-' not in entry.config
-}
 SCOPES = {
     'image_classification': 'mmpretrain',
     'object_detection': 'mmdet',
     'semantic_segmentation': 'mmseg',
     'pose_estimation': 'mmpose',
     'video_classification': 'mmaction',
+}
+LIBRARIES = {task: find_spec(scope) for task, scope in SCOPES.items()}
+# Those of a library that is not installed cannot be read.
+CONFIGS = {
+    entry.metadata.data['Official']: ROOT / entry.config
+    for entry in modelindex.load(str(ROOT / 'model-index.yml')).models
+    if 'Official' in entry.metadata.data
+    and '_test-' not in entry.config
+    and LIBRARIES[entry.metadata.data['Official'].partition('/')[0]]
 }
 SPLITS = ('train', 'val', 'test')
 BUILT = {}

@@ -5,6 +5,9 @@ import re
 
 import numpy as np
 import pytest
+
+pytest.importorskip('mmaction')
+
 from experiments import (
     RECIPES,
     ROOT,

@@ -5,6 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+
+pytest.importorskip('mmpose')
+pytest.importorskip('mmaction')
+
 from experiments import POSE, ROOT, VIDEO, augmentation, config
 from mmengine.config import DictAction
 from mmpose.datasets import CocoDataset

@@ -82,6 +82,22 @@ def _detections(rng: torch.Generator) -> tuple:
     return boxes, _uniform(rng, count), _integer(rng, 0, 2)
 
 
+def _rotated_boxes(rng: torch.Generator, count: int) -> Tensor:
+    sizes = torch.tensor([100, 100, 60, 60, 7.0])
+    return _uniform(rng, count, 5) * sizes + torch.tensor([0, 0, 1, 1, -3.5])
+
+
+def _rotated_detections(rng: torch.Generator) -> tuple:
+    count = _integer(rng, 1, 200)
+    return _rotated_boxes(rng, count), _uniform(rng, count)
+
+
+def _rotated_pairs(rng: torch.Generator) -> tuple:
+    count = _integer(rng, 1, 40)
+    boxes = _rotated_boxes(rng, count), _rotated_boxes(rng, count)
+    return *boxes, 'iof' if _flag(rng) else 'iou', _flag(rng), _flag(rng)
+
+
 def _rois(rng: torch.Generator) -> tuple:
     features = _normal(rng, 2, 8, 24, 32).requires_grad_()
     count = _integer(rng, 1, 40)
@@ -102,6 +118,17 @@ def _focal_inputs(rng: torch.Generator) -> tuple:
     logits = (5 * _normal(rng, 50, 20)).requires_grad_()
     target = torch.randint(0, 21, (50,), generator=rng)
     return logits, target, 2 * float(_uniform(rng, 1)) + 0.5
+
+
+def _softmax_focal_inputs(rng: torch.Generator) -> tuple:
+    logits, target, gamma = _focal_inputs(rng)
+    return logits, target.clamp(max=19), gamma
+
+
+def _masked_inputs(rng: torch.Generator) -> tuple:
+    features, weight = _normal(rng, 1, 4, 9, 11), _normal(rng, 6, 4, 3, 3)
+    mask = torch.randint(0, 2, (1, 9, 11), generator=rng).float()
+    return features, mask, weight, _normal(rng, 6)
 
 
 def _psa_inputs(rng: torch.Generator) -> tuple:
@@ -163,6 +190,7 @@ def _attention_inputs(rng: torch.Generator) -> tuple:
 
 def _ops() -> list[Op]:
     from mmcv import ops
+    from mmcv.ops.masked_conv import masked_conv2d
     from mmcv.ops.multi_scale_deform_attn import (
         MultiScaleDeformableAttnFunction,
     )
@@ -204,6 +232,18 @@ def _ops() -> list[Op]:
                 torch.cat([boxes, scores[:, None]], dim=1), 0.5
             ),
         ),
+        Op(
+            'nms_rotated',
+            'nms',
+            _rotated_detections,
+            lambda boxes, scores: ops.nms_rotated(boxes, scores, 0.3),
+        ),
+        Op(
+            'box_iou_rotated',
+            'box_iou_rotated',
+            _rotated_pairs,
+            ops.box_iou_rotated,
+        ),
         Op('bbox_overlaps', 'bbox', _overlap_inputs, ops.bbox_overlaps),
         Op('roi_align', 'roi_align', _rois, roi_align),
         Op('roi_align (max)', 'roi_align', _rois, roi_align_max),
@@ -223,6 +263,22 @@ def _ops() -> list[Op]:
             _focal_inputs,
             lambda logits, target, gamma: ops.sigmoid_focal_loss(
                 logits, target, gamma, 0.25, None, 'none'
+            ),
+        ),
+        Op(
+            'softmax_focal_loss',
+            'focal_loss',
+            _softmax_focal_inputs,
+            lambda logits, target, gamma: ops.softmax_focal_loss(
+                logits, target, gamma, 0.25, None, 'none'
+            ),
+        ),
+        Op(
+            'masked_conv2d',
+            'masked_conv',
+            _masked_inputs,
+            lambda x, mask, weight, bias: masked_conv2d(
+                x, mask, weight, bias, 1
             ),
         ),
         Op(
