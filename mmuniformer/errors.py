@@ -13,6 +13,10 @@ class UnreadableVideo(UserError):
     """A video that is missing, empty, damaged or cut off."""
 
 
+class UnwritableFile(UserError, OSError):
+    """A file that cannot be written where it is to be."""
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or does not fit the model."""
 

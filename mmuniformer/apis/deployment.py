@@ -59,9 +59,7 @@ def deploy(
     deployed = _deployed_config(cfg)
     with readable_errors(cfg):
         model = MODELS.build(cfg.model)
-    state = name_for_host(
-        unwrap(content, checkpoint), model.state_dict(), checkpoint
-    )
+    state = name_for_host(unwrap(content, checkpoint), model, checkpoint)
     mismatch = describe_mismatch(model, state, checkpoint)
     if mismatch:
         raise UserError(mismatch)

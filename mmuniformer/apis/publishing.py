@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import print_log
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
@@ -19,6 +18,7 @@ from mmuniformer.checkpoint.state_dict import ANCHOR, unwrap
 from mmuniformer.checks import stop_on_errors
 from mmuniformer.checks.checkpoints import check_is_file, is_url
 from mmuniformer.engine.backends import AtomicLocalBackend
+from mmuniformer.engine.config import load_config
 from mmuniformer.errors import CheckpointError, UserError
 
 SUFFIXES = ('.pth', '.safetensors')
@@ -26,6 +26,8 @@ SUFFIXES = ('.pth', '.safetensors')
 # is the average, and what was trained is here.
 TRAINED = 'ema_state_dict'
 PREFIX_OF_TRAINED = 'module.'
+# What the models of token labeling alone have, by its official name.
+AUX = 'aux_head.weight'
 # Digits of the SHA-256 in the name, as OpenMMLab has it.
 DIGITS = 8
 
@@ -161,7 +163,7 @@ def _about(
     about: dict[str, Any] = dict(license=license, weights=kind)
     about['config'] = str(meta.get('cfg', ''))
     if config is not None:
-        about['config'] = Config.fromfile(config).pretty_text
+        about['config'] = load_config(config).pretty_text
     about['metrics'] = dict(metrics or {})
     for key in ('epoch', 'iter', 'mmengine_version'):
         if key in meta:
@@ -179,7 +181,9 @@ def _as_pickle(
     meta = dict(about, cfg=about['config'])
     del meta['config']
     file = io.BytesIO()
-    key = 'model' if official else 'state_dict'
+    # The official code of token labeling, which is timm's, reads no other key;
+    # that of images and of video reads 'model'.
+    key = 'model' if official and AUX not in tensors else 'state_dict'
     torch.save({'meta': meta, key: tensors}, file)
     return file.getvalue()
 

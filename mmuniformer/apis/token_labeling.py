@@ -20,13 +20,20 @@ from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.checkpoint.classifier import name_for_host
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.state_dict import unwrap
-from mmuniformer.datasets.token_labels import token_label_path
+from mmuniformer.checks.token_labels import token_label_path
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors
 from mmuniformer.errors import UserError
 
 SETTINGS = 'settings.json'
+# As the configs of token labeling load an image: with its pixels as they are
+# in the file, not turned by EXIF. A map of a turned one would not fit it.
+LOAD = dict(
+    type='LoadImageFromFile',
+    imdecode_backend='pillow',
+    color_type='color_ignore_orientation',
+)
 # Whole numbers that half precision holds exactly.
 MOST_HALF = 2048
 
@@ -50,7 +57,8 @@ def make_token_labels(
     their mean. The files are those of LV-ViT:
     ``<out>/<folder of the image>/<its name up to the first dot>.pt``, a
     tensor (2, top, h, w) of logits and classes in half precision. Images are
-    whole, and resized to a square. What is there already is kept.
+    whole, not turned by EXIF, and resized to a square. What is there already
+    is kept.
 
     Args:
         config (str): Config of mmpretrain, whose model and data set are used.
@@ -77,6 +85,15 @@ def make_token_labels(
     number, parts = part
     if not 1 <= number <= parts:
         raise UserError(f'part {number} of {parts}: there is no such part')
+    for name, value, least in (
+        ('size', size, 1),
+        ('top', top, 1),
+        ('batch_size', batch_size, 1),
+        ('num_workers', num_workers, 0),
+    ):
+        if value < least:
+            raise UserError(f'{name} must be at least {least}, not {value}')
+    device = _device(device)
     cfg = load_config(config, cfg_options)
     if cfg.get('default_scope') != 'mmpretrain':
         raise UserError(
@@ -93,7 +110,6 @@ def make_token_labels(
     # Stretches of the data set, whose files are near each other.
     first, last = (len(paths) * n // parts for n in (number - 1, number))
     missing = [i for i in range(first, last) if not paths[i].is_file()]
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     model.eval().to(device)
     loader = DataLoader(
         Subset(dataset, missing),
@@ -183,13 +199,27 @@ def classify_places(model: nn.Module, inputs: Tensor) -> Tensor:
     return logits.view(size[0], *size[2:], -1).permute(0, 3, 1, 2)
 
 
+def _device(name: str | None) -> torch.device:
+    """The device of a name; a GPU, if there is one, without a name."""
+    if name is None:
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    # torch has an error of its own for each kind of device.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f'device {name!r}: {reason}') from error
+    return device
+
+
 def _build_data_set(cfg: Config, split: str, size: int) -> Dataset:
     loader = cfg.get(f'{split}_dataloader')
     if not loader:
         raise UserError(f'config {cfg.filename} has no {split}_dataloader')
     settings = dict(loader.dataset)
     settings['pipeline'] = [
-        dict(type='LoadImageFromFile'),
+        LOAD,
         dict(
             type='Resize',
             scale=(size, size),
@@ -202,11 +232,13 @@ def _build_data_set(cfg: Config, split: str, size: int) -> Dataset:
 
 
 def _build_model(cfg: Config, checkpoint: str) -> nn.Module:
-    model = MODELS.build(cfg.model)
+    settings = dict(cfg.model)
+    # mmpretrain's own configs have it beside the model.
+    if not settings.get('data_preprocessor'):
+        settings['data_preprocessor'] = cfg.get('data_preprocessor')
+    model = MODELS.build(settings)
     state = name_for_host(
-        unwrap(read_checkpoint(checkpoint), checkpoint),
-        model.state_dict(),
-        checkpoint,
+        unwrap(read_checkpoint(checkpoint), checkpoint), model, checkpoint
     )
     mismatch = describe_mismatch(model, state, checkpoint)
     if mismatch:

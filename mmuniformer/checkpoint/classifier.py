@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmuniformer.checkpoint.form import backbones_of
+from mmuniformer.checkpoint.loading import warn_of_head_dim
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import (
@@ -58,7 +60,7 @@ def load_classifier(
             the model; other numbers of classes are named.
     """
     state_dict = unwrap(read_checkpoint(checkpoint, sha256), str(checkpoint))
-    state_dict = name_for_host(state_dict, model.state_dict(), str(checkpoint))
+    state_dict = name_for_host(state_dict, model, str(checkpoint))
     mismatch = describe_mismatch(model, state_dict, str(checkpoint))
     if mismatch:
         raise CheckpointError(mismatch)
@@ -109,15 +111,17 @@ def is_whole_classifier(state_dict: Mapping[str, Tensor]) -> bool:
 
 
 def name_for_host(
-    state_dict: Mapping[str, Tensor], wanted: Collection[str], source: str
+    state_dict: Mapping[str, Tensor], model: nn.Module, source: str
 ) -> dict[str, Tensor]:
     """Gives the tensors of a whole model the names that a host has for them.
 
-    Wrappers are taken off, and an official classifier becomes parts.
+    Wrappers are taken off, and an official classifier becomes parts. The log
+    says what the file cannot: the order of its classes, and the dimension of
+    its attention heads where published models differ in nothing else.
 
     Args:
         state_dict (Mapping[str, Tensor]): Tensors of any file.
-        wanted (Collection[str]): Names of the tensors of the model, such as
+        model (nn.Module): The model, with names such as
             ``backbone.patch_embed1.proj.weight`` and
             ``cls_head.fc_cls.weight``.
         source (str): Path or URL of the file, for the log.
@@ -125,6 +129,7 @@ def name_for_host(
     Returns:
         dict[str, Tensor]: The tensors by the names of the model.
     """
+    wanted = model.state_dict()
     state_dict = strip_wrappers(state_dict, wanted)
     has_backbone = any(key.startswith(BACKBONE + ANCHOR) for key in wanted)
     if has_backbone and not any(
@@ -139,6 +144,8 @@ def name_for_host(
         }
     if not has_backbone or not is_whole_classifier(state_dict):
         return dict(state_dict)
+    for _, backbone in backbones_of(model):
+        warn_of_head_dim(backbone, state_dict, source)
     renamed = {_rename(k, wanted): v for k, v in state_dict.items()}
     for official, head in HEADS:
         if official == 'head.' and f'{head}weight' in renamed:

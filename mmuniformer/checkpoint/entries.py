@@ -17,12 +17,8 @@ from typing import Any
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
-from mmuniformer.checkpoint.classifier import (
-    is_whole_classifier,
-    name_for_host,
-)
+from mmuniformer.checkpoint.classifier import name_for_host
 from mmuniformer.checkpoint.form import backbones_of, check_forms
-from mmuniformer.checkpoint.loading import warn_of_head_dim
 from mmuniformer.checkpoint.matching import compare, some
 from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import unwrap
@@ -96,10 +92,7 @@ def name_for_model(
     """
     wanted = model.state_dict()
     given = unwrap(state_dict, SOURCE)
-    if is_whole_classifier(given):
-        for _, backbone in backbones_of(model):
-            warn_of_head_dim(backbone, given, SOURCE)
-    tensors = name_for_host(given, wanted, SOURCE)
+    tensors = name_for_host(given, model, SOURCE)
     check_forms(model, tensors, SOURCE)
     check_values(tensors, wanted, SOURCE)
     parameters = dict(model.named_parameters())

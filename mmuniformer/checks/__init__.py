@@ -25,6 +25,7 @@ from mmuniformer.checks.lists.images import check_image_lists
 from mmuniformer.checks.lists.videos import check_video_lists
 from mmuniformer.checks.machine import check_machine, check_packages
 from mmuniformer.checks.scoring import check_scoring
+from mmuniformer.checks.token_labels import check_token_labels
 
 __all__ = ['Finding', 'check_inputs', 'data_checks', 'stop_on_errors']
 
@@ -88,6 +89,7 @@ def data_checks(
         check_video_lists(cfg, phases, decode),
         check_image_lists(cfg, phases, decode),
         check_label_maps(cfg, phases, decode),
+        check_token_labels(cfg, phases),
         check_scoring(cfg, phases),
         check_decoding(cfg, phases, decode),
     ]

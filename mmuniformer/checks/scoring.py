@@ -6,7 +6,12 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmuniformer.checks.coco_file import read_coco
-from mmuniformer.checks.data_sets import DataSet, data_sets, evaluators
+from mmuniformer.checks.data_sets import (
+    DataSet,
+    data_sets,
+    evaluators,
+    library_of,
+)
 from mmuniformer.checks.finding import Finding
 from mmuniformer.nodes import type_name
 
@@ -22,8 +27,8 @@ COCO_METRICS = ('CocoMetric', 'CocoWholeBodyMetric', 'LVISMetric')
 def check_scoring(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
     """Looks for metrics that have nothing to compare predictions with.
 
-    Files of annotations without any, and maps that are not named. Lists are
-    looked at by their own checks.
+    Files of annotations without any, maps that are not named, and accuracies
+    among more classes than there are. Lists are looked at by their own checks.
 
     Args:
         cfg (Config): Its default scope is active.
@@ -33,10 +38,31 @@ def check_scoring(cfg: Config, phases: Collection[str]) -> Iterator[Finding]:
         metrics = scoring(cfg, phase)
         if metrics:
             yield from _check_files(cfg, phase)
+            yield from _check_ranks(cfg, phase)
         for data_set in data_sets(cfg, (phase,)) if metrics else ():
             prefix = data_set.node.get('data_prefix')
             if data_set.read_by == 'BaseSegDataset' and prefix is not None:
                 yield from _check_maps(data_set, prefix, metrics)
+
+
+def _check_ranks(cfg: Config, phase: str) -> Iterator[Finding]:
+    """Looks for a top-5 accuracy of four classes: mmpretrain's stops at it."""
+    head = (cfg.get('model') or {}).get('head')
+    number = head.get('num_classes') if isinstance(head, dict) else None
+    if library_of(cfg) != 'mmpretrain' or not isinstance(number, int):
+        return
+    for _, path, node in evaluators(cfg, (phase,)):
+        if type_name(node) != 'Accuracy':
+            continue
+        ranks = node.get('topk', 1)
+        ranks = (ranks,) if isinstance(ranks, int) else tuple(ranks)
+        if max(ranks, default=0) > number:
+            kept = tuple(rank for rank in ranks if rank <= number) or (1,)
+            yield Finding(
+                f'{path}.topk is {ranks}, and the model has {number} classes',
+                f'set {path}.topk={kept}',
+                entry=f'{path}.topk',
+            )
 
 
 def _check_maps(

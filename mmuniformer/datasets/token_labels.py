@@ -8,25 +8,14 @@ import torch
 from PIL import Image
 
 from mmuniformer.checks.finding import stop_on_errors
-from mmuniformer.checks.token_labels import check_token_label
+from mmuniformer.checks.token_labels import (
+    MAKER,
+    check_token_label,
+    token_label_path,
+)
 from mmuniformer.datasets.timm_augment import RESAMPLING
 from mmuniformer.errors import UserError
 from mmuniformer.registry import TRANSFORMS
-
-
-def token_label_path(label_root: str | Path, img_path: str | Path) -> Path:
-    """Where the label map of an image is, as LV-ViT has it.
-
-    Args:
-        label_root (str or Path): Folder of all label maps.
-        img_path (str or Path): The image, in the folder of its class.
-
-    Returns:
-        Path: ``<label_root>/<folder>/<name up to its first dot>.pt``.
-    """
-    img_path = Path(img_path)
-    name = img_path.name.partition('.')[0]
-    return Path(label_root) / img_path.parent.name / f'{name}.pt'
 
 
 @TRANSFORMS.register_module()
@@ -60,7 +49,7 @@ class LoadTokenLabel:
         stop_on_errors(
             check_token_label(label_map, str(path), self.num_classes)
         )
-        results['token_label'] = label_map.float().numpy()
+        results['token_label'] = label_map.detach().float().numpy()
         return results
 
     def __repr__(self) -> str:
@@ -84,9 +73,7 @@ def read_token_label(path: Path, img_path: str) -> object:
         return torch.load(path, map_location='cpu', weights_only=True)
     except FileNotFoundError:
         raise UserError(
-            f'{img_path} has no label map: {path} does not exist; '
-            'tools/dataset_tools/make_token_labels.py makes those of a data '
-            'set'
+            f'{img_path} has no label map: {path} does not exist; {MAKER}'
         ) from None
     # Other bytes fail the unpickler in any way.
     except Exception as error:

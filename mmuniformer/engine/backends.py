@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.visualization import LocalVisBackend
 
+from mmuniformer.errors import UnwritableFile
 from mmuniformer.registry import VISBACKENDS
 
 
@@ -19,18 +20,27 @@ class AtomicLocalBackend(LocalBackend):
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes ``obj`` beside ``filepath``, then renames it."""
+        """Writes ``obj`` beside ``filepath``, then renames it.
+
+        Raises:
+            UnwritableFile: If it cannot be written there.
+        """
         path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
         try:
-            with open(partial, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with open(partial, 'wb') as file:
+                    file.write(obj)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise UnwritableFile(
+                f'{path} cannot be written: {error.strerror or error}'
+            ) from error
 
     def put_text(
         self, obj: str, filepath: str | Path, encoding: str = 'utf-8'

@@ -68,8 +68,9 @@ def test_what_is_written(tmp_path, suffix, weights):
     assert path.name == f'small-{digest[:8]}{suffix}'
     content = read_checkpoint(str(path))
     if suffix == '.pth':
-        assert content.keys() == {'meta', 'model'}
-        meta, tensors = content['meta'], content['model']
+        # As the official code of token labeling has it.
+        assert content.keys() == {'meta', 'state_dict'}
+        meta, tensors = content['meta'], content['state_dict']
         assert meta['cfg'] == CONFIG
         assert meta['metrics'] == {'top1': 82.9}
         assert meta['dataset_meta'] == dict(classes=['a', 'b'])
@@ -155,6 +156,22 @@ def test_from_pre_training_to_use(tmp_path, published, is_light):
         assert tensor.equal(model.state_dict()[name]), name
 
 
+@pytest.mark.parametrize(
+    ('make', 'arch', 'key'),
+    [
+        (plain, TINY, 'model'),
+        (light, LIGHT, 'model'),
+        (with_token_labels, TINY, 'state_dict'),
+    ],
+)
+def test_where_the_official_code_finds_the_weights(tmp_path, make, arch, key):
+    source = checkpoint(build(make(arch, 32, 2)), tmp_path / 'epoch_3.pth')
+    path = publish(source, str(tmp_path / 'tiny.pth'))
+    content = torch.load(path, weights_only=True)
+    assert content.keys() == {'meta', key}
+    assert 'head.weight' in content[key]
+
+
 def test_other_models_keep_their_names(tmp_path):
     model = torch.nn.ModuleDict(
         dict(backbone=UniFormer(TINY), neck=torch.nn.Linear(2, 2))
@@ -172,6 +189,8 @@ def test_other_models_keep_their_names(tmp_path):
         ('out.pt', {}, r'must end in \.pth or \.safetensors'),
         ('out.pth', dict(weights='ema'), "'average' or 'trained', not 'ema'"),
         ('out.pth', dict(checkpoint='nowhere.pth'), 'nowhere.pth does not'),
+        ('out.pth', dict(config='nowhere.py'), 'nowhere.py does not exist'),
+        ('epoch_3.pth/out.pth', {}, 'out-.*pth cannot be written: '),
     ],
 )
 def test_mistakes_are_told(tmp_path, out, settings, message):

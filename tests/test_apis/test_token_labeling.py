@@ -159,6 +159,52 @@ def test_mean_of_places_is_the_prediction(make):
     torch.testing.assert_close(mean, expected)
 
 
+def test_images_are_those_of_training(run):
+    """Not turned by EXIF: training with the maps does not turn them."""
+    from PIL import Image
+
+    image = run.folder / 'images' / 'n0' / '2.JPEG'
+    picture = Image.open(image).copy()
+    picture.save(image)
+    run()
+    label = run.folder / 'labels' / 'n0' / '2.pt'
+    expected = torch.load(label)
+    turned = Image.Exif()
+    turned[0x112] = 6
+    picture.save(image, exif=turned)
+    label.unlink()
+    run()
+    assert torch.load(label).equal(expected)
+
+
+def test_preprocessor_beside_the_model(run):
+    """As mmpretrain's own configs have it."""
+    run()
+    expected = torch.load(run.folder / 'labels' / 'n1' / '1.pt')
+    cfg = Config.fromfile(run.folder / 'config.py')
+    cfg.data_preprocessor = cfg.model.pop('data_preprocessor')
+    cfg.dump(run.folder / 'config.py')
+    run(out=str(run.folder / 'beside'))
+    label = torch.load(run.folder / 'beside' / 'n1' / '1.pt')
+    assert label.equal(expected)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(size=0), 'size must be at least 1, not 0'),
+        (dict(top=-1), 'top must be at least 1, not -1'),
+        (dict(batch_size=0), 'batch_size must be at least 1'),
+        (dict(num_workers=-1), 'num_workers must be at least 0'),
+        (dict(device='gpu'), "device 'gpu': Expected one of cpu, cuda"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(run, settings, message):
+    with pytest.raises(UserError, match=message):
+        run(**settings)
+    assert not (run.folder / 'labels').exists()
+
+
 def test_classes_beyond_half_precision():
     logits = torch.zeros(1, 5000, 1, 1)
     logits[0, 4097] = 1

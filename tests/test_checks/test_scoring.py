@@ -67,3 +67,33 @@ def test_maps_that_are_not_named():
     assert list(check_scoring(cfg, ['test'])) == []
     del cfg.test_dataloader.dataset['data_prefix']
     assert list(check_scoring(cfg, ['test'])) == []
+
+
+@pytest.mark.parametrize(
+    ('number', 'topk', 'mend'),
+    [
+        (3, (1, 5), '(1,)'),
+        (4, [1, 3, 5], '(1, 3)'),
+        (5, (1, 5), None),
+        (2, 1, None),
+        (4, 5, '(1,)'),
+    ],
+)
+def test_an_accuracy_among_more_classes_than_there_are(number, topk, mend):
+    pytest.importorskip('mmpretrain')
+    init_default_scope('mmpretrain')
+    cfg = Config(
+        dict(
+            default_scope='mmpretrain',
+            model=dict(head=dict(num_classes=number)),
+            val_evaluator=[dict(type='Accuracy', topk=topk)],
+        )
+    )
+    told = list(check_scoring(cfg, ['val']))
+    if mend is None:
+        assert not told
+        return
+    (finding,) = told
+    assert f'the model has {number} classes' in finding.what
+    assert finding.entry == 'val_evaluator.0.topk'
+    assert finding.mend == f'set val_evaluator.0.topk={mend}'

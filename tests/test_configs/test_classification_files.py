@@ -156,6 +156,21 @@ def test_head_dim_and_names_of_classes(tmp_path, caplog):
     assert inferencer.classes[207] == 'golden retriever'
 
 
+def test_the_command_line_tells_head_dim(reduced_classifier, tmp_path, capfd):
+    """As the other doors do, and with the name of the file."""
+    leaf = Config.fromfile(LABELED / 'uniformer-small-dim32_8xb128-tl_in1k.py')
+    cfg = reduced_classifier(deepcopy(leaf))
+    cfg.model.backbone.arch = 'small_dim32'
+    cfg.model.head.in_channels = 512
+    config, file = str(tmp_path / 'leaf.py'), str(tmp_path / 'file.pth')
+    cfg.dump(config)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model)
+    torch.save(name_officially(model.state_dict()), file)
+    apis.test(config, file, str(tmp_path / 'work'))
+    assert f'{file}: head_dim is 32' in ''.join(capfd.readouterr())
+
+
 def test_fine_tuning_starts_with_both_classifiers(
     reduced_classifier, tmp_path
 ):

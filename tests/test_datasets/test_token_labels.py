@@ -11,7 +11,7 @@ from mmengine.dataset import Compose, default_collate
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 
-from mmuniformer.datasets.token_labels import token_label_path
+from mmuniformer.checks.token_labels import token_label_path
 from mmuniformer.errors import UserError
 
 CLASSES = 3
@@ -107,6 +107,21 @@ def test_reading(files):
     stored = torch.load(files / 'labels' / 'n02' / 'n02_1.pt')
     assert loaded.dtype == np.float32
     assert (loaded == stored.float().numpy()).all()
+
+
+@pytest.mark.parametrize(
+    'make', [torch.Tensor.bfloat16, torch.Tensor.double, torch.nn.Parameter]
+)
+def test_numbers_of_any_kind(files, make):
+    """Those of a teacher that was trained meanwhile, too."""
+    path = files / 'labels' / 'n01' / 'n01_0.pt'
+    stored = torch.load(path).float().round()
+    torch.save(make(stored), path)
+    load = transform('LoadTokenLabel', label_root=str(files / 'labels'))
+    image = files / 'images' / 'n01' / 'n01_0.x.jpeg'
+    loaded = load(dict(img_path=str(image)))['token_label']
+    assert loaded.dtype == np.float32
+    assert (loaded == stored.numpy()).all()
 
 
 @pytest.mark.parametrize(

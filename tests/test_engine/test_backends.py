@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from mmuniformer.engine.backends import AtomicLocalBackend, PictureBackend
+from mmuniformer.errors import UserError
 
 
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -22,6 +23,19 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         backend.put(b'half', path)
     assert path.read_bytes() == b'whole'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_is_none_is_told(tmp_path):
+    (tmp_path / 'out').write_text('a file')
+    with pytest.raises(
+        UserError, match=r'out/a\.pth cannot be written: File '
+    ):
+        AtomicLocalBackend().put(b'', tmp_path / 'out' / 'a.pth')
+    (tmp_path / 'folder.pth').mkdir()
+    with pytest.raises(
+        UserError, match=r'folder\.pth cannot be written: Is a'
+    ):
+        AtomicLocalBackend().put(b'', tmp_path / 'folder.pth')
 
 
 def test_picture_backend_keeps_pictures_only(tmp_path):

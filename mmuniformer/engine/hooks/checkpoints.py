@@ -121,9 +121,9 @@ class PublishedCheckpointHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Puts a ``state_dict`` into what was read."""
         source = str(runner._load_from)
-        wanted = bare_model(runner).state_dict()
-        tensors = name_for_host(unwrap(checkpoint, source), wanted, source)
-        check_values(tensors, wanted, source)
+        model = bare_model(runner)
+        tensors = name_for_host(unwrap(checkpoint, source), model, source)
+        check_values(tensors, model.state_dict(), source)
         # A file of ours stays the object that it is, with mmengine's metadata.
         if list(tensors) != list(checkpoint.get('state_dict', ())):
             checkpoint['state_dict'] = tensors
