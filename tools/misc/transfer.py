@@ -1,10 +1,11 @@
 #!/usr/bin/env python
 """Measure what pre-training is worth, on generated data.
 
-Trains a small classifier with and without token labeling, publishes its
-weights, starts the quickstart models of the other tasks from them and from
-scratch, all with equal steps, and writes a table and curves. What is done is
-kept: the same command goes on where it was stopped.
+Trains a small classifier with and without token labeling (whose label maps a
+teacher makes, trained longer on larger images), publishes its weights, starts
+the quickstart models of the other tasks from them and from scratch, all with
+equal steps, and writes a table and curves. What is done is kept: the same
+command goes on where it was stopped.
 """
 
 import argparse
@@ -35,8 +36,10 @@ SCRATCH, CLASSES, TOKENS, RIGHT = STARTS = (
     'token labels',
     'token labels, axes in order',
 )
-# What token labeling reads: places of 32 pixels.
-LABEL_SIZE = 96
+# Of the teacher, whose label maps have places of 32 pixels. A classifier
+# knows little of images of a size that it was not trained at.
+TEACHER, TEACHER_SIZE, TEACHER_STEPS = 'teacher', 96, 1600
+SIZE = 64
 POINTS = 4  # of a curve
 ARCH = dict(
     depths=(1, 1, 2, 1),
@@ -155,14 +158,15 @@ def stages(seeds: int) -> Iterator[list[Run]]:
             for start in starts
         ]
 
-    yield runs(['cls'], CLASSES) + runs(dense, SCRATCH)
+    teacher = [Run('cls', TEACHER, 0)]
+    yield teacher + runs(['cls'], CLASSES) + runs(dense, SCRATCH)
     yield runs(['cls'], TOKENS, RIGHT) + runs(dense, CLASSES)
     yield runs(dense, TOKENS)
 
 
 def run_once(run: Run, out: Path, scale: float) -> None:
     """Trains unless that is done, and notes the metric over the steps."""
-    from mmuniformer.apis import make_token_labels, publish, train
+    from mmuniformer.apis import publish, train
 
     folder = out / 'runs' / run.name
     if (folder / 'result.json').exists():
@@ -171,21 +175,16 @@ def run_once(run: Run, out: Path, scale: float) -> None:
     folder.mkdir(parents=True)
     begin = time.process_time()
     task = TASKS[run.task]
-    steps = max(POINTS, round(task.steps * scale))
-    if run.start in (TOKENS, RIGHT) and run.task == 'cls':
-        teacher = Run('cls', CLASSES, run.seed)
-        labels = out / 'token_labels' / str(run.seed)
-        make_token_labels(
-            str(out / 'runs' / teacher.name / 'config.py'),
-            weights_of(teacher, out),
-            str(labels),
-            size=LABEL_SIZE,
-            batch_size=64,
-            num_workers=0,
-        )
-        changes = token_labeling(labels, swap_axes=run.start == TOKENS)
+    steps = max(
+        POINTS,
+        round(scale * (TEACHER_STEPS if run.start == TEACHER else task.steps)),
+    )
+    if run.start == TEACHER:
+        changes = from_classes(TEACHER_SIZE)
+    elif run.start in (TOKENS, RIGHT) and run.task == 'cls':
+        changes = token_labeling(labels_of(out), swap_axes=run.start == TOKENS)
     elif run.task == 'cls':
-        changes = from_classes()
+        changes = from_classes(SIZE)
     else:
         changes = starting_from(run, out)
     path = folder / 'config.py'
@@ -194,6 +193,8 @@ def run_once(run: Run, out: Path, scale: float) -> None:
     if run.task == 'cls':
         last = (folder / 'last_checkpoint').read_text().strip()
         publish(last, str(folder / 'published.pth'))
+    if run.start == TEACHER:
+        make_labels(run, out)
     curve = read_curve(folder, task.metric)
     result = dict(
         task=run.task,
@@ -207,6 +208,25 @@ def run_once(run: Run, out: Path, scale: float) -> None:
     # Weights of what is not started from.
     for checkpoint in folder.glob('iter_*.pth'):
         checkpoint.unlink()
+
+
+def labels_of(out: Path) -> Path:
+    """Folder of the label maps."""
+    return out / 'token_labels'
+
+
+def make_labels(teacher: Run, out: Path) -> None:
+    """Has a classifier make the label maps."""
+    from mmuniformer.apis import make_token_labels
+
+    make_token_labels(
+        str(out / 'runs' / teacher.name / 'config.py'),
+        weights_of(teacher, out),
+        str(labels_of(out)),
+        size=TEACHER_SIZE,
+        batch_size=64,
+        num_workers=0,
+    )
 
 
 def weights_of(run: Run, out: Path) -> str:
@@ -231,15 +251,25 @@ CROP = dict(crop_ratio_range=(0.5, 1.0))
 READ = dict(type='LoadImageFromFile')
 
 
-def from_classes() -> dict[str, Any]:
-    """Classification with the crops that token labeling gets."""
+def from_classes(size: int) -> dict[str, Any]:
+    """Classification at a size, with the crops that token labeling gets."""
     pipeline = [
         READ,
         dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-        dict(type='RandomResizedCrop', scale=64, **CROP),
+        dict(type='RandomResizedCrop', scale=size, **CROP),
         dict(type='PackInputs'),
     ]
-    return dict(train_dataloader=dict(dataset=dict(pipeline=pipeline)))
+    whole = [
+        READ,
+        dict(type='Resize', scale=(size, size)),
+        dict(type='PackInputs'),
+    ]
+    seen = dict(dataset=dict(pipeline=whole))
+    return dict(
+        train_dataloader=dict(dataset=dict(pipeline=pipeline)),
+        val_dataloader=seen,
+        test_dataloader=seen,
+    )
 
 
 def token_labeling(labels: Path, swap_axes: bool) -> dict[str, Any]:
@@ -248,7 +278,7 @@ def token_labeling(labels: Path, swap_axes: bool) -> dict[str, Any]:
         READ,
         dict(type='mmuniformer.LoadTokenLabel', label_root=str(labels)),
         dict(type='mmuniformer.TokenLabelFlip'),
-        dict(type='mmuniformer.TokenLabelCrop', scale=64, **CROP),
+        dict(type='mmuniformer.TokenLabelCrop', scale=SIZE, **CROP),
         dict(type='PackInputs', algorithm_keys=('token_label', 'token_crop')),
     ]
     return dict(
