@@ -460,7 +460,7 @@ def table(results: dict[tuple[str, str], list[dict]]) -> str:
             run['steps'][-1]
             for key, runs in results.items()
             for run in runs
-            if key[0] == name
+            if key[0] == name and key[1] in STARTS
         }
         counted = ', '.join(map(str, sorted(steps)))
         lines.append(f'| {task.title} | {counted} | {" | ".join(cells)} |')
