@@ -3,6 +3,7 @@
 from mmuniformer.engine.backends import PictureBackend
 from mmuniformer.engine.hooks import (
     CheckpointMatchHook,
+    FiniteStepsHook,
     PicturesHook,
     PublishedCheckpointHook,
     SafeCheckpointHook,
@@ -15,6 +16,7 @@ from mmuniformer.engine.schedulers import LinearWarmupLR, PolyDecayLR
 
 __all__ = [
     'CheckpointMatchHook',
+    'FiniteStepsHook',
     'LayerDecayOptimWrapperConstructor',
     'LinearWarmupLR',
     'PictureBackend',
