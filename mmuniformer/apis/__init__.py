@@ -6,6 +6,7 @@ from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
 from mmuniformer.apis.publishing import publish
+from mmuniformer.apis.replaying import replay
 from mmuniformer.apis.swapping import swap_backbone
 from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_labeling import make_token_labels
@@ -20,6 +21,7 @@ __all__ = [
     'get_flops',
     'make_token_labels',
     'publish',
+    'replay',
     'report_on_dataset',
     'swap_backbone',
     'test',

@@ -12,10 +12,12 @@ from mmuniformer.engine.hooks import (
 from mmuniformer.engine.layer_decay import (
     LayerDecayOptimWrapperConstructor,
 )
+from mmuniformer.engine.parallel import DistributedDataParallel
 from mmuniformer.engine.schedulers import LinearWarmupLR, PolyDecayLR
 
 __all__ = [
     'CheckpointMatchHook',
+    'DistributedDataParallel',
     'FiniteStepsHook',
     'LayerDecayOptimWrapperConstructor',
     'LinearWarmupLR',

@@ -21,8 +21,8 @@ from mmuniformer.hosts import HOSTS
 CLASS = '__class__'
 # Of other objects only the type is written.
 LEFT_OUT = '__left_out__'
-# Where the libraries have the path of what a sample was read from; its keys
-# are packed by default, or by :func:`engine.prepare.name_files`.
+# Where the libraries have the path of what a sample was read from, and
+# mmaction2 has it by `engine.prepare`.
 PATHS = ('img_path', 'filename', 'frame_dir', 'video_path', 'audio_path')
 _PLAIN = (str, int, float, bool, type(None))
 

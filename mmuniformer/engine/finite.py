@@ -9,6 +9,7 @@ of its log after it.
 
 import math
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any, Literal
 
 import torch
@@ -86,7 +87,8 @@ class StepGuard:
         self._backward = wrapper.backward
         self._step = wrapper.step
         wrapper.backward = self._look_at_loss
-        wrapper.step = self._try_step
+        # With the marks that schedules have put on it.
+        wrapper.step = wraps(wrapper.step)(lambda **kw: self._try_step(**kw))
         if wrapper.clip_grad_kwargs:
             self._clip = wrapper.clip_func
             wrapper.clip_func = self._look_and_clip
