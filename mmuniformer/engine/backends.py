@@ -42,8 +42,9 @@ class AtomicLocalBackend(LocalBackend):
                 os.fsync(file.fileno())
             os.replace(partial, path)
         except OSError as error:
-            # That of a write names no file.
-            error.filename = error.filename or str(path)
+            if error.errno is not None and error.filename is None:
+                # That of a write names no file.
+                error.filename = str(path)
             raise
         finally:
             partial.unlink(missing_ok=True)

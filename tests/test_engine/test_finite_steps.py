@@ -215,7 +215,7 @@ def test_nothing_that_is_not_finite_is_saved(toy_config, tmp_path):
     """Not over a good file either; buffers and averages count."""
 
     class Break(Hook):
-        priority = 'LOWEST'
+        priority = 'VERY_HIGH'
 
         def __init__(self, what: str) -> None:
             self.what = what
@@ -279,10 +279,10 @@ class TestGuard:
         [
             (lambda p: p.sum(), 4.0, torch.float16, 'taken'),
             # The scale is too high: it is lowered.
-            (lambda p: (p * 1e38).sum(), 4.0, torch.float16, 'scaled'),
+            (lambda p: (p * 1e38).sum(), 16.0, torch.float16, 'scaled'),
             # It is lowered by and by, and is not the reason.
             (lambda p: (p * 0).sqrt().sum(), 1.0, torch.float16, 'refused'),
-            (lambda p: (p * 1e38).sum(), 4.0, torch.bfloat16, 'refused'),
+            (lambda p: (p * 1e38).sum(), 16.0, torch.bfloat16, 'refused'),
             (lambda p: (p / 0).sum(), 4.0, torch.float16, 'refused'),
             (lambda p: p.sum() + torch.inf, 4.0, torch.float16, 'refused'),
         ],
