@@ -98,7 +98,13 @@ def from_plain(value: Any) -> Any:
     kind = _class(value[CLASS])
     try:
         return _make(kind, fields)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        AssertionError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise CheckpointError(
             f'the file holds no {kind.__name__} as one is written: {error}'
         ) from error

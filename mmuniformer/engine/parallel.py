@@ -1,5 +1,7 @@
 """Processes that train together: a wrapper with what saves them time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.model import MMDistributedDataParallel
@@ -76,6 +78,22 @@ class DistributedDataParallel(MMDistributedDataParallel):
             static_graph=static_graph,
             **more,
         )
+        self._is_first = True
         if compress_gradients is not None:
             hook = COMPRESSIONS[compress_gradients]
             self.register_comm_hook(None, hook)
+
+    @contextmanager
+    def no_sync(self) -> Iterator[None]:
+        """Leaves gradients to each process, for accumulating them.
+
+        The first pass of a static graph, in which torch learns the graph,
+        fails within torch's. There they are averaged; a second average of
+        what is equal changes nothing.
+        """
+        if self.static_graph and self._is_first:
+            self._is_first = False
+            yield
+            return
+        with super().no_sync():
+            yield
