@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import toy_library  # noqa: F401, the configs in the files name it
 import torch
+import toy_library  # noqa: F401, the configs in the files name it
 
 from mmuniformer.apis.replaying import replay
 from mmuniformer.checkpoint import read_checkpoint
