@@ -149,19 +149,20 @@ def check_training_state(
 
 
 def newest_checkpoint(
-    work_dir: str | Path,
+    work_dir: str | Path, since: float = 0
 ) -> tuple[str | None, list[Finding]]:
     """The checkpoint of the highest step of a run that can be resumed.
 
     Args:
         work_dir (str or Path): Where the run wrote its checkpoints.
+        since (float): Seconds since 1970; older files are another run's.
 
     Returns:
         tuple[str or None, list[Finding]]: The file, None if the run has none
         yet; and a warning for each newer one that was passed over, or an
         error if there are checkpoints and none can be read.
     """
-    path, _, findings = _newest(Path(work_dir))
+    path, _, findings = _newest(Path(work_dir), since)
     return path, findings
 
 
@@ -187,11 +188,15 @@ def check_leftovers(cfg: Config) -> Iterator[Finding]:
         )
 
 
-def _newest(work_dir: Path) -> tuple[str | None, dict | None, list[Finding]]:
+def _newest(
+    work_dir: Path, since: float = 0
+) -> tuple[str | None, dict | None, list[Finding]]:
     passed_over: list[Finding] = []
     newest: tuple[int, Path, dict] | None = None
     for kind in _by_step(work_dir):
         for path in kind:
+            if path.stat().st_mtime < since:
+                continue
             content, problems = _look_whole(path)
             passed_over += problems
             if content is not None:

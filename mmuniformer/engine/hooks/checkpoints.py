@@ -123,17 +123,24 @@ class SafeCheckpointHook(CheckpointHook):
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict
     ) -> None:
-        if self._may_save(runner, self.filename_tmpl.format(step)):
+        if self.may_save(runner, self.filename_tmpl.format(step)):
             super()._save_checkpoint_with_step(runner, step, meta)
             self._remove_old()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        if self.save_best and self._may_save(runner, 'the best checkpoint'):
+        if self.save_best and self.may_save(runner, 'the best checkpoint'):
             super()._save_best_checkpoint(runner, metrics)
             self._remove_old()
 
-    def _may_save(self, runner: Runner, name: str) -> bool:
-        """Whether what would be saved is finite; the first process says."""
+    def may_save(self, runner: Runner, name: str) -> bool:
+        """Whether what would be saved is finite; the first process says.
+
+        Every process has to ask. A line of the log says what is not.
+
+        Args:
+            runner (Runner): Its model, and averages of it, are looked at.
+            name (str): What would be saved.
+        """
         names = not_finite(_saved(runner))
         wrong = [each for each in names if each not in self._meant]
         number = torch.tensor(len(wrong))

@@ -78,6 +78,7 @@ class FiniteStepsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begins to look at the optimizers of a run."""
+        self._begins = True
         if self._guards is not None:
             return
         self._buffers = Buffers(bare_model(runner))
