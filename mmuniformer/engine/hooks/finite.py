@@ -126,12 +126,12 @@ class FiniteStepsHook(Hook):
             return
         self._begins = True
         reasons = list(dict.fromkeys(r for g in guards for r in g.reasons))
+        left_out = [g.wrapper for g in guards if g.outcome != 'taken']
+        _forget(runner, [getattr(w, 'grad_name', '') for w in left_out])
         if reasons:
-            names = [getattr(g.wrapper, 'grad_name', '') for g in guards]
-            _forget(runner, names)
             batch = self._suspect or _Batch(data_batch, self._random)
             self._refuse(runner, reasons, batch)
-        elif all(guard.outcome == 'taken' for guard in guards):
+        elif not left_out:
             self._in_a_row = 0
             if self._averaged:
                 self._check_weights(runner)
@@ -174,7 +174,7 @@ class FiniteStepsHook(Hook):
         if not all_finite(bare_model(runner).parameters()):
             what = what or f'iteration {runner.iter + 1}'
             raise UserError(
-                f'the weights are not finite in {what}: an earlier step made '
+                f'the weights are not finite in {what}: a step has made '
                 f'them so. {_last_checkpoint(runner)}; a lower learning rate '
                 'or clip_grad may help'
             )
@@ -271,10 +271,9 @@ def _terms_not_finite(
         number = float(value) if history is None else float(history.current())
         found[name] = number
     wrong = {k: v for k, v in found.items() if not _is_finite(v)}
-    if 'loss' in found and 'loss' not in wrong:
-        # What is only shown, such as an accuracy of nothing.
-        return {}
-    return wrong
+    # Not what is only shown, such as an accuracy of nothing.
+    losses = ['loss'] if 'loss' in found else [k for k in found if 'loss' in k]
+    return wrong if any(name in wrong for name in losses) else {}
 
 
 def _is_finite(number: float) -> bool:
