@@ -8,6 +8,7 @@ the same name in scopes of their own; the prefix keeps them apart.
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
@@ -47,6 +48,12 @@ HOOKS = Registry(
 VISBACKENDS = Registry(
     'vis_backend',
     parent=MMENGINE_VISBACKENDS,
+    scope=SCOPE,
+    locations=['mmuniformer.engine'],
+)
+MODEL_WRAPPERS = Registry(
+    'model wrapper',
+    parent=MMENGINE_MODEL_WRAPPERS,
     scope=SCOPE,
     locations=['mmuniformer.engine'],
 )

@@ -7,6 +7,7 @@ import os
 import time
 
 import torch
+from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, METRICS, MODELS
@@ -46,6 +47,50 @@ class ToyModel(BaseModel):
             return list(predicted)
         time.sleep(float(os.environ.get('TOY_SLEEP', 0)))
         return dict(loss=nn.functional.mse_loss(predicted, y))
+
+
+@MODELS.register_module()
+class ToyFaulty(BaseModel):
+    """A linear layer and BatchNorm, and something not finite at some steps.
+
+    Args:
+        fault: 'loss': the loss, from the input on; 'term': one term of it,
+            whose gradient is 0; 'gradient': that of a finite loss;
+            'statistics': those of BatchNorm, and nothing else.
+        at: Forward passes in which it is, counted from 0.
+        rank: The process in which it is; None for all.
+    """
+
+    def __init__(
+        self, fault: str = 'loss', at: tuple = (), rank: int | None = None
+    ) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 8)
+        self.norm = nn.BatchNorm1d(8)
+        self.head = nn.Linear(8, 1)
+        self.fault, self.at, self.rank, self.calls = fault, at, rank, 0
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = 'tensor'):
+        wrong = self.training and self.calls in self.at
+        wrong = wrong and self.rank in (None, get_rank())
+        self.calls += self.training
+        fault = self.fault if wrong else ''
+        if fault == 'loss':
+            x = x / 0
+        maps = self.linear(x)
+        if fault == 'statistics':
+            with torch.no_grad():
+                self.norm(maps * 1e30)
+        predicted = self.head(self.norm(maps))
+        if mode != 'loss':
+            return list(predicted)
+        losses = dict(loss_a=nn.functional.mse_loss(predicted, y))
+        losses['loss_b'] = 0 * predicted.mean()
+        if fault == 'term':
+            losses['loss_b'] = predicted.new_tensor(float('inf'))
+        if fault == 'gradient':
+            losses['loss_b'] = (0 * predicted).square().sum().sqrt()
+        return losses
 
 
 @DATASETS.register_module()

@@ -8,6 +8,7 @@ from mmuniformer.apis.deployment import deploy
 from mmuniformer.apis.publishing import publish
 from mmuniformer.apis.rehearsal_report import report_on_dry_run
 from mmuniformer.apis.rehearsing import dry_run
+from mmuniformer.apis.replaying import replay
 from mmuniformer.apis.swapping import swap_backbone
 from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_labeling import make_token_labels
@@ -23,6 +24,7 @@ __all__ = [
     'get_flops',
     'make_token_labels',
     'publish',
+    'replay',
     'report_on_dataset',
     'report_on_dry_run',
     'swap_backbone',

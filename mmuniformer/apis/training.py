@@ -1,8 +1,11 @@
 """Training a config of any OpenMMLab library."""
 
+from itertools import chain
 from typing import Any
 
 from mmuniformer.checks import check_inputs, stop_on_errors
+from mmuniformer.checks.checkpoints import check_leftovers
+from mmuniformer.engine.claims import claimed
 from mmuniformer.engine.config import load_run_config
 from mmuniformer.engine.prepare import prepare
 from mmuniformer.engine.runner import runner_of
@@ -53,12 +56,13 @@ def train(
         **keys,
     )
     phases = ('train',) if no_validate else ('train', 'val')
-    notes = stop_on_errors(check_inputs(cfg, phases, data=check))
+    findings = check_inputs(cfg, phases, data=check)
+    notes = stop_on_errors(chain(findings, check_leftovers(cfg)))
     notes += prepare(
         cfg,
         amp=amp,
         auto_scale_lr=auto_scale_lr,
         validate=not no_validate,
     )
-    with runner_of(cfg, notes) as runner:
+    with claimed(cfg), runner_of(cfg, notes) as runner:
         runner.train()

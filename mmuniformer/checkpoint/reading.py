@@ -80,6 +80,18 @@ def read_checkpoint(
     return _load(path, map_location, mmap, source)
 
 
+def check_whole(path: str | Path) -> None:
+    """Compares the checksums of a local file, and reads nothing else of it.
+
+    Raises:
+        CheckpointError: If it is damaged.
+    """
+    try:
+        check_archive(path)
+    except UnsafeCheckpoint as error:
+        raise CheckpointError(str(error)) from error
+
+
 def _load(path: Path, map_location: str, mmap: bool, source: str) -> dict:
     try:
         if path.suffix == '.safetensors':

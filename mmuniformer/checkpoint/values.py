@@ -1,6 +1,7 @@
 """Weights that no model can have."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,8 +56,31 @@ def _problems(
         elif not tensor.is_floating_point():
             kind = str(tensor.dtype).removeprefix('torch.')
             yield name, f'are of type {kind}'
-        # Their sum is enough unless it overflows, and is read at once.
-        elif not torch.isfinite(tensor.float().sum()) and not torch.all(
-            torch.isfinite(tensor)
-        ):
+        elif not is_finite(tensor):
             yield name, 'hold numbers that are not finite'
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether every number of a tensor is finite."""
+    # Their sum is enough unless it overflows, and is read at once.
+    return bool(torch.isfinite(tensor.float().sum())) or bool(
+        torch.isfinite(tensor).all()
+    )
+
+
+def not_finite(tensors: Mapping[str, Any]) -> list[str]:
+    """Names of the tensors that hold numbers which are not finite.
+
+    Args:
+        tensors (Mapping[str, Any]): A state dict, or part of one; what is no
+            dense tensor of floating point is not looked at.
+    """
+    return [
+        name
+        for name, tensor in tensors.items()
+        if isinstance(tensor, Tensor)
+        and tensor.is_floating_point()
+        and tensor.layout is torch.strided
+        and not tensor.is_meta
+        and not is_finite(tensor.detach())
+    ]

@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 
 from mmuniformer.checkpoint import read_checkpoint
-from mmuniformer.checks.finding import Finding, suggest
+from mmuniformer.checkpoint.values import not_finite
+from mmuniformer.checks.finding import Finding, few, suggest
 from mmuniformer.errors import CheckpointError
 
 # Arguments of torch's optimizers that tell one kind from another.
@@ -28,6 +29,8 @@ TELLING = frozenset(
 )
 # Values of ``load_from`` with which a training goes on from its newest file.
 NEWEST = (None, 'auto')
+# Names that a run gives to what it can go on from.
+_NAME = re.compile(r'(epoch|iter)_(\d+)')
 # What training needs to go on, the weights among it.
 STATE_OF_TRAINING = ('state_dict', 'optimizer', 'message_hub', 'meta')
 
@@ -146,33 +149,66 @@ def check_training_state(
 
 
 def newest_checkpoint(
-    work_dir: str | Path,
+    work_dir: str | Path, since: float = 0
 ) -> tuple[str | None, list[Finding]]:
-    """The newest checkpoint of a run that can be resumed.
+    """The checkpoint of the highest step of a run that can be resumed.
 
     Args:
         work_dir (str or Path): Where the run wrote its checkpoints.
+        since (float): Seconds since 1970; older files are another run's.
 
     Returns:
         tuple[str or None, list[Finding]]: The file, None if the run has none
         yet; and a warning for each newer one that was passed over, or an
         error if there are checkpoints and none can be read.
     """
-    path, _, findings = _newest(Path(work_dir))
+    path, _, findings = _newest(Path(work_dir), since)
     return path, findings
 
 
-def _newest(work_dir: Path) -> tuple[str | None, dict | None, list[Finding]]:
+def check_leftovers(cfg: Config) -> Iterator[Finding]:
+    """Looks whether a training that begins finds checkpoints of another.
+
+    Args:
+        cfg (Config): Its ``work_dir`` and ``resume`` are read.
+    """
+    if cfg.get('resume'):
+        return
+    found = [
+        path.name for kind in _by_step(Path(cfg.work_dir)) for path in kind
+    ]
+    if found:
+        yield Finding(
+            f'{cfg.work_dir} has checkpoints of another run ({few(found)}), '
+            'and this one starts from the beginning: --resume would later go '
+            'on from the one of the highest step, of whichever run',
+            'name another --work-dir, or remove them',
+            file=str(cfg.work_dir),
+            level='warning',
+        )
+
+
+def _newest(
+    work_dir: Path, since: float = 0
+) -> tuple[str | None, dict | None, list[Finding]]:
     passed_over: list[Finding] = []
-    for path in _by_age(work_dir):
-        try:
-            content, problems = _look(path, to_resume=True)
-        except CheckpointError as error:
-            content, problems = None, [Finding(str(error), file=str(path))]
-        if content is not None:
-            warnings = [replace(f, level='warning') for f in passed_over]
-            return str(path), content, warnings
-        passed_over += problems
+    newest: tuple[int, Path, dict] | None = None
+    for kind in _by_step(work_dir):
+        for path in kind:
+            if path.stat().st_mtime < since:
+                continue
+            content, problems = _look_whole(path)
+            passed_over += problems
+            if content is not None:
+                step = _step(content)
+                if newest is None or step > newest[0]:
+                    newest = step, path, content
+                break
+    if newest is not None:
+        _, path, content = newest
+        passed_over += _check_pointer(work_dir, path, passed_over)
+        warnings = [replace(f, level='warning') for f in passed_over]
+        return str(path), content, warnings
     if passed_over:
         error = Finding(
             f'no checkpoint in {work_dir} can be resumed: {passed_over[0]}',
@@ -182,24 +218,82 @@ def _newest(work_dir: Path) -> tuple[str | None, dict | None, list[Finding]]:
     return None, None, []
 
 
-def _by_age(work_dir: Path) -> list[Path]:
-    """Checkpoints of a run, the one that it says is its last first."""
-    candidates = sorted(
-        (
-            path
-            for path in work_dir.glob('*.pth')
-            if re.fullmatch(r'(epoch|iter)_\d+', path.stem)
-        ),
-        key=lambda path: path.stat().st_mtime,
-        reverse=True,
+def _look_whole(path: Path) -> tuple[dict | None, list[Finding]]:
+    """The content of a file that can be resumed, and else what is wrong."""
+    try:
+        content, problems = _look(path, to_resume=True)
+    except CheckpointError as error:
+        return None, [Finding(str(error), file=str(path))]
+    if content is not None and isinstance(content['state_dict'], dict):
+        names = not_finite(content['state_dict'])
+        if names:
+            problem = Finding(
+                f'{path}: {len(names)} tensors hold numbers that are not '
+                f'finite ({few(names)})',
+                file=str(path),
+            )
+            return None, [problem]
+    return content, problems
+
+
+def _step(content: dict) -> int:
+    """Iterations that a checkpoint has behind it."""
+    meta = content['meta']
+    step = meta.get('iter') if isinstance(meta, dict) else None
+    return step if isinstance(step, int) else -1
+
+
+def _by_step(work_dir: Path) -> list[list[Path]]:
+    """Checkpoints of a run, by the two kinds of names; the last one first.
+
+    Not by the time of the files, which copying changes. A file of another
+    name, which ``last_checkpoint`` names, is a kind of its own.
+    """
+    pointer = _pointer(work_dir)
+    for folder in dict.fromkeys((work_dir, pointer.parent)):
+        kinds: dict[str, list[tuple[int, Path]]] = {}
+        for path in folder.glob('*.pth'):
+            match = _NAME.fullmatch(path.stem)
+            if match:
+                numbered = kinds.setdefault(match[1], [])
+                numbered.append((int(match[2]), path))
+        if kinds:
+            break
+    found = [
+        [path for _, path in sorted(kinds[kind], reverse=True)]
+        for kind in sorted(kinds)
+    ]
+    if pointer.is_file() and not _NAME.fullmatch(pointer.stem):
+        found.append([pointer])
+    return found
+
+
+def _pointer(work_dir: Path) -> Path:
+    """The file that a run says is its last one; it may not be there."""
+    try:
+        text = (work_dir / 'last_checkpoint').read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        text = ''
+    last = Path(text or work_dir / 'none')
+    # The folder may have been moved since.
+    beside = work_dir / last.name
+    return beside if beside.is_file() else last
+
+
+def _check_pointer(
+    work_dir: Path, chosen: Path, told: list[Finding]
+) -> Iterator[Finding]:
+    """Looks whether ``last_checkpoint`` names another file than is chosen."""
+    last = _pointer(work_dir)
+    named = (work_dir / 'last_checkpoint').is_file()
+    if not named or last.name == chosen.name:
+        return
+    if any(Path(finding.file).name == last.name for finding in told):
+        return
+    why = 'is behind it' if last.is_file() else 'does not exist'
+    yield Finding(
+        f'{work_dir / "last_checkpoint"} names {last.name or "no file"}, '
+        f'which {why}; the run goes on from {chosen}',
+        f'to go on from another, --resume {work_dir}/NAME.pth',
+        file=str(work_dir / 'last_checkpoint'),
     )
-    pointer = work_dir / 'last_checkpoint'
-    if not pointer.is_file():
-        return candidates
-    last = Path(pointer.read_text().strip() or '.')
-    if not last.is_file():
-        # The folder may have been moved since.
-        last = work_dir / last.name
-    if not last.is_file():
-        return candidates
-    return [last, *(path for path in candidates if path.name != last.name)]

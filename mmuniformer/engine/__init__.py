@@ -3,6 +3,7 @@
 from mmuniformer.engine.backends import PictureBackend
 from mmuniformer.engine.hooks import (
     CheckpointMatchHook,
+    FiniteStepsHook,
     PicturesHook,
     PublishedCheckpointHook,
     SafeCheckpointHook,
@@ -11,10 +12,13 @@ from mmuniformer.engine.hooks import (
 from mmuniformer.engine.layer_decay import (
     LayerDecayOptimWrapperConstructor,
 )
+from mmuniformer.engine.parallel import DistributedDataParallel
 from mmuniformer.engine.schedulers import LinearWarmupLR, PolyDecayLR
 
 __all__ = [
     'CheckpointMatchHook',
+    'DistributedDataParallel',
+    'FiniteStepsHook',
     'LayerDecayOptimWrapperConstructor',
     'LinearWarmupLR',
     'PictureBackend',

@@ -3,6 +3,7 @@
 An error that nobody foresaw keeps its traceback.
 """
 
+import errno
 import inspect
 import os
 import re
@@ -13,11 +14,13 @@ from typing import Any
 
 from mmengine.registry import Registry, root
 
+from mmuniformer.checks.checkpoints import newest_checkpoint
 from mmuniformer.checks.finding import suggest
 from mmuniformer.errors import (
     CheckpointError,
     InputError,
     SettingError,
+    UnwritableFile,
     UserError,
 )
 from mmuniformer.hosts import packages
@@ -34,11 +37,16 @@ def readable_errors(cfg: Any) -> Iterator[None]:
     Raises:
         UserError: For an unknown type, an argument that a constructor does
             not take, a value or an input that a backbone does not take, a
-            missing data file, an unreadable image or a host library that is
-            not installed.
+            missing data file, an unreadable image, a full disk or a host
+            library that is not installed.
     """
     try:
         yield
+    except UnwritableFile as e:
+        explanation = _full_disk(e.__cause__, cfg)
+        if explanation is None:
+            raise
+        raise UserError(explanation) from e
     except UserError as e:
         # Of a loader process the message is a traceback that ends with ours.
         _, loader, told = str(e).rpartition(f'{type(e).__name__}: ')
@@ -61,6 +69,7 @@ def readable_errors(cfg: Any) -> Iterator[None]:
         explanation = (
             _unknown_type(e, cfg)
             or _unknown_argument(e, cfg)
+            or _full_disk(e, cfg)
             or _unreadable_image(e)
             or _missing_data(e, cfg)
             or _missing_package(e)
@@ -191,6 +200,23 @@ def _unreadable_image(error: Exception) -> str | None:
     return (
         f'cannot read the image {found[-1].strip()}: it is damaged or not an '
         'image; replace it or remove it from the annotations'
+    )
+
+
+# What a disk says that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _full_disk(error: BaseException | None, cfg: Any) -> str | None:
+    if not isinstance(error, OSError) or error.errno not in _FULL:
+        return None
+    work_dir = cfg.get('work_dir') or '.'
+    place = error.filename or f'a file of the run in {work_dir}'
+    newest, _ = newest_checkpoint(work_dir)
+    kept = f'{newest} is whole: ' if newest else ''
+    return (
+        f'cannot write {os.fsdecode(place)}: {error.strerror}; {kept}make '
+        'room, and go on with --resume'
     )
 
 

@@ -1,11 +1,12 @@
 """The one room where a config is rewritten, between its checks and its run."""
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import CheckpointHook
-from mmengine.registry import DATASETS, HOOKS
+from mmengine.registry import DATASETS, HOOKS, TRANSFORMS
 
 from mmuniformer.checks.checkpoints import NEWEST, newest_checkpoint
 from mmuniformer.checks.data_sets import library_of
@@ -211,13 +212,16 @@ def use_own_parts(cfg: Config) -> None:
     - each ``VideoDataset`` and ``RepeatAugDataset`` of mmaction2 becomes
       ours, which names a video that cannot be read; the former may go on
       without it;
-    - each pipeline of mmseg that loads labels gets :class:`CheckLabels`.
+    - each pipeline of mmseg that loads labels gets :class:`CheckLabels`;
+    - mmaction2's samples for training get the names of their files, which
+      those of the other libraries have.
 
     Args:
         cfg (Config): Changed in place.
     """
     _use_safe_checkpoint_hook(cfg)
     use_named_videos(cfg)
+    _name_files(cfg)
     if library_of(cfg) == 'mmseg':
         add_checks_of_labels(cfg)
 
@@ -268,6 +272,16 @@ def use_named_videos(cfg: Config) -> None:
             kind = type_name(node)
             if kind in VIDEO_DATA_SETS and _is_of_mmaction(node['type']):
                 node['type'] = f'mmuniformer.{kind}'
+
+
+def _name_files(cfg: Config) -> None:
+    for _, node in walk(cfg.get('train_dataloader')):
+        kind = registered(node.get('type'), TRANSFORMS)
+        if getattr(kind, '__name__', '') == 'PackActionInputs':
+            by_default = signature(kind).parameters['meta_keys'].default
+            keys = node.get('meta_keys', by_default)
+            files = [k for k in ('filename', 'frame_dir') if k not in keys]
+            node['meta_keys'] = [*keys, *files]
 
 
 def use_skipping_videos(cfg: Config) -> None:

@@ -11,7 +11,10 @@ from mmengine.runner import Runner
 
 from mmuniformer.engine.backends import save_atomically
 from mmuniformer.engine.explain import readable_errors
-from mmuniformer.engine.hooks import PublishedCheckpointHook
+from mmuniformer.engine.hooks import (
+    FiniteStepsHook,
+    PublishedCheckpointHook,
+)
 from mmuniformer.errors import UserError
 
 
@@ -39,6 +42,8 @@ def runner_of(
         count_accumulated_steps(runner)
         # Before any other hook sees what was read: that of EMA copies it.
         runner.register_hook(PublishedCheckpointHook(), priority='VERY_HIGH')
+        if not any(isinstance(h, FiniteStepsHook) for h in runner.hooks):
+            runner.register_hook(FiniteStepsHook())
         for hook in hooks:
             runner.register_hook(hook)
         yield runner

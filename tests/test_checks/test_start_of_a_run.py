@@ -7,7 +7,12 @@ import torch
 from mmengine.config import Config
 
 from mmuniformer.apis import train
-from mmuniformer.checks.checkpoints import check_start, check_training_state
+from mmuniformer.checks.checkpoints import (
+    check_leftovers,
+    check_start,
+    check_training_state,
+    newest_checkpoint,
+)
 from mmuniformer.engine.prepare import prepare
 from mmuniformer.errors import UserError
 
@@ -40,6 +45,99 @@ def test_a_damaged_newest_is_passed_over_with_a_warning(work_dir):
     assert finding.file == str(newest)
     prepare(cfg)
     assert cfg.load_from == str(work_dir / 'epoch_1.pth')
+
+
+class TestNewest:
+    """The one of the highest step, whatever the clock and the pointer say."""
+
+    @staticmethod
+    def save(folder: Path, name: str, step: int, value: float = 1.0) -> Path:
+        content = dict(
+            state_dict=dict(w=torch.tensor([value])),
+            optimizer={},
+            message_hub={},
+            meta=dict(iter=step),
+        )
+        torch.save(content, folder / name)
+        return folder / name
+
+    @staticmethod
+    def point(folder: Path, name: str | Path) -> None:
+        (folder / 'last_checkpoint').write_text(str(folder / name))
+
+    def test_files_that_were_copied_in_another_order(self, tmp_path):
+        for epoch in (10, 9, 2):
+            self.save(tmp_path, f'epoch_{epoch}.pth', 100 * epoch)
+        self.point(tmp_path, 'epoch_10.pth')
+        path, findings = newest_checkpoint(tmp_path)
+        assert path == str(tmp_path / 'epoch_10.pth')
+        assert not findings
+
+    def test_epochs_and_iterations_are_compared(self, tmp_path):
+        self.save(tmp_path, 'epoch_3.pth', 300)
+        later = self.save(tmp_path, 'iter_350.pth', 350)
+        self.save(tmp_path, 'iter_250.pth', 250)
+        self.point(tmp_path, 'iter_350.pth')
+        assert newest_checkpoint(tmp_path) == (str(later), [])
+        later = self.save(tmp_path, 'epoch_4.pth', 400)
+        self.point(tmp_path, 'epoch_4.pth')
+        assert newest_checkpoint(tmp_path) == (str(later), [])
+
+    @pytest.mark.parametrize(
+        ('pointer', 'why'),
+        [
+            ('epoch_1.pth', 'names epoch_1.pth, which is behind it'),
+            ('epoch_5.pth', 'names epoch_5.pth, which does not exist'),
+            ('', 'does not exist'),
+        ],
+    )
+    def test_a_stale_pointer_is_said(self, tmp_path, pointer, why):
+        for epoch in (1, 2):
+            self.save(tmp_path, f'epoch_{epoch}.pth', epoch)
+        (tmp_path / 'last_checkpoint').write_text(pointer)
+        path, (finding,) = newest_checkpoint(tmp_path)
+        assert path == str(tmp_path / 'epoch_2.pth')
+        assert finding.level == 'warning'
+        assert why in str(finding)
+
+    def test_weights_that_are_not_finite_are_passed_over(self, tmp_path):
+        good = self.save(tmp_path, 'iter_1.pth', 1)
+        self.save(tmp_path, 'iter_2.pth', 2, value=torch.nan)
+        self.point(tmp_path, 'iter_2.pth')
+        path, (finding,) = newest_checkpoint(tmp_path)
+        assert path == str(good)
+        assert 'iter_2.pth: 1 tensors hold numbers that are not finite' in (
+            str(finding)
+        )
+
+    def test_checkpoints_elsewhere(self, tmp_path):
+        """By the pointer, unless the folder has some itself."""
+        work_dir, saved = tmp_path / 'run', tmp_path / 'saved'
+        work_dir.mkdir()
+        saved.mkdir()
+        for epoch in (1, 2):
+            self.save(saved, f'epoch_{epoch}.pth', epoch)
+        self.point(work_dir, saved / 'epoch_2.pth')
+        assert newest_checkpoint(work_dir) == (str(saved / 'epoch_2.pth'), [])
+        own = self.save(work_dir, 'epoch_1.pth', 1)
+        assert newest_checkpoint(work_dir)[0] == str(own)
+
+    def test_another_name(self, tmp_path):
+        named = self.save(tmp_path, 'state.pth', 5)
+        self.point(tmp_path, 'state.pth')
+        assert newest_checkpoint(tmp_path) == (str(named), [])
+        self.save(tmp_path, 'iter_4.pth', 4)
+        assert newest_checkpoint(tmp_path) == (str(named), [])
+
+    def test_a_run_that_begins_among_others(self, tmp_path):
+        self.save(tmp_path, 'epoch_9.pth', 9)
+        cfg = Config(dict(resume=True, work_dir=str(tmp_path)))
+        assert not list(check_leftovers(cfg))
+        cfg.resume = False
+        (finding,) = check_leftovers(cfg)
+        assert 'has checkpoints of another run (epoch_9.pth)' in str(finding)
+        cfg.work_dir = str(tmp_path / 'new')
+        assert not list(check_leftovers(cfg))
 
 
 def test_nothing_yet_is_a_note(tmp_path):

@@ -97,3 +97,55 @@ def test_a_resumed_file_names_others(toy_config, tmp_path, capfd):
         assert victim.exists()
         said = ''.join(capfd.readouterr())
         assert f'{victim} is named by the checkpoint' in said
+
+
+class TestTheLastGoodOne:
+    """``max_keep_ckpts`` removes nothing before there is a newer good one."""
+
+    @staticmethod
+    def run(config: str, folder: Path, epochs: int, keep: int, **keys) -> None:
+        options = {
+            'train_cfg.max_epochs': epochs,
+            'default_hooks.checkpoint.max_keep_ckpts': keep,
+        }
+        train(
+            config,
+            work_dir=str(folder),
+            cfg_options=options,
+            no_validate=True,
+            **keys,
+        )
+
+    def names(self, folder: Path) -> list[str]:
+        return sorted(path.name for path in folder.glob('*.pth'))
+
+    def test_the_new_one_is_read_again(
+        self, toy_config, tmp_path, monkeypatch
+    ):
+        """A disk that returns another byte than it was given."""
+        put = AtomicLocalBackend.put
+
+        def damage(self, obj, filepath):
+            if str(filepath).endswith('epoch_2.pth'):
+                obj = obj[:300] + bytes([obj[300] ^ 255]) + obj[301:]
+            put(self, obj, filepath)
+
+        monkeypatch.setattr(AtomicLocalBackend, 'put', damage)
+        self.run(toy_config, tmp_path / 'run', epochs=2, keep=1)
+        assert self.names(tmp_path / 'run') == ['epoch_1.pth', 'epoch_2.pth']
+        log = next((tmp_path / 'run').rglob('*.log')).read_text()
+        assert 'No older checkpoint is removed' in log
+        # And the run goes on from the good one.
+        monkeypatch.undo()
+        self.run(toy_config, tmp_path / 'run', epochs=2, keep=1, resume='auto')
+        assert self.names(tmp_path / 'run') == ['epoch_2.pth']
+
+    def test_fewer_are_kept_after_a_resume(self, toy_config, tmp_path):
+        folder = tmp_path / 'run'
+        self.run(toy_config, folder, epochs=3, keep=3)
+        assert len(self.names(folder)) == 3
+        # Nothing is saved any more: nothing is removed.
+        self.run(toy_config, folder, epochs=3, keep=1, resume='auto')
+        assert len(self.names(folder)) == 3
+        self.run(toy_config, folder, epochs=4, keep=1, resume='auto')
+        assert self.names(folder) == ['epoch_4.pth']

@@ -263,3 +263,35 @@ def test_a_loader_without_workers_is_written_as_any_tool_takes_it():
     (note,) = prepare(cfg)
     assert note.startswith('train_dataloader has no workers')
     assert cfg.written.train_dataloader == dict(num_workers=0)
+
+
+def test_samples_of_mmaction2_name_their_files():
+    """For training; keys of the config stay."""
+    pytest.importorskip('mmaction')
+    init_default_scope('mmaction')
+    pipelines = [
+        [dict(type='PackActionInputs')],
+        [dict(type='PackActionInputs', meta_keys=('filename', 'label'))],
+        [dict(type='FormatShape')],
+    ]
+    cfg = Config(
+        dict(
+            default_scope='mmaction',
+            train_dataloader=dict(
+                dataset=dict(
+                    type='ConcatDataset',
+                    datasets=[dict(pipeline=p) for p in pipelines],
+                )
+            ),
+            test_dataloader=dict(dataset=dict(pipeline=pipelines[0])),
+        )
+    )
+    use_own_parts(cfg)
+    packs = [
+        data_set.pipeline[0].get('meta_keys')
+        for data_set in cfg.train_dataloader.dataset.datasets
+    ]
+    assert {'img_shape', 'filename', 'frame_dir'} < set(packs[0])
+    assert list(packs[1]) == ['filename', 'label', 'frame_dir']
+    assert packs[2] is None
+    assert 'meta_keys' not in cfg.test_dataloader.dataset.pipeline[0]

@@ -4,11 +4,13 @@ from mmuniformer.engine.hooks.checkpoints import (
     SafeCheckpointHook,
     bare_model,
 )
+from mmuniformer.engine.hooks.finite import FiniteStepsHook
 from mmuniformer.engine.hooks.pictures import PicturesHook
 from mmuniformer.engine.hooks.video_pictures import VideoPictureHook
 
 __all__ = [
     'CheckpointMatchHook',
+    'FiniteStepsHook',
     'PicturesHook',
     'PublishedCheckpointHook',
     'SafeCheckpointHook',

@@ -5,17 +5,21 @@ import os
 import re
 from typing import Any
 
-from mmengine.hooks import CheckpointHook, Hook
+import torch
+from mmengine.dist import broadcast, is_main_process
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
 from mmuniformer.checkpoint.classifier import name_for_host
 from mmuniformer.checkpoint.entries import bare
-from mmuniformer.checkpoint.matching import describe_mismatch
+from mmuniformer.checkpoint.matching import describe_mismatch, some
+from mmuniformer.checkpoint.reading import check_whole
 from mmuniformer.checkpoint.state_dict import unwrap
-from mmuniformer.checkpoint.values import check_values
-from mmuniformer.errors import UserError
+from mmuniformer.checkpoint.values import check_values, not_finite
+from mmuniformer.engine.backends import remove_partial_files
+from mmuniformer.errors import CheckpointError, UserError
 from mmuniformer.registry import HOOKS
 
 # Names that this hook gives to files.
@@ -42,6 +46,9 @@ class _DeferredRemoval:
 
     def rmtree(self, path: str) -> None:
         self._waiting.append(path)
+
+    def is_waiting(self) -> bool:
+        return bool(self._waiting)
 
     def remove_now(self, keep: set[str]) -> None:
         for path in self._waiting:
@@ -74,39 +81,113 @@ class _DeferredRemoval:
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """A CheckpointHook that removes old files after the new one is there.
+    """A CheckpointHook that loses no good checkpoint. Arguments are the same.
 
-    mmengine's removes first: with ``max_keep_ckpts=1`` a process killed while
-    it saves leaves no checkpoint at all. It also removes whatever a resumed
-    file names as the best checkpoint so far; this one removes checkpoints in
-    its own folder only. Arguments are the same.
+    - mmengine's removes old files first: with ``max_keep_ckpts=1`` a process
+      killed while it saves leaves no checkpoint at all. Here the new one is
+      written and read again before that.
+    - It also removes whatever a resumed file names as the best checkpoint so
+      far; this one removes checkpoints in its own folder only.
+    - Weights that are not finite are not saved, the average's among them.
     """
 
     def before_train(self, runner: Runner) -> None:
         """Finds where to save, see :class:`CheckpointHook`."""
         info = runner.message_hub.runtime_info
+        surplus: list[int] = []
         if 'keep_ckpt_ids' in info:
             # Numbers make names of files in our folder; other values do not.
-            info['keep_ckpt_ids'] = [
-                step for step in info['keep_ckpt_ids'] if type(step) is int
-            ]
+            ids = [step for step in info['keep_ckpt_ids'] if type(step) is int]
+            if self.max_keep_ckpts > 0:
+                # Removed with the next one that is saved, not now.
+                surplus = ids[: -self.max_keep_ckpts]
+            info['keep_ckpt_ids'] = ids[len(surplus) :]
         super().before_train(runner)
         self.file_backend = _DeferredRemoval(self.file_backend, self.out_dir)
+        if is_main_process():
+            for step in surplus:
+                self.file_backend.remove(self._path(step))
+            if self._is_local():
+                remove_partial_files(self.out_dir)
+        # What is so from the start is meant: a mask, often.
+        self._meant = set(not_finite(_saved(runner)))
+        self._whole: dict[str, int] = {}
+
+    def _path(self, step: int) -> str:
+        name = self.filename_tmpl.format(step)
+        return self.file_backend.join_path(self.out_dir, name)
+
+    def _is_local(self) -> bool:
+        return '://' not in str(self.out_dir)
 
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict
     ) -> None:
-        super()._save_checkpoint_with_step(runner, step, meta)
-        self._remove_old()
+        if self.may_save(runner, self.filename_tmpl.format(step)):
+            super()._save_checkpoint_with_step(runner, step, meta)
+            self._remove_old()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        super()._save_best_checkpoint(runner, metrics)
-        self._remove_old()
+        if self.save_best and self.may_save(runner, 'the best checkpoint'):
+            super()._save_best_checkpoint(runner, metrics)
+            self._remove_old()
+
+    def may_save(self, runner: Runner, name: str) -> bool:
+        """Whether what would be saved is finite; the first process says.
+
+        Every process has to ask. A line of the log says what is not.
+
+        Args:
+            runner (Runner): Its model, and averages of it, are looked at.
+            name (str): What would be saved.
+        """
+        names = not_finite(_saved(runner))
+        wrong = [each for each in names if each not in self._meant]
+        number = torch.tensor(len(wrong))
+        broadcast(number)
+        if not number:
+            return True
+        kept = self.last_ckpt or 'nothing has been saved yet, and what is'
+        runner.logger.error(
+            f'Not saved: {name} would hold {len(wrong)} tensors that are not '
+            f'finite ({some(wrong)}); {kept} stays.'
+        )
+        return False
 
     def _remove_old(self) -> None:
+        if not self.file_backend.is_waiting():
+            return
         best = getattr(self, 'best_ckpt_path_dict', {}).values()
         saved = [self.last_ckpt, getattr(self, 'best_ckpt_path', None), *best]
-        self.file_backend.remove_now(keep={path for path in saved if path})
+        keep = {path for path in saved if path}
+        try:
+            for path in filter(os.path.isfile, keep):
+                self._read_again(path)
+        except CheckpointError as error:
+            print_log(
+                f'No older checkpoint is removed: {error}',
+                logger='current',
+                level=logging.ERROR,
+            )
+            return
+        self.file_backend.remove_now(keep)
+
+    def _read_again(self, path: str) -> None:
+        """Looks at the checksums of a local file, once."""
+        written = os.stat(path).st_mtime_ns
+        if self._whole.get(path) != written:
+            check_whole(path)
+            self._whole[path] = written
+
+
+def _saved(runner: Runner) -> dict[str, Any]:
+    """The tensors of a model, and of its averages, as they are saved."""
+    tensors = dict(bare_model(runner).state_dict())
+    for hook in runner.hooks:
+        if isinstance(hook, EMAHook):
+            for name, tensor in hook.ema_model.state_dict().items():
+                tensors[f'average of {name}'] = tensor
+    return tensors
 
 
 @HOOKS.register_module()
