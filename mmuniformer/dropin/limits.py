@@ -20,6 +20,8 @@ NO_MAPS = {
         ('RecognizerGCN', 'PoseLifter'),
         'it reads coordinates of joints, and no pictures',
     ),
+    'RecognizerOmni': 'its backbone reads images and clips alike. Start from '
+    'slowonly',
     'TridentFasterRCNN': 'its branches are those of its backbone. Start from '
     'faster_rcnn',
     'DWPoseDistiller': 'its teacher and student are configs of their own. '

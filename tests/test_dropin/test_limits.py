@@ -12,6 +12,7 @@ from mmuniformer.dropin.levels import Tied
     [
         (dict(type='TridentFasterRCNN'), 'Start from faster_rcnn'),
         (dict(type='mmpretrain.MAE'), 'hides patches'),
+        (dict(type='RecognizerOmni'), 'Start from slowonly'),
         (
             dict(type='EncoderDecoder', decode_head=dict(type='LRASPPHead')),
             'LRASPPHead: it averages over 49 x 49 pixels',

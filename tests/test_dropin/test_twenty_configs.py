@@ -1,12 +1,14 @@
 """Twenty configs of the five libraries, swapped, written, read and trained.
 
 Of each, the leaf means what was meant and the model makes a step in which
-every parameter gets a gradient. tools/analysis_tools/dropin_matrix.py does
-more of more: see docs/dropin.md.
+every parameter gets a gradient; `make test-slow` trains them on two processes.
+tools/analysis_tools/dropin_matrix.py does that with more: see docs/dropin.md.
 """
 
+import cv2
 import pytest
 import torch
+from dropin.proof import prove
 
 from mmuniformer.apis.swapping import check_leaf, read_host
 from mmuniformer.dropin import leaf_text, swap
@@ -48,7 +50,12 @@ CONFIGS = [
 ]
 
 
-@pytest.mark.parametrize('name', CONFIGS, ids=lambda n: n.split('/')[-1][:24])
+each_config = pytest.mark.parametrize(
+    'name', CONFIGS, ids=lambda name: name.split('/')[-1][:24]
+)
+
+
+@each_config
 def test_a_config_trains_with_the_backbone_swapped(name, tmp_path):
     host, _ = read_host(name)
     swapped = swap(host, checkpoint='', arch=TINY)
@@ -66,3 +73,13 @@ def test_a_config_trains_with_the_backbone_swapped(name, tmp_path):
         if parameter.grad is None
     ]
     assert not missing
+
+
+@pytest.mark.slow
+@each_config
+def test_a_config_trains_on_two_processes(name, tmp_path):
+    image = tmp_path / 'picture.png'
+    cv2.imwrite(str(image), draw(0, 128).image)
+    told = prove(name, str(image), tmp_path / 'work', control=False)
+    assert told['step'] == 'passed', told
+    assert len(told['losses']) == 2

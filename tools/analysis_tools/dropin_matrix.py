@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -80,6 +81,7 @@ from rich.console import Console  # noqa: E402
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: E402
 
 import mmuniformer  # noqa: E402
+from mmuniformer.dropin.limits import OPTIONAL  # noqa: E402
 from mmuniformer.hosts import HOSTS, packages  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -197,6 +199,12 @@ def ended(pid: int) -> bool:
 def save(results: dict, out: Path) -> None:
     versions = {name: version(name) for name in ('torch', 'mmengine')}
     versions |= {name: version(name) for name in packages().values()}
+    # Of those that some models need, what is there.
+    versions |= {
+        name: version(name)
+        for module, name in sorted(set(OPTIONAL.values()))
+        if find_spec(module)
+    }
     content = dict(
         date=date.today().isoformat(),
         mmuniformer=mmuniformer.__version__,

@@ -43,7 +43,8 @@ def _views(cfg: Config, picture: Picture, whole: bool) -> torch.Tensor:
         for _, node in walk(cfg.model)
         if 'format_shape' in node
     ]
-    shape = shapes[0] if shapes else 'NCTHW'
+    flat = type_name(cfg.model) == 'Recognizer2D'
+    shape = (shapes or ['NCHW' if flat else 'NCTHW'])[0]
     channels = cfg.model.backbone.get('in_channels', 3)
     moved = [
         np.roll(picture.image, 2 * step, axis=1) for step in range(FRAMES)
@@ -53,7 +54,7 @@ def _views(cfg: Config, picture: Picture, whole: bool) -> torch.Tensor:
         frames = np.resize(frames, (FRAMES, channels, *picture.size))
         frames = frames.astype(np.float32) / 255
     frames = torch.from_numpy(frames.copy())
-    if shape == 'NCHW' and type_name(cfg.model) == 'Recognizer2D':
+    if shape == 'NCHW' and flat:
         count = _segments(cfg)
         return torch.cat([frames] * -(-count // FRAMES))[:count]
     if type_name(cfg.model) == 'RecognizerAudio':

@@ -73,11 +73,12 @@ def _sample(cfg: Config, picture: Picture) -> DetDataSample:
     instances = InstanceData(
         bboxes=torch.from_numpy(picture.boxes),
         labels=labels,
-        masks=BitmapMasks(list(picture.masks), height, width),
         instances_ids=torch.arange(len(labels)),
         # Of CrowdHuman's heads, if anything reads them.
         keypoints=torch.zeros(len(labels), 17, 2),
     )
+    if _loads_masks(cfg):
+        instances.masks = BitmapMasks(list(picture.masks), height, width)
     sample = DetDataSample(
         metainfo=dict(
             img_id=0,
@@ -107,6 +108,19 @@ def _sample(cfg: Config, picture: Picture) -> DetDataSample:
         )
     sample.gt_sem_seg = PixelData(sem_seg=_semantic(cfg, picture, labels))
     return sample
+
+
+def _loads_masks(cfg: Config) -> bool:
+    """Whether the config's pipeline gives masks: RTMDet reads what it gets."""
+    loading = [
+        (type_name(node), node)
+        for _, node in walk(cfg.get('train_dataloader'))
+        if type_name(node).startswith('Load')
+        and type_name(node).endswith('Annotations')
+    ]
+    return not loading or any(
+        node.get('with_mask', 'Panoptic' in kind) for kind, node in loading
+    )
 
 
 def _semantic(
