@@ -156,9 +156,9 @@ def _explain(runner: Runner, state: dict) -> Iterator[str]:
     equal = 'weights, optimizer, schedules'
     if not state:
         yield (
-            f'Resumed at {where}. Equal: {equal}. The checkpoint has no random '
-            'states: random numbers are others than those of a run that was '
-            'not ended.'
+            f'Resumed at {where}. Equal: {equal}. The checkpoint has no '
+            'random states: random numbers are others than those of a run '
+            'that was not ended.'
         )
     elif len(state['ranks']) == world:
         processes = 'process' if world == 1 else 'processes'
