@@ -1,5 +1,6 @@
 """SIGTERM and SIGUSR1: a cluster that asks a run to stop."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -68,11 +69,22 @@ def stop_requests() -> Iterator[StopRequest]:
             signal.signal(each, handler)
 
 
-def ignore_signals() -> None:
-    """Leaves the signals to the parent of this process.
+def heed_parent_alone() -> None:
+    """Leaves the signals of a cluster to the parent of this process.
 
     A cluster sends them to every process of a job, loader workers among them,
-    whose end would be an error of the run that is to finish its step.
+    whose end would be an error of the run that is to finish its step. The
+    parent ends a worker by SIGTERM, too. A handler is not told who sent it,
+    but a thread that waits for it is.
     """
-    for each in SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    if not hasattr(signal, 'sigwaitinfo'):
+        return
+    # Threads that are started from here on have the same mask.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    while True:
+        if signal.sigwaitinfo(SIGNALS).si_pid == os.getppid():
+            os._exit(0)

@@ -202,6 +202,7 @@ class Small:
         workers (int): Of the loaders.
         val_interval (int): See ``train_cfg``.
         more (str): More lines of the config.
+        out (Path, optional): Has the work dirs instead of ``folder``.
     """
 
     task: str
@@ -211,6 +212,7 @@ class Small:
     val_interval: int = 100
     more: str = ''
     count: int = field(default=0, init=False)
+    out: Path | None = field(default=None, init=False)
 
     def config(self, end: dict | None = None) -> str:
         """Writes a config of a name of its own."""
@@ -232,7 +234,8 @@ class Small:
         path.write_text(
             SMALL.format(**values)
             + text
-            + f"\ncustom_hooks = [*locals().get('custom_hooks', []), *{hooks}]\n"
+            + '\ncustom_hooks = locals().get("custom_hooks", [])'
+            + f'\ncustom_hooks.extend({hooks})\n'
             + self.more
         )
         return str(path)
@@ -245,7 +248,7 @@ class Small:
         launcher: str = 'none',
     ) -> Path:
         """Trains in a folder of a name, to the end or to its ``end``."""
-        out = self.folder / work_dir
+        out = (self.out or self.folder) / work_dir
         try:
             train(
                 self.config(end),

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from mmuniformer.errors import Preempted
 from mmuniformer.registry import HOOKS
-from mmuniformer.signals import StopRequest, ignore_signals
+from mmuniformer.signals import StopRequest, heed_parent_alone
 
 # In the history of the log: the file that a stopped run left.
 LEFT = 'preempted'
@@ -270,6 +270,6 @@ def _shield_workers(loader: DataLoader) -> None:
 def _init_shielded(init: Any, worker: int) -> None:
     """Starts a worker that leaves signals of the cluster to its parent."""
     if get_worker_info() is not None:
-        ignore_signals()
+        heed_parent_alone()
     if init is not None:
         init(worker)
