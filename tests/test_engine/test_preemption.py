@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import toy_library  # noqa: F401 - a checkpoint's config is not to import it
 
 from mmuniformer.apis import train
 from mmuniformer.checkpoint import read_checkpoint
