@@ -22,19 +22,33 @@ WORKERS = [
     'train_dataloader.num_workers=2',
     'train_dataloader.persistent_workers=True',
 ]
-STEPS = 32
 
 
-def start(config: str, out: Path, env: dict, *more: str) -> subprocess.Popen:
-    """A training with a process group of its own, as a cluster has it."""
-    return subprocess.Popen(
-        [sys.executable, TOOL, config, '--work-dir', out, *more],
-        env=env | {'TOY_SLEEP': '0.1'},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+@pytest.fixture
+def start(toy_config, tmp_path, environment):
+    """Starts trainings in ``run``, each with a process group of its own."""
+    started = []
+
+    def start(*more: str) -> subprocess.Popen:
+        out = tmp_path / 'run'
+        process = subprocess.Popen(
+            [sys.executable, TOOL, toy_config, '--work-dir', out, *more],
+            env=environment | {'TOY_SLEEP': '0.1'},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            # A shell's jobs in the background are born without it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def wait_for(process: subprocess.Popen, words: str) -> str:
@@ -62,14 +76,14 @@ def check_end(config: str, out: Path, tmp_path: Path) -> None:
     assert not list(out.glob('iter_*.pth'))
 
 
-def test_signals_to_all_processes(toy_config, tmp_path, environment):
+def test_signals_to_all_processes(start, toy_config, tmp_path):
     """Workers among them; a second signal while the first is obeyed."""
     out = tmp_path / 'run'
-    process = start(toy_config, out, environment, *WORKERS)
+    process = start(*WORKERS)
     wait_for(process, 'Epoch(train) [2][3/8]')
     os.killpg(process.pid, signal.SIGUSR1)
     os.killpg(process.pid, signal.SIGTERM)
-    text = process.communicate(timeout=120)[0]
+    text = process.communicate(timeout=240)[0]
     assert process.returncode == PREEMPTED == 75, text
     (saved,) = out.glob('iter_*.pth')
     step = int(saved.stem.removeprefix('iter_'))
@@ -81,22 +95,22 @@ def test_signals_to_all_processes(toy_config, tmp_path, environment):
     check_end(toy_config, out, tmp_path)
 
 
-def test_before_the_first_step(toy_config, tmp_path, environment):
-    process = start(toy_config, tmp_path / 'run', environment)
+def test_before_the_first_step(start):
+    process = start()
     # What comes first in the log of a run.
     wait_for(process, 'System environment')
     process.send_signal(signal.SIGTERM)
-    text = process.communicate(timeout=120)[0]
+    text = process.communicate(timeout=240)[0]
     assert process.returncode == PREEMPTED
     assert 'SIGTERM: ended before the first step' in text or 'saved' in text
 
 
-def test_ctrl_c_says_how_to_go_on(toy_config, tmp_path, environment):
+def test_ctrl_c_says_how_to_go_on(start, tmp_path):
     out = tmp_path / 'run'
-    process = start(toy_config, out, environment)
+    process = start()
     wait_for(process, 'Epoch(train) [2][2/8]')
     process.send_signal(signal.SIGINT)
-    text = process.communicate(timeout=120)[0]
+    text = process.communicate(timeout=240)[0]
     assert process.returncode == INTERRUPTED
     assert text.splitlines()[-1] == (
         f'interrupted: the last checkpoint is {out}/epoch_1.pth; the same '
@@ -105,16 +119,16 @@ def test_ctrl_c_says_how_to_go_on(toy_config, tmp_path, environment):
 
 
 @pytest.mark.slow
-def test_ten_random_moments(toy_config, tmp_path, environment):
+def test_ten_random_moments(start, toy_config, tmp_path):
     """One run, stopped again and again; nothing is lost or done twice."""
     draw, out, codes = random.Random(0), tmp_path / 'run', []
     for _ in range(10):
-        process = start(toy_config, out, environment, '--resume', *WORKERS)
+        process = start('--resume', *WORKERS)
         begun = 'Epoch(train)' if draw.random() < 0.7 else 'System environ'
         wait_for(process, begun)
         time.sleep(draw.uniform(0, 0.5))
         os.killpg(process.pid, draw.choice([signal.SIGTERM, signal.SIGUSR1]))
-        text = process.communicate(timeout=120)[0]
+        text = process.communicate(timeout=240)[0]
         assert 'Traceback' not in text
         codes.append(process.returncode)
         if process.returncode == 0:
