@@ -9,6 +9,7 @@ from mmuniformer.cli import (
     parse_runner_arguments,
     run_command,
 )
+from mmuniformer.signals import stop_requests
 
 # What only a rehearsal takes, and what only a run does.
 OF_DRY_RUN = ('world_size', 'samples', 'format')
@@ -81,11 +82,12 @@ def parse_args() -> dict:
 
 
 def main(dry_run: bool, **arguments) -> None:
-    # Takes seconds: after the arguments, which may be mistyped.
-    from mmuniformer.apis import report_on_dry_run, train
+    with stop_requests():
+        # Takes seconds: after the arguments, which may be mistyped.
+        from mmuniformer.apis import report_on_dry_run, train
 
-    command = report_on_dry_run if dry_run else train
-    command(**arguments)
+        command = report_on_dry_run if dry_run else train
+        command(**arguments)
 
 
 if __name__ == '__main__':

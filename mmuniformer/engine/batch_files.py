@@ -5,13 +5,11 @@ program. Here an object is its fields and the path of its class, and only the
 classes of the libraries' ``structures`` can be asked for.
 """
 
-import random
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
@@ -163,27 +161,3 @@ def _make(kind: type, fields: dict) -> Any:
     if 'tensor' in fields:
         return kind(fields['tensor'], clone=False)
     return kind(fields['masks'], fields['height'], fields['width'])
-
-
-def random_state() -> dict[str, Any]:
-    """States of the generators that a training step may ask."""
-    kind, keys, position, has_gauss, cached = np.random.get_state()
-    version, numbers, gauss = random.getstate()
-    state = dict(
-        torch=torch.get_rng_state(),
-        numpy=(kind, keys, position, has_gauss, cached),
-        python=(version, list(numbers), gauss),
-    )
-    if torch.cuda.is_available():
-        state['cuda'] = torch.cuda.get_rng_state()
-    return state
-
-
-def set_random_state(state: Mapping[str, Any]) -> None:
-    """Goes back to what :func:`random_state` has given."""
-    torch.set_rng_state(state['torch'])
-    np.random.set_state(tuple(state['numpy']))
-    version, numbers, gauss = state['python']
-    random.setstate((version, tuple(numbers), gauss))
-    if 'cuda' in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state['cuda'])

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.checkpoint.values import not_finite
-from mmuniformer.engine.batch_files import from_plain, set_random_state
+from mmuniformer.engine import random_states
+from mmuniformer.engine.batch_files import from_plain
 from mmuniformer.engine.tracing import Trace, Tracer
 from mmuniformer.errors import CheckpointError
 from mmuniformer.nodes import type_name
@@ -101,7 +102,7 @@ def run_again(content: dict, cfg: Config, weights: Path) -> Replay:
     batch = from_plain(content['batch'])
     tracer = Tracer(model)
     wrapper = _Backward(model, cfg, content.get('loss_scale', 1.0), tracer)
-    set_random_state(content['random'])
+    random_states.put(content['random'])
     with tracer.watching():
         outputs = model.train_step(batch, optim_wrapper=wrapper)
     gradients = {

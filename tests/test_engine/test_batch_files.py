@@ -15,11 +15,10 @@ from mmuniformer.datasets.shapes import (
     generate_portraits,
     generate_videos,
 )
+from mmuniformer.engine import random_states
 from mmuniformer.engine.batch_files import (
     files_of,
     from_plain,
-    random_state,
-    set_random_state,
     to_plain,
 )
 from mmuniformer.engine.prepare import prepare
@@ -73,10 +72,10 @@ def test_a_batch_comes_back(library, data, tmp_path, monkeypatch):
     if cfg.get('data_preprocessor'):
         settings.setdefault('data_preprocessor', cfg.data_preprocessor)
     model = MODELS.build(settings).train()
-    state = random_state()
+    state = random_states.take()
     losses = []
     for each in (batch, again):
-        set_random_state(state)
+        random_states.put(state)
         inputs = model.data_preprocessor(each, True)
         losses.append(model.parse_losses(model(**inputs, mode='loss'))[0])
     assert torch.isfinite(losses[0])
@@ -141,8 +140,8 @@ def test_random_states(tmp_path):
         return [*numbers, np.random.randn()]
 
     np.random.randn()
-    torch.save(dict(random=random_state()), tmp_path / 'a.pth')
+    torch.save(dict(random=random_states.take()), tmp_path / 'a.pth')
     wanted = draw()
     assert draw() != wanted
-    set_random_state(read_checkpoint(str(tmp_path / 'a.pth'))['random'])
+    random_states.put(read_checkpoint(str(tmp_path / 'a.pth'))['random'])
     assert draw() == wanted

@@ -124,11 +124,13 @@ class SafeCheckpointHook(CheckpointHook):
         self, runner: Runner, step: int, meta: dict
     ) -> None:
         if self.may_save(runner, self.filename_tmpl.format(step)):
+            runner.call_hook('gather_states')
             super()._save_checkpoint_with_step(runner, step, meta)
             self._remove_old()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         if self.save_best and self.may_save(runner, 'the best checkpoint'):
+            runner.call_hook('gather_states')
             super()._save_best_checkpoint(runner, metrics)
             self._remove_old()
 

@@ -20,8 +20,9 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import weights_to_cpu
 
 from mmuniformer.checks.finding import few
+from mmuniformer.engine import random_states
 from mmuniformer.engine.backends import AtomicLocalBackend
-from mmuniformer.engine.batch_files import files_of, random_state, to_plain
+from mmuniformer.engine.batch_files import files_of, to_plain
 from mmuniformer.engine.finite import Buffers, StepGuard, all_finite
 from mmuniformer.engine.hooks.checkpoints import bare_model
 from mmuniformer.errors import UserError
@@ -95,7 +96,7 @@ class FiniteStepsHook(Hook):
         if self._begins:
             self._buffers.keep()
             self._begins = False
-        self._random = random_state()
+        self._random = random_states.take()
         for guard in self._guards or ():
             guard.outcome = ''
 
