@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.registry import LOOPS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mmuniformer.apis import test as run_test
 from mmuniformer.apis import train
@@ -43,6 +44,22 @@ TASKS = {
         'VideoDataset',
     ),
 }
+
+
+@LOOPS.register_module()
+class TheirEpochs(EpochBasedTrainLoop):
+    """A project's own, which ours does not take the place of.
+
+    Ours draws other random numbers than mmengine's, so that a run can go on
+    from anywhere.
+    """
+
+
+@LOOPS.register_module()
+class TheirIterations(IterBasedTrainLoop):
+    """The same by iterations."""
+
+
 LOADER = dict(batch_size=2, num_workers=0, persistent_workers=False)
 
 
@@ -63,6 +80,12 @@ def folder(data, tmp_path, monkeypatch) -> Path:
 
 def write_config(folder: Path, host: str) -> Path:
     base, length, _ = TASKS[host]
+    by_epoch = 'max_epochs' in length
+    length = dict(
+        length,
+        _delete_=True,
+        type='TheirEpochs' if by_epoch else 'TheirIterations',
+    )
     # mmengine keeps loggers by the config's name and the second it runs in.
     path = folder / f'{folder.name}_{host}.py'
     path.write_text(
