@@ -13,6 +13,10 @@ class UnreadableVideo(UserError):
     """A video that is missing, empty, damaged or cut off."""
 
 
+class DamagedSample(UserError):
+    """A sample of a shard whose bytes are not those that were written."""
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or does not fit the model."""
 
