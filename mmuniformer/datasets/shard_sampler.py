@@ -37,8 +37,8 @@ class ShardSampler(DefaultSampler):
             ``RepeatAugSampler`` has it, an epoch of the same length.
 
     Raises:
-        UserError: If the data set is of another kind, or a number is less
-            than 1.
+        UserError: If a number is less than 1; later, if the data set is of
+            another kind.
     """
 
     def __init__(
@@ -59,13 +59,6 @@ class ShardSampler(DefaultSampler):
                     f'ShardSampler: {name} is {number}, less than 1'
                 )
         super().__init__(dataset, shuffle, seed, round_up)
-        numbers = getattr(dataset, 'shard_numbers', None)
-        if numbers is None or len(numbers) != len(dataset):
-            raise UserError(
-                'ShardSampler is for a whole data set of shards, and '
-                f'{type(dataset).__name__} is none; take DefaultSampler'
-            )
-        self.shard_numbers = numbers
         self.window = window
         self.run = run
         self.num_repeats = num_repeats
@@ -85,8 +78,13 @@ class ShardSampler(DefaultSampler):
     def _order(self) -> np.ndarray:
         """All indices, in the order of this epoch."""
         rng = np.random.default_rng((self.seed, self.epoch))
-        shards = self.shard_numbers
+        shards = getattr(self.dataset, 'shard_numbers', ())
         number = len(shards)
+        if number != len(self.dataset):
+            raise UserError(
+                'ShardSampler is for a whole data set of shards, and '
+                f'{type(self.dataset).__name__} is none; take DefaultSampler'
+            )
         # Runs of samples, which begin with each shard.
         starts = np.r_[0, np.flatnonzero(np.diff(shards)) + 1]
         lengths = np.diff(np.r_[starts, number])
