@@ -18,6 +18,7 @@ from mmuniformer.shards.index import (
 from mmuniformer.shards.places import (
     PREFIX,
     as_file,
+    name_of,
     place_of,
     read_place,
     tar_of,
@@ -32,6 +33,7 @@ __all__ = [
     'ShardSet',
     'Source',
     'as_file',
+    'name_of',
     'place_of',
     'read_place',
     'read_samples',

@@ -44,6 +44,12 @@ def tar_of(place: str) -> str:
     return match['tar'] if match else place
 
 
+def name_of(place: str) -> str:
+    """What a sample is called in its tar; another path as it is."""
+    match = _FORM.fullmatch(place)
+    return match['name'] if match else place
+
+
 def read_place(place: str) -> bytes:
     """The bytes of a sample.
 

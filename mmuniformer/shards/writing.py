@@ -207,13 +207,13 @@ def _is_there(job: _Job) -> bool:
     if not (job.tar.exists() and job.tar.with_suffix('.json').exists()):
         return False
     shard = Shard(job.tar, job.tar.stat().st_size, len(job.sources))
-    try:
-        samples = read_samples(shard)
-    except UserError as error:
-        raise UserError(f'{error}; name a new folder, or empty it') from None
     now = [(s.name, n, s.label) for s, n in zip(
         job.sources, job.sizes, strict=True)]  # fmt: skip
-    if [(s.name, s.size, s.label) for s in samples] != now:
+    try:
+        same = [(s.name, s.size, s.label) for s in read_samples(shard)] == now
+    except UserError:
+        same = False
+    if not same:
         raise UserError(
             f'{job.tar} has other samples than it would get now: other '
             'files, sizes or settings; name a new folder, or empty it'

@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
-from mmuniformer.apis import train
+from mmuniformer import apis
 from mmuniformer.errors import DamagedSample, UnreadableVideo, UserError
 from mmuniformer.shards import PREFIX, place_of, places, read_place
 from mmuniformer.shards.index import read_samples, read_shard_set
@@ -324,7 +324,7 @@ def trained(tmp_path: Path, **values) -> Path:
     path = tmp_path / f'{tmp_path.name}.py'
     path.write_text(TRAINING.format(**values))
     # With all checks: none of them is in the way.
-    train(str(path), work_dir=str(tmp_path / 'run'))
+    apis.train(str(path), work_dir=str(tmp_path / 'run'))
     (log,) = (tmp_path / 'run').glob('*/*.log')
     return log
 
@@ -343,6 +343,16 @@ def test_the_classification_of_the_quick_start(images, tmp_path):
     assert 'Epoch(train) [1][3/3]' in text
     assert 'accuracy/top1' in text
     assert ' WARNING - train_dataloader' not in text
+    apis.test(
+        str(tmp_path / f'{tmp_path.name}.py'),
+        str(tmp_path / 'run' / 'epoch_1.pth'),
+        work_dir=str(tmp_path / 'tested'),
+        show_dir=str(tmp_path / 'pictures'),
+    )
+    # Below the folders of their classes, whichever shard they are in.
+    drawn = [p.parent.name for p in (tmp_path / 'pictures').glob('*/*.png')]
+    val = [p.parent.name for p in (images / 'val').glob('*/*.jpg')]
+    assert sorted(drawn) == sorted(val)
 
 
 def test_the_videos_of_the_quick_start(videos, tmp_path):
