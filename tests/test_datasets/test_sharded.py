@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
 from mmuniformer import apis
+from mmuniformer.datasets.token_labels import token_label_path
 from mmuniformer.errors import DamagedSample, UnreadableVideo, UserError
 from mmuniformer.shards import PREFIX, place_of, places, read_place
 from mmuniformer.shards.index import read_samples, read_shard_set
@@ -88,7 +89,13 @@ def test_images_are_those_of_the_folders(images):
     sample = of_shards[0]
     assert sample['img'].shape == (64, 64, 3)
     assert of_shards.get_cat_ids(0) == [sample['gt_label']]
-    assert Path(sample['img_path']).parent.name in of_files.CLASSES
+    # Transforms that look for another file of the image's name find it.
+    path = Path(sample['img_path'])
+    name = of_files.CLASSES[sample['gt_label']]
+    assert token_label_path('maps', path) == Path(
+        'maps', name, f'{path.stem}.pt'
+    )
+    assert (images / 'train' / name / path.name).exists()
 
 
 @pytest.mark.parametrize('indices', [5, -5, [20, 3, 4]])

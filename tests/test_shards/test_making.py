@@ -1,6 +1,8 @@
 """Shards: what is written is what was there, and is read by WebDataset."""
 
 import json
+import runpy
+import sys
 import tarfile
 from pathlib import Path
 
@@ -195,6 +197,18 @@ def test_what_is_refused(folder, tmp_path):
     refused('shard-000000.tar has other samples', max_samples=2)
     (folder / 'cat' / '1.jpg').write_bytes(b'another')
     refused('has other samples', max_samples=3)
+
+
+def test_the_command(folder, tmp_path, monkeypatch, capsys):
+    tool = Path(__file__).parents[2] / 'tools/dataset_tools/make_shards.py'
+    arguments = [folder, tmp_path / 'out', '--max-samples', 4, '--seed', 1]
+    monkeypatch.setattr(sys, 'argv', list(map(str, [tool, *arguments])))
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(tool), run_name='__main__')
+    assert end.value.code == 0
+    told = capsys.readouterr().err
+    assert '7 samples in 2 shards' in told
+    assert '2 of them written now' in told
 
 
 def test_keys():

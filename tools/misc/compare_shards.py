@@ -227,8 +227,9 @@ def main(args: argparse.Namespace) -> None:
     title += 'warm' if args.warm else 'cold'
     if args.delay:
         title += f', {args.delay:g} ms an answer'
-    table.title = title
-    Console().print(table)
+    console = Console()
+    console.print(title, highlight=False)
+    console.print(table)
 
 
 def measured(
