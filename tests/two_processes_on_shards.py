@@ -6,11 +6,11 @@ RUNS is JSON: a list of ``[workers, work dir, resume, end]``.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import torch.distributed as dist
-from mmengine.dist import get_rank
 from small_runs import Small
 
 # A checkpoint in the middle of an epoch, which has 3 steps.
@@ -23,7 +23,10 @@ train_dataloader = dict(
         type='mmuniformer.ShardedVideos',
         data_root=data_root,
         ann_file='shards/train/shards.json',
-        pipeline=_base_.train_pipeline,
+        pipeline=[
+            *_base_.train_pipeline[:-1],
+            dict(type='PackActionInputs', meta_keys=('filename',)),
+        ],
     ),
 )
 default_hooks['checkpoint'].update(by_epoch=False, interval=1)
@@ -33,8 +36,7 @@ default_hooks['checkpoint'].update(by_epoch=False, interval=1)
 def main() -> None:
     data, folder, runs = sys.argv[1:]
     for workers, work_dir, resume, end in json.loads(runs):
-        rank = get_rank() if dist.is_initialized() else None
-        own = Path(folder, f'configs_{rank}')
+        own = Path(folder, f'configs_{os.environ["RANK"]}')
         own.mkdir(exist_ok=True)
         small = Small(
             'video', Path(data), own, workers=workers, more=ON_SHARDS

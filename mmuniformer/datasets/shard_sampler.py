@@ -30,8 +30,6 @@ class ShardSampler(DefaultSampler):
         round_up (bool): Whether processes get the same number of samples, of
             which a few may be there twice.
         window (int): Shards that are mixed.
-        run (int): Samples that stay one after another as they are in the
-            shard, for disks that read in sequence faster.
         num_repeats (int): How often a sample comes, each time in another
             process: repeated augmentation as mmpretrain's
             ``RepeatAugSampler`` has it, an epoch of the same length.
@@ -48,19 +46,15 @@ class ShardSampler(DefaultSampler):
         seed: int | None = None,
         round_up: bool = True,
         window: int = 32,
-        run: int = 1,
         num_repeats: int = 1,
     ) -> None:
-        for name, number in dict(
-            window=window, run=run, num_repeats=num_repeats
-        ).items():
-            if number < 1:
-                raise UserError(
-                    f'ShardSampler: {name} is {number}, less than 1'
-                )
+        if min(window, num_repeats) < 1:
+            raise UserError(
+                'window and num_repeats of ShardSampler are from 1, not '
+                f'{window} and {num_repeats}'
+            )
         super().__init__(dataset, shuffle, seed, round_up)
         self.window = window
-        self.run = run
         self.num_repeats = num_repeats
 
     def __iter__(self) -> Iterator[int]:
@@ -85,18 +79,8 @@ class ShardSampler(DefaultSampler):
                 'ShardSampler is for a whole data set of shards, and '
                 f'{type(self.dataset).__name__} is none; take DefaultSampler'
             )
-        # Runs of samples, which begin with each shard.
-        starts = np.r_[0, np.flatnonzero(np.diff(shards)) + 1]
-        lengths = np.diff(np.r_[starts, number])
-        within = np.arange(number) - np.repeat(starts, lengths)
-        runs = np.cumsum(within % self.run == 0) - 1
-        order = np.lexsort(
-            (
-                within,
-                rng.permutation(runs[-1] + 1)[runs],
-                rng.permutation(shards.max() + 1)[shards],
-            )
-        )
+        turn = rng.permutation(shards.max() + 1)[shards]
+        order = np.lexsort((rng.random(number), turn))
         parts = min(self.window, number)
         even = number // parts * parts
         mixed = order[:even].reshape(parts, -1).T.ravel()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,13 +45,6 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         default=[1, 8],
         help='processes that read (default: 1 8)',
-    )
-    parser.add_argument(
-        '--runs',
-        type=int,
-        nargs='+',
-        default=[1, 16],
-        help='values of the `run` of ShardSampler (default: 1 16)',
     )
     parser.add_argument(
         '--delay',
@@ -159,12 +152,12 @@ def paths_of_files(root: Path) -> list[str]:
     return [str(root / 'files' / names[index]) for index in order]
 
 
-def paths_in_shards(root: Path, run: int) -> list[str]:
+def paths_in_shards(root: Path) -> list[str]:
     """The same as places in shards, in the order of the sampler."""
     from mmuniformer.datasets import ShardedImages, ShardSampler
 
     dataset = ShardedImages(str(root / 'shards' / 'shards.json'))
-    sampler = ShardSampler(dataset, seed=1, run=run)
+    sampler = ShardSampler(dataset, seed=1)
     return [dataset.get_data_info(index)['img_path'] for index in sampler]
 
 
@@ -213,15 +206,15 @@ def main(args: argparse.Namespace) -> None:
     from rich.table import Table
 
     table = Table('order', *(f'{n} workers' for n in args.workers))
-    ways = [('single files', None)]
-    ways += [(f'shards, run={run}', run) for run in args.runs]
+    ways = {'single files': paths_of_files, 'shards': paths_in_shards}
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         root = Path(folder)
         make(root, args.files, args.kib, args.shard_mib)
-        for name, run in ways:
-            rates = []
-            for workers in args.workers:
-                rates.append(measured(root, run, workers, args))
+        for name, paths in ways.items():
+            rates = [
+                measured(root, paths, workers, args)
+                for workers in args.workers
+            ]
             table.add_row(name, *(f'{each:.0f}' for each in rates))
     title = f'files a second, {args.files} of {args.kib} KiB, '
     title += 'warm' if args.warm else 'cold'
@@ -233,15 +226,15 @@ def main(args: argparse.Namespace) -> None:
 
 
 def measured(
-    root: Path, run: int | None, workers: int, args: argparse.Namespace
+    root: Path,
+    paths_of: Callable[[Path], list[str]],
+    workers: int,
+    args: argparse.Namespace,
 ) -> float:
     """One figure of the table."""
 
     def one(place: Path) -> float:
-        if run is None:
-            paths = paths_of_files(place)
-        else:
-            paths = paths_in_shards(place, run)
+        paths = paths_of(place)
         if args.warm:
             rate(paths, workers)
         return rate(paths, workers)
