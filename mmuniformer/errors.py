@@ -17,6 +17,10 @@ class UnwritableFile(UserError, OSError):
     """A file that cannot be written where it is to be."""
 
 
+class DamagedSample(UserError):
+    """A sample of a shard whose bytes are not those that were written."""
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or does not fit the model."""
 

@@ -6,6 +6,7 @@ import this module and then the ``locations`` of the registry, whatever the
 the same name in scopes of their own; the prefix keeps them apart.
 """
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
@@ -31,8 +32,14 @@ DATASETS = Registry(
     'dataset',
     parent=MMENGINE_DATASETS,
     scope=SCOPE,
-    # mmaction2's: what is there imports that library.
-    locations=['mmuniformer.datasets.videos'],
+    # What is in the second one imports mmaction2.
+    locations=['mmuniformer.datasets', 'mmuniformer.datasets.of_hosts'],
+)
+DATA_SAMPLERS = Registry(
+    'data sampler',
+    parent=MMENGINE_DATA_SAMPLERS,
+    scope=SCOPE,
+    locations=['mmuniformer.datasets'],
 )
 TRANSFORMS = Registry(
     'transform',

@@ -9,6 +9,7 @@ from mmuniformer.apis.publishing import publish
 from mmuniformer.apis.rehearsal_report import report_on_dry_run
 from mmuniformer.apis.rehearsing import dry_run
 from mmuniformer.apis.replaying import replay
+from mmuniformer.apis.sharding import make_shards
 from mmuniformer.apis.swapping import swap_backbone
 from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_labeling import make_token_labels
@@ -22,6 +23,7 @@ __all__ = [
     'draw_tokens',
     'dry_run',
     'get_flops',
+    'make_shards',
     'make_token_labels',
     'publish',
     'replay',

@@ -22,6 +22,7 @@ from mmuniformer.checks.keypoints import check_keypoints
 from mmuniformer.checks.label_maps import check_label_maps
 from mmuniformer.checks.layer_decay import check_layer_decay
 from mmuniformer.checks.lists.images import check_image_lists
+from mmuniformer.checks.lists.shards import check_shards
 from mmuniformer.checks.lists.videos import check_video_lists
 from mmuniformer.checks.machine import check_machine, check_packages
 from mmuniformer.checks.scoring import check_scoring
@@ -88,6 +89,7 @@ def data_checks(
         check_keypoints(cfg, phases, decode),
         check_video_lists(cfg, phases, decode),
         check_image_lists(cfg, phases, decode),
+        check_shards(cfg, phases, decode),
         check_label_maps(cfg, phases, decode),
         check_token_labels(cfg, phases),
         check_scoring(cfg, phases),

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image
 
@@ -15,7 +15,7 @@ from mmuniformer.checks.finding import Finding, few
 from mmuniformer.nodes import type_name, walk
 
 # Transforms that read the one file of ``img_path``: mmpose names its own.
-_LOADERS = ('LoadImageFromFile', 'LoadImage')
+LOADERS = ('LoadImageFromFile', 'LoadImage')
 # What a whole file ends with. Phones append to JPEGs: others are read.
 _ENDS = {'JPEG': b'\xff\xd9', 'PNG': b'IEND\xaeB`\x82'}
 
@@ -58,7 +58,7 @@ def decoder_of(pipeline: Any) -> Decoder | None:
     None if it does not read one file of this machine for each image.
     """
     for _, node in walk(pipeline):
-        if type_name(node) in _LOADERS:
+        if type_name(node) in LOADERS:
             remote = node.get('file_client_args')
             if remote or not is_local(node.get('backend_args')):
                 return None
@@ -130,7 +130,7 @@ def state_of(files: Sequence[str]) -> str:
 def _look(decoder: Decoder, decode: bool, file: str) -> Seen:
     try:
         with open(file, 'rb') as stream:
-            return _read(decoder, decode, stream)
+            return look_at_stream(decoder, decode, stream)
     except FileNotFoundError:
         return Seen(problem='does not exist')
     except (OSError, ValueError) as error:
@@ -138,7 +138,8 @@ def _look(decoder: Decoder, decode: bool, file: str) -> Seen:
         return Seen(problem=f'cannot be read ({reason})')
 
 
-def _read(decoder: Decoder, decode: bool, stream: io.BufferedReader) -> Seen:
+def look_at_stream(decoder: Decoder, decode: bool, stream: BinaryIO) -> Seen:
+    """Looks at an image as :func:`look_at_images` does at one of a file."""
     size = stream.seek(0, os.SEEK_END)
     if not size:
         return Seen(problem='is empty')

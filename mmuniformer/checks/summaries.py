@@ -3,7 +3,7 @@
 from mmuniformer.checks import keypoints, label_maps
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.detection import coco, voc
-from mmuniformer.checks.lists import images, videos
+from mmuniformer.checks.lists import images, shards, videos
 from mmuniformer.checks.summary import Summary
 
 
@@ -15,6 +15,8 @@ def summary_of(data_set: DataSet, decode: bool = False) -> Summary | None:
         decode (bool): Whether to count in all files, where a part of many is
             looked at otherwise.
     """
+    if shards.is_sharded(data_set):
+        return shards.summary(data_set)
     match data_set.host:
         case 'mmdet':
             return coco.summary(data_set) or voc.summary(data_set)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from mmaction.datasets.transforms import loading
 
-from mmuniformer.errors import UnreadableVideo, UserError
+from mmuniformer.errors import DamagedSample, UnreadableVideo, UserError
 from mmuniformer.nodes import type_name, walk
+from mmuniformer.shards import PREFIX, as_file, read_place
 
 # Mistakes of a config or a program: no video raises them.
 OTHER_ERRORS = (AttributeError, KeyError, MemoryError, TypeError)
@@ -22,13 +23,18 @@ class NamesVideo:
     Raises:
         UnreadableVideo: For a video that is missing, empty, damaged or cut
             off, with its path.
-        UserError: If the library that decodes is not installed.
+        UserError: If the library that decodes is not installed, or a shard
+            cannot be read.
     """
 
     def transform(self, results: dict) -> dict:
         """Reads as the reader does."""
         try:
-            results = super().transform(results)
+            results = self._read(results)
+        except DamagedSample as error:
+            raise UnreadableVideo(str(error)) from error
+        except UserError:
+            raise
         except ImportError as error:
             name = type(self).__name__
             raise UserError(f'{name} reads no video: {error}') from error
@@ -41,8 +47,25 @@ class NamesVideo:
             raise UnreadableVideo(_explain(results['filename']))
         return results
 
+    def _read(self, results: dict) -> dict:
+        return super().transform(results)
 
-class DecordInit(NamesVideo, loading.DecordInit):
+
+class OpensVideo(NamesVideo):
+    """The same of a reader that opens videos: they may be in a shard."""
+
+    def _read(self, results: dict) -> dict:
+        place = results['filename']
+        if not place.startswith(PREFIX):
+            return super()._read(results)
+        suffix = Path(place).suffix or '.mp4'
+        # By a path: of bytes decord crashes on some that are damaged.
+        with as_file(read_place(place), suffix) as path:
+            opened = super()._read(dict(results, filename=path))
+        return dict(opened, filename=place)
+
+
+class DecordInit(OpensVideo, loading.DecordInit):
     """Opens a video with decord."""
 
 
@@ -50,7 +73,7 @@ class DecordDecode(NamesVideo, loading.DecordDecode):
     """Decodes frames with decord."""
 
 
-class OpenCVInit(NamesVideo, loading.OpenCVInit):
+class OpenCVInit(OpensVideo, loading.OpenCVInit):
     """Opens a video with OpenCV."""
 
 
@@ -58,7 +81,7 @@ class OpenCVDecode(NamesVideo, loading.OpenCVDecode):
     """Decodes frames with OpenCV."""
 
 
-class PyAVInit(NamesVideo, loading.PyAVInit):
+class PyAVInit(OpensVideo, loading.PyAVInit):
     """Opens a video with PyAV."""
 
 

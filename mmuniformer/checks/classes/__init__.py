@@ -15,6 +15,7 @@ from mmuniformer.checks.classes.names import check_class_names, names_of
 from mmuniformer.checks.classes.numbers import check_class_numbers
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.finding import Finding
+from mmuniformer.checks.lists.shards import is_sharded
 from mmuniformer.hosts import HOSTS
 
 
@@ -64,8 +65,9 @@ def _without_repeats(sets: Iterable[DataSet]) -> Iterator[DataSet]:
 
 
 def _of_folders(data_set: DataSet) -> list[str] | None:
-    """Classes of mmpretrain where a config gives none."""
-    names = names_of(data_set) if data_set.host == 'mmpretrain' else None
+    """Classes of mmpretrain and of shards where a config gives none."""
+    from_folders = data_set.host == 'mmpretrain' or is_sharded(data_set)
+    names = names_of(data_set) if from_folders else None
     return list(names.order) if names else None
 
 

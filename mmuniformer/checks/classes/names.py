@@ -13,6 +13,7 @@ from mmuniformer.checks.classes.lists import (
 from mmuniformer.checks.coco_file import read_coco
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.finding import Finding, did_you_mean, nearest
+from mmuniformer.checks.lists.shards import classes_in, is_sharded
 from mmuniformer.checks.scan import each, remembered
 
 
@@ -68,6 +69,10 @@ def check_class_names(
 
 def names_of(data_set: DataSet) -> Names | None:
     """The names in the files of a data set; None where files have none."""
+    if is_sharded(data_set):
+        counts = classes_in(data_set)
+        place = str(data_set.ann_file)
+        return counts and Names(place, 'images', tuple(counts), counts)
     kinds = {kind.__name__ for kind in data_set.kind.__mro__}
     if data_set.host == 'mmdet' and data_set.read_by:
         if kinds & {'CocoDataset', 'BaseVideoDataset'}:
@@ -174,7 +179,7 @@ def _check_names(
 ) -> Iterator[Finding]:
     key, given = given_classes(data_set)
     entry = f'{data_set.path}.{key}'
-    if data_set.host == 'mmpretrain':
+    if names.unit == 'images':
         yield from _check_folders(entry, classes, names)
         return
     if data_set.name.startswith('LVIS'):

@@ -90,14 +90,9 @@ def check_decoding(
     data_set: DataSet, samples: Sequence[Sample]
 ) -> Iterator[Finding]:
     """Decodes some frames of each video with the reader of the pipeline."""
-    pipeline = data_set.node.get('pipeline') or []
-    opening = [t for t in pipeline if type_name(t) in READERS]
-    if not opening:
+    steps = reading_steps(data_set.node.get('pipeline') or [])
+    if not steps:
         return
-    decoder = type_name(opening[0]).replace('Init', 'Decode')
-    decoding = [t for t in pipeline if type_name(t) == decoder]
-    steps = [dict(opening[0]), dict(decoding[0] if decoding else {})]
-    steps[1].setdefault('type', decoder)
     by_path = {
         path: sample
         for path, sample in _by_path(data_set, samples).items()
@@ -112,13 +107,15 @@ def check_decoding(
             ['decode videos', steps],
             lambda: list(
                 each(
-                    partial(_decode, transforms), paths, 'decoding the videos'
+                    partial(decode_video, transforms),
+                    paths,
+                    'decoding the videos',
                 )
             ),
         )
     except ImportError as error:
         yield Finding(
-            f'{data_set.path}: {type_name(opening[0])} reads no video: {error}'
+            f'{data_set.path}: {type_name(steps[0])} reads no video: {error}'
         )
         return
     broken = [p for p, reason in zip(paths, reasons, strict=True) if reason]
@@ -143,7 +140,19 @@ def check_decoding(
         )
 
 
-def _decode(transforms: Sequence[Any], path: str) -> str:
+def reading_steps(pipeline: Sequence[dict]) -> list[dict]:
+    """What opens a video in a pipeline, and what decodes it; or nothing."""
+    opening = [t for t in pipeline if type_name(t) in READERS]
+    if not opening:
+        return []
+    decoder = type_name(opening[0]).replace('Init', 'Decode')
+    decoding = [t for t in pipeline if type_name(t) == decoder]
+    steps = [dict(opening[0]), dict(decoding[0] if decoding else {})]
+    steps[1].setdefault('type', decoder)
+    return steps
+
+
+def decode_video(transforms: Sequence[Any], path: str) -> str:
     """What is wrong with a video; empty if nothing is."""
     results: dict = dict(filename=path, modality='RGB', start_index=0)
     if not os.path.getsize(path):

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from mmuniformer.engine.backends import PictureBackend
 from mmuniformer.registry import HOOKS
+from mmuniformer.shards import PREFIX, name_of
 
 
 @HOOKS.register_module()
@@ -123,7 +124,12 @@ def _images(loader: Any) -> Iterator[str]:
 
 
 def _parts(path: str) -> tuple[str, ...]:
-    """Folders and name of a path or link, from the root of its disk."""
+    """Folders and name of a path or link, from the root of its disk.
+
+    Of a sample in a shard, those that it has there.
+    """
+    if path.startswith(PREFIX):
+        return PurePath(name_of(path)).parts
     link = path.partition('://')[2]
     return PurePath(link).parts if link else Path(abspath(path)).parts[1:]
 
