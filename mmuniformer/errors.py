@@ -13,6 +13,10 @@ class UnreadableVideo(UserError):
     """A video that is missing, empty, damaged or cut off."""
 
 
+class LostProcess(UserError):
+    """A process of the run that has ended, hangs or never came."""
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or does not fit the model."""
 

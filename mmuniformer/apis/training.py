@@ -4,7 +4,7 @@ from typing import Any
 
 from mmuniformer.checks import check_inputs, stop_on_errors
 from mmuniformer.engine.config import load_run_config
-from mmuniformer.engine.prepare import prepare
+from mmuniformer.engine.prepare import go_on_after_restart, prepare
 from mmuniformer.engine.runner import runner_of
 
 
@@ -52,8 +52,9 @@ def train(
         amp=amp,
         **keys,
     )
+    notes = go_on_after_restart(cfg)
     phases = ('train',) if no_validate else ('train', 'val')
-    notes = stop_on_errors(check_inputs(cfg, phases, data=check))
+    notes += stop_on_errors(check_inputs(cfg, phases, data=check))
     notes += prepare(
         cfg,
         amp=amp,

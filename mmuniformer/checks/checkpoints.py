@@ -146,25 +146,30 @@ def check_training_state(
 
 
 def newest_checkpoint(
-    work_dir: str | Path,
+    work_dir: str | Path, since: float = 0
 ) -> tuple[str | None, list[Finding]]:
     """The newest checkpoint of a run that can be resumed.
 
     Args:
         work_dir (str or Path): Where the run wrote its checkpoints.
+        since (float): Seconds since 1970; older files are another run's.
 
     Returns:
         tuple[str or None, list[Finding]]: The file, None if the run has none
         yet; and a warning for each newer one that was passed over, or an
         error if there are checkpoints and none can be read.
     """
-    path, _, findings = _newest(Path(work_dir))
+    path, _, findings = _newest(Path(work_dir), since)
     return path, findings
 
 
-def _newest(work_dir: Path) -> tuple[str | None, dict | None, list[Finding]]:
+def _newest(
+    work_dir: Path, since: float = 0
+) -> tuple[str | None, dict | None, list[Finding]]:
     passed_over: list[Finding] = []
     for path in _by_age(work_dir):
+        if path.stat().st_mtime < since:
+            continue
         try:
             content, problems = _look(path, to_resume=True)
         except CheckpointError as error:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Any
 
-from mmuniformer.errors import CheckpointError, UserError
+from mmuniformer.errors import CheckpointError, LostProcess, UserError
+from mmuniformer.launch.environment import give_up
+from mmuniformer.launch.exit_codes import FAILED, INTERRUPTED
 
-INTERRUPTED = 130
 # Seconds that a process other than the first waits with its error.
 OTHERS_WAIT = 10
 
@@ -29,13 +30,15 @@ def run_command(command: Callable[[], Any]) -> int:
     try:
         command()
     except (UserError, CheckpointError) as error:
+        if not isinstance(error, LostProcess):
+            give_up()
         rank = int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0)))
-        if rank != 0:
+        if rank != 0 and not isinstance(error, LostProcess):
             # Most mistakes are met by all processes. The first one tells, and
             # its end ends the others, unless the mistake is theirs alone.
             time.sleep(OTHERS_WAIT)
         sys.stderr.write(f'error: {error}\n')
-        return 1
+        return FAILED
     except KeyboardInterrupt:
         sys.stderr.write('interrupted\n')
         return INTERRUPTED

@@ -11,8 +11,13 @@ from mmengine.runner import Runner
 
 from mmuniformer.engine.backends import save_atomically
 from mmuniformer.engine.explain import readable_errors
-from mmuniformer.engine.hooks import PublishedCheckpointHook
+from mmuniformer.engine.hooks import (
+    PublishedCheckpointHook,
+    SignsOfLifeHook,
+)
+from mmuniformer.engine.joining import waiting_time
 from mmuniformer.errors import UserError
+from mmuniformer.launch.environment import is_watched
 
 
 @contextmanager
@@ -39,6 +44,8 @@ def runner_of(
         count_accumulated_steps(runner)
         # Before any other hook sees what was read: that of EMA copies it.
         runner.register_hook(PublishedCheckpointHook(), priority='VERY_HIGH')
+        if is_watched():
+            runner.register_hook(SignsOfLifeHook(waiting_time(cfg)))
         for hook in hooks:
             runner.register_hook(hook)
         yield runner

@@ -5,6 +5,7 @@ from mmuniformer.engine.hooks.checkpoints import (
     bare_model,
 )
 from mmuniformer.engine.hooks.pictures import PicturesHook
+from mmuniformer.engine.hooks.signs_of_life import SignsOfLifeHook
 from mmuniformer.engine.hooks.video_pictures import VideoPictureHook
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     'PicturesHook',
     'PublishedCheckpointHook',
     'SafeCheckpointHook',
+    'SignsOfLifeHook',
     'VideoPictureHook',
     'bare_model',
 ]
