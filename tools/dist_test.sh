@@ -14,6 +14,7 @@ config=$1
 checkpoint=$2
 gpus=$3
 shift 3
+# shellcheck source=/dev/null
 . "$here/nodes.sh"
 # A test has no state to go on from.
 launch 0 "$gpus" \

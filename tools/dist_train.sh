@@ -22,6 +22,7 @@ here=$(dirname "$0")
 config=$1
 gpus=$2
 shift 2
+# shellcheck source=/dev/null
 . "$here/nodes.sh"
 launch "${MAX_RESTARTS:-3}" "$gpus" \
     "$here/train.py" "$config" --launcher pytorch "$@"

@@ -60,6 +60,8 @@ class Agent(LocalElasticAgent):
         self.say = say
         # How processes ended that a signal to this agent has stopped.
         self.exit_codes: list[int | None] = []
+        # Whether the last of them ended because it was asked to.
+        self.is_preempted = False
         self._first_start = time.time()
         self._starts = 0
         self._overdue: set[int] = set()
@@ -148,7 +150,8 @@ class Agent(LocalElasticAgent):
         rank, cause = self._cause(failures)
         what = f'process {rank} (pid {cause.pid}) {_ending(cause.exitcode)}'
         used = spec.max_restarts - self._remaining_restarts
-        if cause.exitcode == PREEMPTED:
+        self.is_preempted = cause.exitcode == PREEMPTED
+        if self.is_preempted:
             if self.is_elastic and worker_group.group_world_size > 1:
                 # Another node is taken away; it counts as no failure.
                 self._remaining_restarts += 1
@@ -172,14 +175,11 @@ class Agent(LocalElasticAgent):
         """The failure that others follow from: one ends, the others lose it.
 
         They are in the order in which they were noticed, and at last those
-        that the agent itself has ended then.
+        that the agent itself has ended then, some of which save and end as if
+        they were preempted.
         """
-
-        def order(item: tuple[int, ProcessFailure]) -> tuple[bool, bool]:
-            failure = item[1]
-            return failure.exitcode != PREEMPTED, not self._is_final(failure)
-
-        return min(failures.items(), key=order)
+        final = (item for item in failures.items() if self._is_final(item[1]))
+        return next(final, next(iter(failures.items())))
 
     def _is_final(self, failure: ProcessFailure) -> bool:
         return (self.answers / f'{failure.pid}.final').exists()

@@ -85,9 +85,8 @@ def _run(args: Namespace, meeting: Meeting, answers: Path) -> int:
     api.LocalElasticAgent = agent
     try:
         run.run(args)
-    except ChildFailedError as error:
-        codes = {failure.exitcode for failure in error.failures.values()}
-        return PREEMPTED if PREEMPTED in codes else FAILED
+    except ChildFailedError:
+        return PREEMPTED if agents[0].is_preempted else FAILED
     except SignalException as error:
         return _stopped(error.sigval, agents)
     except RendezvousError as error:
