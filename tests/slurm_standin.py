@@ -65,12 +65,15 @@ def at_limit(found: dict[str, str], whom: str, send) -> None:
 def srun(arguments: list[str]) -> int:
     found, command = options(arguments)
     count = int(found.get('ntasks', os.environ.get('SLURM_NTASKS', 1)))
+    on_node = os.environ.get('SLURM_NTASKS_PER_NODE', count)
+    on_node = int(found.get('ntasks-per-node', on_node))
     tasks = []
     for rank in range(count):
         env = dict(
             os.environ,
             SLURM_PROCID=str(rank),
-            SLURM_LOCALID=str(rank),
+            SLURM_LOCALID=str(rank % on_node),
+            SLURM_NODEID=str(rank // on_node),
             SLURM_NTASKS=str(count),
             SLURM_NODELIST='localhost',
             SLURM_JOB_ID=os.environ.get('SLURM_JOB_ID', '7'),
@@ -118,8 +121,10 @@ def sbatch(arguments: list[str]) -> int:
         env = dict(os.environ, SLURM_JOB_ID='7', ENVIRONMENT='BATCH')
         if restart:
             env['SLURM_RESTART_COUNT'] = str(restart)
-        if 'ntasks' in found:
-            env['SLURM_NTASKS'] = found['ntasks']
+        for key in ('ntasks', 'ntasks-per-node'):
+            if key in found:
+                name = key.upper().replace('-', '_')
+                env[f'SLURM_{name}'] = found[key]
         with open(FOLDER / 'output', 'a') as output:
             job = subprocess.Popen(
                 ['bash', str(spool), *rest],

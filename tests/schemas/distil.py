@@ -1,6 +1,7 @@
 """Distils the schemas that the files of deploy/ are checked against.
 
-    pip download --no-deps kubeflow-training==1.9.4 kubernetes==37.0.2 skypilot==0.14.1
+    pip download --no-deps kubeflow-training==1.9.4 kubernetes==31.0.0 \\
+        skypilot==0.14.1
     (unpack the three wheels into FOLDER)
     python tests/schemas/distil.py FOLDER
 
@@ -52,6 +53,7 @@ def _model(node: ast.ClassDef) -> dict[str, Any]:
         statement.targets[0].id: ast.literal_eval(statement.value)
         for statement in node.body
         if isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Dict)
     }
     types, names = values['openapi_types'], values['attribute_map']
     text = ast.unparse(node)
@@ -114,28 +116,31 @@ def skypilot(folder: Path) -> dict[str, Any]:
     """SkyPilot's own schemas of a task and of its resources."""
     path = folder / 'sky' / 'utils' / 'schemas.py'
     # What it imports of SkyPilot needs everything else.
-    text = re.sub(
-        r'^from sky.*\n', '', path.read_text(), flags=re.MULTILINE
-    )
-    names = 'autostop_lib constants kubernetes_enums'.split()
+    text = re.sub(r'^from sky.*\n', '', path.read_text(), flags=re.MULTILINE)
     text = text.replace('import enum\n', f'import enum\n{_STAND_INS}', 1)
-    assert all(name in _STAND_INS for name in names)
     spec = importlib.util.spec_from_loader('schemas', loader=None)
     module = importlib.util.module_from_spec(spec)
     exec(compile(text, str(path), 'exec'), vars(module))
+    # Of SkyPilot itself, as a file of a task may set it; ours does not.
+    module._task_config_schema = lambda: {'type': 'object'}
     parts = dict(
         task=module.get_task_schema(),
         resources=module._get_single_resources_schema(),
-        storage=module.get_storage_schema(),
     )
     # Names of clouds and the like, which are not looked at.
     return json.loads(json.dumps(parts, default=lambda _: []))
 
 
-_STAND_INS = '''
+_STAND_INS = """
 from unittest.mock import MagicMock
-autostop_lib = constants = kubernetes_enums = MagicMock()
-'''
+autostop_lib, kubernetes_enums = MagicMock(), MagicMock()
+class constants:
+    ALL_CLOUDS = ('aws', 'gcp', 'azure', 'kubernetes', 'slurm')
+    ENV_VAR_IS_SKYPILOT_SERVER = 'NONE'
+    def __getattr__(self, name):
+        return name
+constants = constants()
+"""
 
 
 def main() -> None:

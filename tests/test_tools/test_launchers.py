@@ -33,9 +33,9 @@ def pid_of_rank(rank: int, launcher: int) -> int:
         with suppress(OSError):
             status = (folder / 'stat').read_text().rpartition(')')[2]
             variables = (folder / 'environ').read_text().split('\0')
-            if int(status.split()[1]) == launcher:
-                if f'RANK={rank}' in variables:
-                    return int(folder.name)
+            is_child = int(status.split()[1]) == launcher
+            if is_child and f'RANK={rank}' in variables:
+                return int(folder.name)
     raise AssertionError(f'no process of rank {rank}')
 
 

@@ -171,7 +171,8 @@ class TestBatchJob:
         script = tmp_path / 'cancel.sh'
         script.write_text(
             f'bash {SCRIPT} gpu job config.py work </dev/null &\n'
-            'while [ ! -e started ]; do sleep 0.1; done; kill -TERM $!; wait $!\n'
+            'while [ ! -e started ]; do sleep 0.1; done\n'
+            'kill -TERM $!; wait $!\n'
         )
         done = slurm('bash', str(script), SLURM_JOB_ID='7')
         assert done.returncode == 75, done.stderr
