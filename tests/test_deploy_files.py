@@ -153,7 +153,7 @@ time.sleep(0 if 'SLURM_RESTART_COUNT' in os.environ else 60)
         assert output.count('job ended with') == 2, output
         assert output.endswith('job ended with 0\n')
         for place in range(2):
-            assert output.count(f'--node-rank={place} ') == 2
+            assert f'--node-rank={place} ' in output
         assert '--nnodes=2' in output
         assert '--rdzv-endpoint=localhost:20007' in output
         assert '--work-dir runs --resume' in output
