@@ -3,18 +3,26 @@
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from torch.distributed.elastic.agent.server import WorkerGroup, WorkerSpec
+from torch.distributed.elastic.agent.server import (
+    WorkerGroup,
+    WorkerSpec,
+    WorkerState,
+)
 from torch.distributed.elastic.agent.server.api import RunResult, Worker
 from torch.distributed.elastic.agent.server.local_elastic_agent import (
     LocalElasticAgent,
 )
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
+from torch.distributed.elastic.rendezvous.api import (
+    RendezvousConnectionError,
+)
 
 from mmuniformer.launch import environment
 from mmuniformer.launch.exit_codes import FAILED, PREEMPTED
@@ -39,6 +47,8 @@ class Agent(LocalElasticAgent):
         grace (float): Seconds in which processes save after a signal.
         answers (Path): Folder for what they answer.
         say (Callable): Writes a line for the user.
+        silence (float): Seconds in which the first node has to answer.
+        leave (Callable): Ends this process, where it does not.
         kwargs (Any): Those of ``LocalElasticAgent``.
     """
 
@@ -50,6 +60,8 @@ class Agent(LocalElasticAgent):
         grace: float,
         answers: Path,
         say: Callable[[str], None],
+        silence: float,
+        leave: Callable[[], None],
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -58,15 +70,48 @@ class Agent(LocalElasticAgent):
         self.grace = grace
         self.answers = answers
         self.say = say
+        self.silence = silence
+        self.leave = leave
         # How processes ended that a signal to this agent has stopped.
         self.exit_codes: list[int | None] = []
+        # When the first node was last asked something, while that lasts.
+        self._asked: float | None = None
         # Whether the last of them ended because it was asked to.
         self.is_preempted = False
         self._first_start = time.time()
         self._starts = 0
         self._overdue: set[int] = set()
 
+    def run(self, *args: Any, **kwargs: Any) -> RunResult:
+        """Runs until the end, see ``SimpleElasticAgent``."""
+        watch = threading.Thread(target=self._notice_silence, daemon=True)
+        watch.start()
+        try:
+            return super().run(*args, **kwargs)
+        except RendezvousConnectionError:
+            # To tell a node that is gone of the end takes torch for ever.
+            self._worker_group.spec.rdzv_handler.shutdown = lambda: False
+            raise
+
+    def _notice_silence(self) -> None:
+        """Ends this process when the first node does not answer it.
+
+        torch waits for some answers as long as the network allows, which may
+        be a quarter of an hour.
+        """
+        while True:
+            time.sleep(1)
+            since = self._asked
+            if since is None or time.monotonic() - since < self.silence:
+                continue
+            for signum in (signal.SIGTERM, signal.SIGKILL):
+                for worker in self._worker_group.workers:
+                    _send(worker.id, signum)
+                time.sleep(LAST_WORDS)
+            self.leave()
+
     def _rendezvous(self, worker_group: WorkerGroup) -> None:
+        self._asked = None
         handler = worker_group.spec.rdzv_handler
         # torch keeps the address of the first round, whose node may be gone.
         handler._bootstrap_store_info = None
@@ -107,6 +152,9 @@ class Agent(LocalElasticAgent):
         result = super()._monitor_workers(worker_group)
         if result.is_failed():
             self._decide(result.failures, worker_group)
+        # What follows while all is well is a question to the first node.
+        healthy = result.state == WorkerState.HEALTHY
+        self._asked = time.monotonic() if healthy else None
         return result
 
     def _shutdown(
@@ -115,6 +163,7 @@ class Agent(LocalElasticAgent):
         *args: Any,
         **kwargs: Any,
     ) -> None:
+        self._asked = None
         if death_sig == signal.SIGINT:
             # A terminal sends it to all processes itself; twice is once more.
             death_sig = signal.SIGTERM

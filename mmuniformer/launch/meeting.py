@@ -61,6 +61,11 @@ class Meeting:
         return f'{self.host}:{self.port}'
 
     @property
+    def first_is_gone(self) -> str:
+        """What is said where the first node does not answer any more."""
+        return f'the first node, at {self}, is gone; start the run again'
+
+    @property
     def is_elastic(self) -> bool:
         """Whether the run goes on with fewer nodes."""
         return self.least < self.most
@@ -130,7 +135,7 @@ class Meeting:
         if isinstance(error, RendezvousClosedError):
             return f'{self}: the run has ended on another node; see its log'
         if have_met:
-            return f'the first node, at {self}, is gone; start the run again'
+            return self.first_is_gone
         cause = str(error.__cause__ or error).partition('\n')[0]
         return f'what listens at {self} is no run: {cause}'
 

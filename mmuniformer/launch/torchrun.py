@@ -77,6 +77,8 @@ def _run(args: Namespace, meeting: Meeting, answers: Path) -> int:
                 grace=float(os.environ.get('GRACE') or GRACE),
                 answers=answers,
                 say=_say,
+                silence=2 * meeting.read_timeout,
+                leave=lambda: os._exit(_fail(meeting.first_is_gone)),
             )
         )
         return agents[0]
