@@ -27,3 +27,11 @@ class SettingError(ValueError):
 
 class InputError(ValueError):
     """An input whose shape a backbone cannot take."""
+
+
+class Preempted(BaseException):
+    """A run that ended because it was asked to, by SIGTERM or SIGUSR1.
+
+    No error, and like ``KeyboardInterrupt`` nothing that a library may catch
+    as one.
+    """

@@ -8,6 +8,7 @@ the same name in scopes of their own; the prefix keeps them apart.
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
@@ -41,6 +42,12 @@ TRANSFORMS = Registry(
 HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
+    scope=SCOPE,
+    locations=['mmuniformer.engine'],
+)
+LOOPS = Registry(
+    'loop',
+    parent=MMENGINE_LOOPS,
     scope=SCOPE,
     locations=['mmuniformer.engine'],
 )

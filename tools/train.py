@@ -9,6 +9,7 @@ from mmuniformer.cli import (
     parse_runner_arguments,
     run_command,
 )
+from mmuniformer.signals import stop_requests
 
 
 def parse_args() -> dict:
@@ -41,10 +42,11 @@ def parse_args() -> dict:
 
 
 def main(**arguments) -> None:
-    # Takes seconds: after the arguments, which may be mistyped.
-    from mmuniformer.apis import train
+    with stop_requests():
+        # Takes seconds: after the arguments, which may be mistyped.
+        from mmuniformer.apis import train
 
-    train(**arguments)
+        train(**arguments)
 
 
 if __name__ == '__main__':

@@ -4,8 +4,14 @@ from typing import Any
 
 from mmuniformer.checks import check_inputs, stop_on_errors
 from mmuniformer.engine.config import load_run_config
+from mmuniformer.engine.hooks import (
+    PreemptionHook,
+    RunStateHook,
+    how_to_go_on,
+)
 from mmuniformer.engine.prepare import go_on_after_restart, prepare
 from mmuniformer.engine.runner import runner_of
+from mmuniformer.signals import stop_requests
 
 
 def train(
@@ -37,29 +43,36 @@ def train(
 
     Raises:
         UserError: For a mistake in what the user gave.
+        Preempted: After SIGTERM or SIGUSR1, when all is saved to go on.
+        KeyboardInterrupt: After Ctrl-C, with how to go on.
     """
     keys: dict[str, Any] = dict(launcher=launcher)
     if resume is not None:
         keys |= dict(
             resume=True, load_from=None if resume == 'auto' else resume
         )
-    cfg = load_run_config(
-        config,
-        cfg_options,
-        'train',
-        ('train_dataloader', 'train_cfg', 'optim_wrapper'),
-        work_dir,
-        amp=amp,
-        **keys,
-    )
-    notes = go_on_after_restart(cfg)
-    phases = ('train',) if no_validate else ('train', 'val')
-    notes += stop_on_errors(check_inputs(cfg, phases, data=check))
-    notes += prepare(
-        cfg,
-        amp=amp,
-        auto_scale_lr=auto_scale_lr,
-        validate=not no_validate,
-    )
-    with runner_of(cfg, notes) as runner:
-        runner.train()
+    with stop_requests() as request:
+        cfg = load_run_config(
+            config,
+            cfg_options,
+            'train',
+            ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+            work_dir,
+            amp=amp,
+            **keys,
+        )
+        notes = go_on_after_restart(cfg)
+        phases = ('train',) if no_validate else ('train', 'val')
+        notes += stop_on_errors(check_inputs(cfg, phases, data=check))
+        notes += prepare(
+            cfg,
+            amp=amp,
+            auto_scale_lr=auto_scale_lr,
+            validate=not no_validate,
+        )
+        hooks = (RunStateHook(), PreemptionHook(request))
+        with runner_of(cfg, notes, hooks) as runner:
+            try:
+                runner.train()
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(how_to_go_on(runner)) from None

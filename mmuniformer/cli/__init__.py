@@ -6,10 +6,11 @@ from mmuniformer.cli.arguments import (
     config_parser,
     parse_runner_arguments,
 )
-from mmuniformer.cli.run import INTERRUPTED, run_command
+from mmuniformer.cli.run import INTERRUPTED, PREEMPTED, run_command
 
 __all__ = [
     'INTERRUPTED',
+    'PREEMPTED',
     'OptionsAction',
     'add_runner_arguments',
     'config_parser',

@@ -4,23 +4,30 @@ from mmuniformer.engine.backends import PictureBackend
 from mmuniformer.engine.hooks import (
     CheckpointMatchHook,
     PicturesHook,
+    PreemptionHook,
     PublishedCheckpointHook,
+    RunStateHook,
     SafeCheckpointHook,
     VideoPictureHook,
 )
 from mmuniformer.engine.layer_decay import (
     LayerDecayOptimWrapperConstructor,
 )
+from mmuniformer.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from mmuniformer.engine.schedulers import LinearWarmupLR, PolyDecayLR
 
 __all__ = [
     'CheckpointMatchHook',
+    'EpochBasedTrainLoop',
+    'IterBasedTrainLoop',
     'LayerDecayOptimWrapperConstructor',
     'LinearWarmupLR',
     'PictureBackend',
     'PicturesHook',
     'PolyDecayLR',
+    'PreemptionHook',
     'PublishedCheckpointHook',
+    'RunStateHook',
     'SafeCheckpointHook',
     'VideoPictureHook',
 ]

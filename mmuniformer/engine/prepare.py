@@ -5,7 +5,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import CheckpointHook
-from mmengine.registry import DATASETS, HOOKS
+from mmengine.registry import DATASETS, HOOKS, LOOPS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from mmuniformer.checks.checkpoints import NEWEST, newest_checkpoint
 from mmuniformer.checks.data_sets import library_of
@@ -235,7 +236,8 @@ def dump_predictions(cfg: Config, out: str) -> None:
 def use_own_parts(cfg: Config) -> None:
     """Puts parts of ours in place of the host's that lose data or names.
 
-    - mmengine's ``CheckpointHook`` becomes a ``SafeCheckpointHook``;
+    - mmengine's ``CheckpointHook`` becomes a ``SafeCheckpointHook``, and its
+      training loops those of ours, which go on from any place;
     - each ``VideoDataset`` and ``RepeatAugDataset`` of mmaction2 becomes
       ours, which names a video that cannot be read; the former may go on
       without it;
@@ -245,6 +247,7 @@ def use_own_parts(cfg: Config) -> None:
         cfg (Config): Changed in place.
     """
     _use_safe_checkpoint_hook(cfg)
+    _use_resumable_loop(cfg)
     use_named_videos(cfg)
     if library_of(cfg) == 'mmseg':
         add_checks_of_labels(cfg)
@@ -262,6 +265,22 @@ def _use_safe_checkpoint_hook(cfg: Config) -> None:
     if registered(hook.get('type'), HOOKS) is CheckpointHook:
         hook = dict(hook, type='mmuniformer.SafeCheckpointHook')
     cfg.default_hooks.checkpoint = hook
+
+
+def _use_resumable_loop(cfg: Config) -> None:
+    loop = cfg.get('train_cfg')
+    if loop is None:
+        return
+    kind = loop.get('type')
+    if kind is None:
+        kind = (
+            EpochBasedTrainLoop if loop.get('by_epoch') else IterBasedTrainLoop
+        )
+    # Not of another project's loop of that name.
+    found = registered(kind, LOOPS)
+    if found in (EpochBasedTrainLoop, IterBasedTrainLoop):
+        loop.pop('by_epoch', None)
+        loop['type'] = f'mmuniformer.{found.__name__}'
 
 
 def leave_out_workers(cfg: Config) -> list[str]:

@@ -5,15 +5,20 @@ from mmuniformer.engine.hooks.checkpoints import (
     bare_model,
 )
 from mmuniformer.engine.hooks.pictures import PicturesHook
+from mmuniformer.engine.hooks.preemption import PreemptionHook, how_to_go_on
+from mmuniformer.engine.hooks.run_state import RunStateHook
 from mmuniformer.engine.hooks.signs_of_life import SignsOfLifeHook
 from mmuniformer.engine.hooks.video_pictures import VideoPictureHook
 
 __all__ = [
     'CheckpointMatchHook',
     'PicturesHook',
+    'PreemptionHook',
     'PublishedCheckpointHook',
+    'RunStateHook',
     'SafeCheckpointHook',
     'SignsOfLifeHook',
     'VideoPictureHook',
     'bare_model',
+    'how_to_go_on',
 ]

@@ -96,10 +96,13 @@ class SafeCheckpointHook(CheckpointHook):
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict
     ) -> None:
+        runner.call_hook('gather_states')
         super()._save_checkpoint_with_step(runner, step, meta)
         self._remove_old()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        if self.save_best:
+            runner.call_hook('gather_states')
         super()._save_best_checkpoint(runner, metrics)
         self._remove_old()
 
