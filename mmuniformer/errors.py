@@ -21,6 +21,10 @@ class DamagedSample(UserError):
     """A sample of a shard whose bytes are not those that were written."""
 
 
+class LostProcess(UserError):
+    """A process of the run that has ended, hangs or never came."""
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or does not fit the model."""
 

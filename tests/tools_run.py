@@ -1,9 +1,11 @@
 """Command lines run as a user runs them, on a model of milliseconds."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,53 @@ def run_tool(
         )
 
     return run
+
+
+class Running:
+    """A command line that runs."""
+
+    def __init__(self, process: subprocess.Popen, log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 120
+        while not condition():
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < end, self.text
+            time.sleep(0.05)
+
+    def wait(self) -> int:
+        return self.process.wait(240)
+
+
+@pytest.fixture
+def start_tool(
+    tmp_path: Path, environment: dict[str, str]
+) -> Iterator[Callable[..., Running]]:
+    """Starts a script of ``tools/``, with all its output in one file."""
+    started = []
+
+    def start(name: str, *arguments: object, **variables: str) -> Running:
+        log = tmp_path / f'log{len(started)}.txt'
+        with open(log, 'w') as file:
+            process = subprocess.Popen(
+                [str(TOOLS / name), *map(str, arguments)],
+                cwd=tmp_path,
+                env=environment | variables,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        started.append(process)
+        return Running(process, log)
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

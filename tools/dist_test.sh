@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests on several GPUs with torchrun. Without a GPU, GPUS is the number of
-# processes on the CPU. Several machines: run it on each, with NNODES,
-# NODE_RANK and MASTER_ADDR set.
+# processes on the CPU. Several nodes: run it on each, with NNODES, MASTER_ADDR,
+# PORT and NODE_RANK; TIMEOUT as in dist_train.sh.
 set -euo pipefail
 
 if [ $# -lt 3 ]; then
@@ -9,16 +9,13 @@ if [ $# -lt 3 ]; then
         "$0 CONFIG CHECKPOINT GPUS [arguments of test.py]" >&2
     exit 2
 fi
+here=$(dirname "$0")
 config=$1
 checkpoint=$2
 gpus=$3
 shift 3
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-
-exec "${PYTHON:-python}" -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
-    --nproc_per_node="$gpus" \
-    "$(dirname "$0")/test.py" "$config" "$checkpoint" --launcher pytorch "$@"
+# shellcheck source=/dev/null
+. "$here/nodes.sh"
+# A test has no state to go on from.
+launch 0 "$gpus" \
+    "$here/test.py" "$config" "$checkpoint" --launcher pytorch "$@"

@@ -12,7 +12,7 @@ from mmuniformer.engine.hooks import (
     RunStateHook,
     how_to_go_on,
 )
-from mmuniformer.engine.prepare import prepare
+from mmuniformer.engine.prepare import go_on_after_restart, prepare
 from mmuniformer.engine.runner import runner_of
 from mmuniformer.signals import stop_requests
 
@@ -64,9 +64,10 @@ def train(
             amp=amp,
             **keys,
         )
+        notes = go_on_after_restart(cfg)
         phases = ('train',) if no_validate else ('train', 'val')
         findings = check_inputs(cfg, phases, data=check)
-        notes = stop_on_errors(chain(findings, check_leftovers(cfg)))
+        notes += stop_on_errors(chain(findings, check_leftovers(cfg)))
         notes += prepare(
             cfg,
             amp=amp,

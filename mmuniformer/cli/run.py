@@ -7,12 +7,15 @@ from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Any
 
-from mmuniformer.errors import CheckpointError, Preempted, UserError
+from mmuniformer.errors import (
+    CheckpointError,
+    LostProcess,
+    Preempted,
+    UserError,
+)
+from mmuniformer.launch.environment import give_up
+from mmuniformer.launch.exit_codes import FAILED, INTERRUPTED, PREEMPTED
 
-INTERRUPTED = 130
-# EX_TEMPFAIL of sysexits.h: try again later. No shell and no signal gives it,
-# so that a script knows a run which saved itself from one that was killed.
-PREEMPTED = 75
 # Seconds that a process other than the first waits with its error.
 OTHERS_WAIT = 10
 
@@ -33,12 +36,15 @@ def run_command(command: Callable[[], Any]) -> int:
     try:
         command()
     except (UserError, CheckpointError) as error:
-        if not _is_first():
+        is_lost = isinstance(error, LostProcess)
+        if not is_lost:
+            give_up()
+        if not (_is_first() or is_lost):
             # Most mistakes are met by all processes. The first one tells, and
             # its end ends the others, unless the mistake is theirs alone.
             time.sleep(OTHERS_WAIT)
         sys.stderr.write(f'error: {error}\n')
-        return 1
+        return FAILED
     except KeyboardInterrupt as interrupt:
         # All processes of a terminal get it.
         if _is_first():

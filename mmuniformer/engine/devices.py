@@ -1,15 +1,10 @@
 """Devices and processes: the same config on one CPU, one GPU or a cluster."""
 
-import os
-import subprocess
-
-import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from mmuniformer.engine.joining import join_on_cpu
 from mmuniformer.nodes import type_name, walk
-
-DEFAULT_PORT = '29500'
 
 
 def fit_to_devices(cfg: Config) -> list[str]:
@@ -72,30 +67,5 @@ def _cpu_processes(cfg: Config) -> list[str]:
         )
     # mmengine would pass the local rank as a CUDA device.
     cfg.model_wrapper_cfg.device_ids = None
-    if not torch_dist.is_initialized():
-        _set_rendezvous(cfg.launcher)
-        torch_dist.init_process_group('gloo')
+    join_on_cpu(cfg)
     return notes
-
-
-def _set_rendezvous(launcher: str) -> None:
-    """Translates a launcher's environment into torchrun's."""
-    env = os.environ
-    if launcher == 'slurm':
-        env['RANK'] = env['SLURM_PROCID']
-        env['WORLD_SIZE'] = env['SLURM_NTASKS']
-        env['LOCAL_RANK'] = env.get('SLURM_LOCALID', '0')
-        if 'MASTER_ADDR' not in env:
-            hosts = subprocess.run(
-                ['scontrol', 'show', 'hostname', env['SLURM_NODELIST']],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            env['MASTER_ADDR'] = hosts.stdout.split()[0]
-    elif launcher == 'mpi':
-        env['RANK'] = env['OMPI_COMM_WORLD_RANK']
-        env['WORLD_SIZE'] = env['OMPI_COMM_WORLD_SIZE']
-        env['LOCAL_RANK'] = env['OMPI_COMM_WORLD_LOCAL_RANK']
-        env.setdefault('MASTER_ADDR', 'localhost')
-    env.setdefault('MASTER_PORT', DEFAULT_PORT)

@@ -16,6 +16,7 @@ from mmengine.registry import Registry, root
 
 from mmuniformer.checks.checkpoints import newest_checkpoint
 from mmuniformer.checks.finding import suggest
+from mmuniformer.engine.joining import lost_process
 from mmuniformer.errors import (
     CheckpointError,
     InputError,
@@ -37,8 +38,9 @@ def readable_errors(cfg: Any) -> Iterator[None]:
     Raises:
         UserError: For an unknown type, an argument that a constructor does
             not take, a value or an input that a backbone does not take, a
-            missing data file, an unreadable image, a full disk or a host
-            library that is not installed.
+            missing data file, an unreadable image, a full disk, a host
+            library that is not installed or another process of the run that
+            is missing.
     """
     try:
         yield
@@ -77,6 +79,11 @@ def readable_errors(cfg: Any) -> Iterator[None]:
         if explanation is None:
             raise
         raise UserError(explanation) from e
+    except RuntimeError as e:
+        lost = lost_process(e, cfg)
+        if lost is None:
+            raise
+        raise lost from e
 
 
 def _unknown_type(error: Exception, cfg: Any) -> str | None:

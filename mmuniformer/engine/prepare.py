@@ -13,10 +13,12 @@ from mmuniformer.checks.checkpoints import NEWEST, newest_checkpoint
 from mmuniformer.checks.data_sets import library_of
 from mmuniformer.checks.options.signatures import registered
 from mmuniformer.engine.devices import fit_to_devices
+from mmuniformer.engine.joining import limit_waiting
 from mmuniformer.engine.tta import augment_at_test_time
 from mmuniformer.engine.written import RunConfig
 from mmuniformer.errors import UserError
 from mmuniformer.hosts import HOSTS, Host
+from mmuniformer.launch.environment import first_start, restarts
 from mmuniformer.nodes import type_name, walk
 
 # Data sets of mmaction2 that ours take the place of.
@@ -85,7 +87,33 @@ def prepare(
     if out is not None:
         dump_predictions(cfg, out)
     use_own_parts(cfg)
+    limit_waiting(cfg)
     return notes + fit_to_devices(cfg)
+
+
+def go_on_after_restart(cfg: Config) -> list[str]:
+    """Has a run that its launcher has started again go on where it was.
+
+    Args:
+        cfg (Config): Changed in place, if this is a restart and the run has
+            saved before it. Else the run starts as it did at first.
+
+    Returns:
+        list[str]: Lines for the log.
+    """
+    count = restarts()
+    if not count:
+        return []
+    told = f'Restart {count} of this run'
+    # One that starts anew in an old work dir, or goes back to an older file,
+    # must not go on with what lies there.
+    is_newest = cfg.get('resume') and cfg.get('load_from') in NEWEST
+    since = 0 if is_newest else first_start()
+    path, _ = newest_checkpoint(cfg.work_dir, since)
+    if path is None:
+        return [f'{told}: it has saved nothing yet, and starts as at first.']
+    cfg.resume, cfg.load_from = True, path
+    return [f'{told}: it goes on from {path}.']
 
 
 def _start_from_newest(cfg: Config) -> list[str]:

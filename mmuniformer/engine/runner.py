@@ -14,8 +14,11 @@ from mmuniformer.engine.explain import readable_errors
 from mmuniformer.engine.hooks import (
     FiniteStepsHook,
     PublishedCheckpointHook,
+    SignsOfLifeHook,
 )
+from mmuniformer.engine.joining import waiting_time
 from mmuniformer.errors import UserError
+from mmuniformer.launch.environment import is_watched
 
 
 @contextmanager
@@ -44,6 +47,8 @@ def runner_of(
         runner.register_hook(PublishedCheckpointHook(), priority='VERY_HIGH')
         if not any(isinstance(h, FiniteStepsHook) for h in runner.hooks):
             runner.register_hook(FiniteStepsHook())
+        if is_watched():
+            runner.register_hook(SignsOfLifeHook(waiting_time(cfg)))
         for hook in hooks:
             runner.register_hook(hook)
         yield runner

@@ -1,7 +1,10 @@
 """tools/*.sh: torchrun on CPU processes, and the command given to srun."""
 
+import os
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from mmuniformer.checkpoint import read_checkpoint
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 SCRIPTS = ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh']
+LIBRARY = 'nodes.sh'
 FAKE_SRUN = """#!/usr/bin/env bash
 printf '%s\\n' "$@"
 """
@@ -22,6 +26,17 @@ def free_port() -> str:
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         return str(listener.getsockname()[1])
+
+
+def pid_of_rank(rank: int, launcher: int) -> int:
+    for folder in Path('/proc').glob('[0-9]*'):
+        with suppress(OSError):
+            status = (folder / 'stat').read_text().rpartition(')')[2]
+            variables = (folder / 'environ').read_text().split('\0')
+            is_child = int(status.split()[1]) == launcher
+            if is_child and f'RANK={rank}' in variables:
+                return int(folder.name)
+    raise AssertionError(f'no process of rank {rank}')
 
 
 @pytest.fixture
@@ -66,10 +81,116 @@ class TestTorchrun:
             key.startswith('module.') for key in saved['state_dict']
         )
 
+    @pytest.mark.parametrize(
+        'signum',
+        [
+            signal.SIGKILL,
+            # Noticed after TIMEOUT, and killed half a minute later.
+            pytest.param(signal.SIGSTOP, marks=pytest.mark.slow),
+        ],
+    )
+    def test_a_process_that_is_gone(
+        self, toy_config, tmp_path, start_tool, signum
+    ):
+        """The run is started again, and goes on from its own checkpoint."""
+        work_dir = tmp_path / 'run'
+        work_dir.mkdir()
+        # Of an earlier run, with which this one has nothing to do.
+        old = work_dir / 'epoch_9.pth'
+        old.write_bytes(b'damaged')
+        os.utime(old, (1, 1))
+        run = start_tool(
+            'dist_train.sh',
+            toy_config,
+            2,
+            '--no-validate',
+            '--work-dir',
+            work_dir,
+            TOY_SLEEP='0.3',
+            TIMEOUT='10',
+        )
+        first = work_dir / 'epoch_1.pth'
+        run.wait_until(first.exists)
+        os.kill(pid_of_rank(1, run.process.pid), signum)
+        assert run.wait() == 0, run.text
+        assert 'restart 1 of 3 from the newest checkpoint' in run.text
+        assert 'Restart 1 of this run: it goes on from' in run.text
+        assert run.text.count('Epoch(train) [4][4/4]') == 1
+        assert run.text.count('Epoch(train) [1][4/4]') == 1
+
     def test_mistake_is_told_once(self, run_tool, free_port):
         result = run_tool('dist_train.sh', 'no.py', 2, PORT=free_port)
         assert result.returncode != 0
         assert result.stderr.count('error: config no.py does not exist') == 1
+
+
+class TestVariables:
+    """What dist_train.sh makes of them, for a Python that shows it."""
+
+    def run(self, run_tool, tmp_path, script, *arguments, **variables):
+        python = tmp_path / 'python'
+        python.write_text(
+            '#!/bin/sh\nprintf "%s\\n" "$MMUNIFORMER_TIMEOUT" "$@"\n'
+        )
+        python.chmod(0o755)
+        done = run_tool(script, *arguments, PYTHON=str(python), **variables)
+        assert done.returncode == 0, done.stderr
+        timeout, launch, *rest = done.stdout.splitlines()
+        assert launch == str(TOOLS / 'launch.py')
+        return timeout, rest
+
+    def test_one_node(self, run_tool, tmp_path):
+        timeout, command = self.run(
+            run_tool, tmp_path, 'dist_train.sh', 'a.py', 8, '--resume'
+        )
+        assert timeout == ''
+        assert command == [
+            '--nnodes=1',
+            '--nproc-per-node=8',
+            '--max-restarts=3',
+            '--rdzv-backend=c10d',
+            '--rdzv-endpoint=127.0.0.1:0',
+            '--rdzv-id=mmuniformer',
+            str(TOOLS / 'train.py'),
+            'a.py',
+            '--launcher',
+            'pytorch',
+            '--resume',
+        ]
+
+    def test_several_nodes(self, run_tool, tmp_path):
+        timeout, command = self.run(
+            run_tool,
+            tmp_path,
+            'dist_train.sh',
+            'a.py',
+            8,
+            NNODES='2:4',
+            NODE_RANK='1',
+            MASTER_ADDR='10.0.0.1',
+            PORT='1234',
+            MAX_RESTARTS='0',
+            TIMEOUT='60',
+            RDZV_ID='mine',
+        )
+        assert timeout == '60'
+        assert command[:7] == [
+            '--nnodes=2:4',
+            '--nproc-per-node=8',
+            '--max-restarts=0',
+            '--rdzv-backend=c10d',
+            '--rdzv-endpoint=10.0.0.1:1234',
+            '--rdzv-id=mine',
+            '--node-rank=1',
+        ]
+
+    def test_a_test_is_not_started_again(self, run_tool, tmp_path):
+        _, command = self.run(
+            run_tool, tmp_path, 'dist_test.sh', 'a.py', 'b.pth', 2, PORT='5'
+        )
+        assert '--max-restarts=0' in command
+        assert '--rdzv-endpoint=127.0.0.1:5' in command
+        assert command[-4:] == ['a.py', 'b.pth', '--launcher', 'pytorch']
 
 
 class TestSlurm:
@@ -92,6 +213,7 @@ class TestSlurm:
         command = result.stdout.splitlines()
         python = command.index('-u') - 1
         assert command[:python] == [
+            '--signal=USR1@120',
             '--partition=gpu',
             '--job-name=my job',
             '--gres=gpu:8',
@@ -152,7 +274,7 @@ def test_usage(script, run_tool):
 @pytest.mark.skipif(
     shutil.which('shellcheck') is None, reason='shellcheck is not installed'
 )
-@pytest.mark.parametrize('script', SCRIPTS)
+@pytest.mark.parametrize('script', [*SCRIPTS, LIBRARY])
 def test_shellcheck(script):
     command = ['shellcheck', TOOLS / script]
     result = subprocess.run(command, capture_output=True, text=True)
