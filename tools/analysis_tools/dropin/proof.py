@@ -40,6 +40,7 @@ MOST = dict(
     nms_pre=100,
     max_per_img=50,
     num_points=256,
+    num_classes=1000,
 )
 
 
