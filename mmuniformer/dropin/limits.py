@@ -42,6 +42,8 @@ OWN_MAPS = {
         'it reads the branches of its own backbone. Start from segformer or '
         'deeplabv3plus',
     ),
+    'RTMWHead': 'it reads maps whose channels double from level to level. '
+    'Start from rtmpose',
     'LRASPPHead': "it averages over 49 x 49 pixels, more than UniFormer's "
     'coarsest map has. Start from segformer or deeplabv3plus',
 }  # fmt: skip

@@ -19,6 +19,7 @@ from mmuniformer.dropin.levels import Tied
         ),
         (dict(decode_head=[dict(type='DDRHead')]), 'Start from segformer'),
         (dict(head=dict(type='AssociativeEmbeddingHead')), 'from dekr'),
+        (dict(head=dict(type='RTMWHead')), 'channels double'),
     ],
 )
 def test_models_that_are_refused_by_name(model, told):

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from mmuniformer.dropin.trial import build_model, count_step, side_of
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.devices import fit_to_devices
 from mmuniformer.errors import UserError
+from mmuniformer.models import UniFormer, UniFormer3D
 from mmuniformer.nodes import type_name, walk
 
 TINY = dict(depths=(1, 1, 1, 1), embed_dims=(16, 32, 48, 64), head_dim=16)
@@ -38,6 +40,7 @@ MOST = dict(
     nms_pre=100,
     max_per_img=50,
     num_points=256,
+    num_classes=1000,
 )
 
 
@@ -155,8 +158,11 @@ def train(model: torch.nn.Module, cfg: Config, rank: int) -> list[float]:
         type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)
     )
     optimizer = build_optim_wrapper(model, wrapper)
+    # DEKR's scoring network, for one, is used in prediction alone.
+    unused = cfg.get('find_unused_parameters', False)
+    reached = watch_backbones(model)
     parallel = MMDistributedDataParallel(
-        model, find_unused_parameters=False, broadcast_buffers=False
+        model, find_unused_parameters=unused, broadcast_buffers=False
     )
     parallel.train()
     side = side_of(cfg)
@@ -170,7 +176,31 @@ def train(model: torch.nn.Module, cfg: Config, rank: int) -> list[float]:
         if loss != loss or loss in (float('inf'), float('-inf')):
             raise ArithmeticError(f'the loss of step {step + 1} is {loss}')
         losses.append(loss)
+    missing = [name for name, times in reached.items() if times < STEPS]
+    if missing:
+        raise RuntimeError(f'{missing[0]} of the backbone gets no gradient')
     return losses
+
+
+def watch_backbones(model: torch.nn.Module) -> dict[str, int]:
+    """How often each parameter of a UniFormer that trains gets a gradient."""
+    reached: dict[str, int] = {}
+    for place, module in model.named_modules():
+        if not isinstance(module, UniFormer | UniFormer3D):
+            continue
+        for name, parameter in module.named_parameters(place):
+            if parameter.requires_grad:
+                reached[name] = 0
+                parameter.register_post_accumulate_grad_hook(
+                    partial(count_gradient, reached, name)
+                )
+    return reached
+
+
+def count_gradient(
+    reached: dict[str, int], name: str, _: torch.Tensor
+) -> None:
+    reached[name] += 1
 
 
 def predict(model: torch.nn.Module, cfg: Config, image: str) -> None:
