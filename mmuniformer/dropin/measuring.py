@@ -16,6 +16,10 @@ from mmuniformer.nodes import walk
 # Sides to try, in this order: some backbones take one size only.
 SIDES = (128, 224, 256, 384, 512)
 FRAMES = (8, 32)
+# Argument of EfficientFormer: a map where it gives tokens.
+AS_MAP = 'reshape_last_feat'
+# (T, H, W) that C3D's linear layers are made for.
+C3D_INPUT = (16, 112, 112)
 # Prefix of the types that mmaction2 builds without a registry.
 TORCHVISION = 'torchvision.'
 # Of the maps that a neck is given: no level is empty.
@@ -91,6 +95,7 @@ def shapes(
     # 64 pixels first: clips are large.
     for count in frames:
         yield from ((count, *side) for side in [(64, 64), *sides[:3]])
+    yield C3D_INPUT
 
 
 def measure_neck(
@@ -140,6 +145,8 @@ def build(node: dict) -> nn.Module:
         # mmaction2 reads the maps of those that have them.
         module = getattr(module, 'features', module)
     else:
+        if AS_MAP in arguments(node):
+            node[AS_MAP] = True
         module = MODELS.build(node)
     # mmdet's ResNet gives nothing back from it.
     module.eval()

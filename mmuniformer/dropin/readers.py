@@ -143,6 +143,9 @@ def fit_readers(
     kind = type_name(neck)
     if kind in POOLS or (kind in PASSING and unknown):
         passed, now = before, dims
+    if kind in POOLS and neck.get('dim') == 1:
+        # Of EfficientFormer's tokens.
+        neck['dim'] = ndim
     if passed and now and passed != now:
         for _, reader in place.readers():
             replace_channels(reader, Channels(passed, now))

@@ -34,6 +34,8 @@ LAYER_DECAY = (
     'LayerDecayOptimizerConstructor',
     'LayerDecayOptimWrapperConstructor',
 )
+# Heads of mmpretrain that have a second one to distil with.
+DISTILLING = ('LeViTClsHead', 'EfficientFormerClsHead')
 # What preprocessors have.
 ORDERS = ('bgr_to_rgb', 'to_rgb')
 WARM_UPS = ('LinearLR', 'LinearWarmupLR', 'QuadraticWarmupLR')
@@ -203,14 +205,14 @@ def forget_weights(cfg: Config) -> list[str]:
 
 
 def stop_distilling(cfg: Config) -> list[str]:
-    """Turns off what LeViT's head refuses to train with.
+    """Turns off what some heads refuse to train with.
 
     Args:
         cfg (Config): Changed in place.
     """
     head = cfg.model.get('head')
     # It is on by default.
-    if type_name(head) != 'LeViTClsHead' or not head.get('distillation', True):
+    if type_name(head) not in DISTILLING or not head.get('distillation', True):
         return []
     head['distillation'] = False
     return ['model.head: distillation=False, it does not train otherwise']

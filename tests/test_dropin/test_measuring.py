@@ -46,6 +46,11 @@ def test_torchvisions_maps_are_those_that_mmaction2_reads():
     assert measure_backbone(mobilenet, 2) == [Level(1280, 32)]
 
 
+def test_tokens_are_taken_as_a_map():
+    former = dict(type='mmpretrain.EfficientFormer', arch='l1')
+    assert measure_backbone(former, 2) == [Level(448, 32)]
+
+
 def test_what_cannot_be_built_is_said():
     with pytest.raises(NotMeasured, match='cannot be built'):
         measure_backbone(dict(type='mmaction.ResNet', depth=7), 2)

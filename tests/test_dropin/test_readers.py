@@ -96,6 +96,7 @@ def test_heads_behind_a_neck_keep_the_necks_channels():
     'neck',
     [
         dict(type='mmpretrain.GlobalAveragePooling'),
+        dict(type='mmpretrain.GlobalAveragePooling', dim=1),
         # Of re-identification, whose crops are twice as high as wide.
         dict(type='mmdet.GlobalAveragePooling', kernel_size=(8, 4), stride=1),
     ],
@@ -104,6 +105,7 @@ def test_a_neck_that_pools_passes_the_new_channels_on(neck):
     owner = place(neck=neck, head=dict(in_channels=2048))
     fit_readers(owner, LEVELS[3:], (3,), NEW[3:])
     assert owner.owner.head.in_channels == 512
+    assert owner.owner.neck.get('dim', 2) == 2
 
 
 def test_backbones_are_found_wherever_they_are():

@@ -177,8 +177,9 @@ def test_files_with_the_hosts_backbone_are_left_out(key):
     assert cfg.model.get(key) is None
 
 
-def test_levit_does_not_distil():
-    head = dict(type='LeViTClsHead', num_classes=10)
+@pytest.mark.parametrize('kind', ['LeViTClsHead', 'EfficientFormerClsHead'])
+def test_heads_do_not_distil(kind):
+    head = dict(type=kind, num_classes=10)
     cfg = config(model=dict(backbone=dict(), head=head))
     (told,) = stop_distilling(cfg)
     assert 'distillation=False' in told
