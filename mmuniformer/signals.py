@@ -35,7 +35,15 @@ class StopRequest:
         if self.received is not None:
             return
         self.received = signal.Signals(number).name
-        if not self._deferred:
+        self.end_early()
+
+    def end_early(self) -> None:
+        """Raises :class:`Preempted` if a signal came before the first step.
+
+        Also later than in the handler: a library may have caught that one, as
+        mmengine does around yapf.
+        """
+        if self.received is not None and not self._deferred:
             raise Preempted(
                 f'{self.received}: ended before the first step, there is '
                 'nothing to save'
@@ -43,6 +51,7 @@ class StopRequest:
 
     def defer(self) -> None:
         """Leaves the end to the run, which looks at :attr:`received`."""
+        self.end_early()
         self._deferred = True
 
 
@@ -64,6 +73,9 @@ def stop_requests() -> Iterator[StopRequest]:
     before = {each: signal.signal(each, request) for each in SIGNALS}
     try:
         yield request
+    except Exception:
+        request.end_early()
+        raise
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
