@@ -27,7 +27,8 @@ def limit_waiting(cfg: Config) -> None:
         return
     if cfg.get('env_cfg') is None:
         cfg.env_cfg = {}
-    cfg.env_cfg.setdefault('dist_cfg', {})['timeout'] = seconds
+    dist_cfg = cfg.env_cfg.get('dist_cfg') or {}
+    cfg.env_cfg.dist_cfg = dict(dist_cfg, timeout=seconds)
 
 
 def waiting_time(cfg: Config) -> int:

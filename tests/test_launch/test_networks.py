@@ -73,7 +73,7 @@ def test_a_cable_that_is_cut(start, namespaces):
         f'--rdzv-endpoint={FIRST}:{PORT}',
         '--rdzv-conf=keep_alive_interval=1,keep_alive_max_attempt=6',
     ]
-    limit = dict(MMUNIFORMER_TIMEOUT='10')
+    limit = dict(MMUNIFORMER_TIMEOUT='20')
     second = start(TALK, *options, '--node-rank=1', namespace=there, **limit)
     first = start(TALK, *options, '--node-rank=0', namespace=here, **limit)
     for launcher in (first, second):
@@ -84,6 +84,6 @@ def test_a_cable_that_is_cut(start, namespaces):
         assert 'lost:' in launcher.text
         assert 'Traceback' not in launcher.text
     (error,) = first.lines('error: ')
-    assert f'fewer than 2 nodes came to {FIRST}:{PORT} within 10 s' in error
+    assert f'fewer than 2 nodes came to {FIRST}:{PORT} within 20 s' in error
     (error,) = second.lines('error: ')
     assert f'the first node, at {FIRST}:{PORT}, is gone' in error

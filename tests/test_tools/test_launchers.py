@@ -107,7 +107,7 @@ class TestTorchrun:
             '--work-dir',
             work_dir,
             TOY_SLEEP='0.3',
-            TIMEOUT='10',
+            TIMEOUT='60',
         )
         first = work_dir / 'epoch_1.pth'
         run.wait_until(first.exists)
