@@ -25,16 +25,9 @@ def steps_of(work_dir: Path) -> list[list[str]]:
     return [steps[n, 0] + steps[n, 1] for n in range(1, number + 1)]
 
 
-def test_every_sample_of_an_epoch_once(tmp_path, environment):
-    data = tmp_path / 'data'
-    shard_files.make_videos(data / 'videos')
-    runs = [
-        [0, 'whole', None, None],
-        # In the third step of the first epoch, after two checkpoints.
-        [2, 'parts', None, dict(step=3, by='kill')],
-        [0, 'parts', 'auto', None],
-    ]
-    done = subprocess.run(
+def by_two(data: Path, folder: Path, environment: dict, runs: list):
+    """Trainings of two processes, one after the other."""
+    return subprocess.run(
         [
             sys.executable,
             '-m',
@@ -43,16 +36,31 @@ def test_every_sample_of_an_epoch_once(tmp_path, environment):
             '--nproc_per_node=2',
             str(PROGRAM),
             str(data),
-            str(tmp_path),
+            str(folder),
             json.dumps(runs),
         ],
         env=environment,
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=900,
     )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+
+
+def test_every_sample_of_an_epoch_once(tmp_path, environment):
+    data = tmp_path / 'data'
+    shard_files.make_videos(data / 'videos')
+    # In the third step of the first epoch, after two checkpoints.
+    runs = [
+        [0, 'whole', None, None],
+        [2, 'parts', None, dict(step=3, by='SIGKILL')],
+    ]
+    killed = by_two(data, tmp_path, environment, runs)
+    assert 'SIGKILL' in killed.stderr, killed.stderr[-3000:]
+    runs = [[0, 'parts', 'auto', None]]
+    resumed = by_two(data, tmp_path, environment, runs)
+    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    assert 'Resumed at epoch 1, batch 3' in resumed.stdout + resumed.stderr
     whole, parts = (steps_of(tmp_path / name) for name in ('whole', 'parts'))
     assert parts == whole
     assert len(parts) == 6
