@@ -15,6 +15,9 @@ from mmuniformer.nodes import type_name, walk
 # Of pictures, in pixels, and of the frames of a clip.
 SIDE = 128
 SIDES = {'mmaction': 64}
+# LR-ASPP pools over 49 pixels of a map; the other two fit a mixture to losses
+# of as many anchors as there are.
+LEAST_SIDES = dict(LRASPPHead=512, PAAHead=256, LADHead=256)
 # Arguments that name files of weights.
 WEIGHTS = ('pretrained', 'teacher_ckpt', 'teacher_pretrained')
 SYNC_BN = ('SyncBN', 'MMSyncBN')
@@ -43,12 +46,10 @@ def side_of(cfg: Config) -> int:
     if cfg.default_scope in SIDES:
         return SIDES[cfg.default_scope]
     nodes = [node for _, node in walk(cfg.model)]
-    if any(type_name(node) == 'LRASPPHead' for node in nodes):
-        # It pools over 49 pixels of a map.
-        return 512
     # SSD's anchors are for one size.
     fixed = [node.get('input_size') for node in nodes]
-    return max([SIDE, *(size for size in fixed if isinstance(size, int))])
+    least = [LEAST_SIDES.get(type_name(node), SIDE) for node in nodes]
+    return max([*least, *(size for size in fixed if isinstance(size, int))])
 
 
 def build_model(cfg: Config) -> nn.Module:
