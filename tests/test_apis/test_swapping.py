@@ -32,7 +32,10 @@ optim_wrapper = dict(
         betas=(0.9, 0.999),
         weight_decay=0.05,
     ),
-    paramwise_cfg=dict(custom_keys=dict(norm=dict(decay_mult=0.0))),
+    paramwise_cfg=dict(
+        custom_keys=dict(norm=dict(decay_mult=0.0)),
+        bypass_duplicate=True,
+    ),
 )
 """
 # A pure Python config, with BGR and a spread of 1.

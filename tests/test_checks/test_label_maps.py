@@ -548,41 +548,11 @@ class TestIgnored:
             )
         )
 
-    def test_weights_and_ignored_pixels(self, data):
-        import torch
-        from mmseg.models.losses import CrossEntropyLoss
-
-        assert check(node(data), head=self.weights()) == []
+    def test_ignored_pixels_need_no_weight(self, data):
+        """mmseg stops there; a workaround has it read on."""
         change(data, lambda m: np.where(m == 0, 255, m).astype(np.uint8))
-        finding = only(check(node(data), head=self.weights()))
-        assert finding.level == 'error'
-        assert finding.entry == 'model.decode_head.loss_decode.class_weight'
-        # mmseg does stop there.
-        with pytest.raises(IndexError):
-            CrossEntropyLoss(class_weight=[1.0] * 7)(
-                torch.zeros(1, 7, 2, 2),
-                torch.full((1, 2, 2), 255),
-                ignore_index=255,
-            )
-        other = [f for f in check(node(data)) if f.level != 'note']
-        assert other == []
-
-    def test_weights_and_padding(self, data):
-        cfg = config(node(data), head=self.weights())
-        cfg.model.data_preprocessor = dict(
-            type='SegDataPreProcessor', size=(64, 64)
-        )
-        assert list(check_label_maps(cfg, ['train'])) == []
-        cfg.model.data_preprocessor.size = (64, 96)
-        finding = only(check_label_maps(cfg, ['train']))
-        assert 'adds to images of' in finding.what
-        cfg.model.data_preprocessor.seg_pad_val = 0
-        assert list(check_label_maps(cfg, ['train'])) == []
-        cfg.model.data_preprocessor.seg_pad_val = 255
-        cfg.train_dataloader.dataset.pipeline.append(
-            dict(type='Resize', scale=(96, 96))
-        )
-        assert list(check_label_maps(cfg, ['train'])) == []
+        found = check(node(data), head=self.weights())
+        assert [f for f in found if f.level != 'note'] == []
 
     def test_heads_metrics_and_data_sets(self, data):
         val = node(data, 'val')

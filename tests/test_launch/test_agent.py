@@ -40,7 +40,9 @@ if not restarts:
     def test_a_preemption_is_no_failure(self, start, code):
         launcher = start(f'sys.exit({code})', *TWO, '--max-restarts=3')
         assert launcher.wait() == code
-        assert launcher.text.count('rank ') == 2
+        # One may be ended before it says so.
+        assert 'of 2, restart 0' in launcher.text
+        assert 'restart 1' not in launcher.text
 
     def test_one_process_saves_longer_than_the_other(self, start):
         """torch ends the second one as soon as the first has ended."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import toy_library  # noqa: F401  (named by the checkpoints)
 
 from mmuniformer.checkpoint import read_checkpoint
 

@@ -181,9 +181,12 @@ def disturb(run: Run, kills: int, steps: int) -> Story:
         story.starts += 1
         run.start()
         while story.kills.total() < kills:
-            if not _wait_for_steps(run, random.randint(0, steps)):
+            # One in ten while the processes start.
+            early = random.random() < 0.1
+            count = 0 if early else random.randint(1, steps)
+            if not _wait_for_steps(run, count):
                 break
-            time.sleep(random.random())
+            time.sleep(10 * random.random() if early else random.random())
             signum = random.choice((signal.SIGKILL, signal.SIGTERM))
             whole = random.random() < 0.5
             run.kill(signum, whole)

@@ -56,7 +56,6 @@ def check_label_maps(
     pixels: dict[str, Counter] = {}
     whole = set(phases)
     opened = []
-    sizes = set()
     for data_set in distinct_sets(cfg, phases):
         maps = yield from open_maps(data_set)
         if maps is None:
@@ -64,8 +63,6 @@ def check_label_maps(
         opened.append(maps)
         images = [image for image in maps.images if Path(image).is_file()]
         read = _look_at_images(maps, images, decode)
-        if data_set.phase == 'train' and maps.keep_sizes:
-            sizes.update((s.width, s.height) for s in read.values() if s.width)
         source = maps.built.ann_file or data_set.path
         yield from image_files.check_image_files(
             list(read), list(read.values()), source
@@ -94,7 +91,7 @@ def check_label_maps(
     yield from _check_spare(cfg, phases, opened)
     names = _names(cfg, phases)
     yield from _check_phases(pixels, whole, names, model)
-    yield from check_ignored_labels(cfg, phases, pixels, sizes)
+    yield from check_ignored_labels(cfg, phases)
 
 
 def summary(data_set: DataSet, decode: bool = False) -> Summary | None:

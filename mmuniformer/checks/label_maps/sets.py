@@ -21,14 +21,6 @@ from mmuniformer.nodes import walk
 
 # What a label is changed to that is not to be learned, whatever a head says.
 LEFT_OUT = 255
-KEEP_SIZES = {
-    'CheckLabels',
-    'LoadAnnotations',
-    'LoadImageFromFile',
-    'PackSegInputs',
-    'PhotoMetricDistortion',
-    'RandomFlip',
-}
 OWN = (*HOSTS, 'mmcv', 'mmengine', 'mmuniformer')
 
 
@@ -68,13 +60,6 @@ class LabelMaps:
     def backend(self) -> str:
         """The decoder of mmcv that reads maps."""
         return (self.loader or {}).get('imdecode_backend', 'pillow') or 'cv2'
-
-    @property
-    def keep_sizes(self) -> bool:
-        """Whether images surely reach the model in their own size."""
-        names = {kind.__name__ for _, kind in _transforms(self.data_set.node)}
-        inner = '.dataset.dataset' in self.data_set.path
-        return not inner and names <= KEEP_SIZES
 
     @property
     def classes(self) -> list[str]:
