@@ -33,14 +33,14 @@ def test_a_library_that_catches_everything(end):
             if end == 'another error':
                 raise SyntaxError('Failed to format') from None
 
-    def begin():
+    def set_up():
         with stop_requests() as request:
             format_config()
             # The training begins.
             request.defer()
 
     with pytest.raises(Preempted):
-        begin()
+        set_up()
 
 
 def test_in_a_training():
