@@ -32,6 +32,8 @@ def run_launcher(
     os.setpgid(0, 0)
     if namespace is not None:
         enter(namespace)
+    # What runs the tests may ignore it, as a shell does in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for signum in ignored:
         signal.signal(signum, signal.SIG_IGN)
     os.environ.update(variables)

@@ -49,9 +49,12 @@ if not restarts:
         launcher = start(
             """
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-time.sleep(2 * rank)
 if rank:
+    (folder / 'begun').touch()
+    time.sleep(2)
     (folder / 'saved').touch()
+else:
+    wait_for('begun')
 sys.exit(75)
 """,
             *TWO,
