@@ -122,7 +122,8 @@ def _raise(signum: int, frame: FrameType | None) -> None:
 
 def _stopped(signum: signal.Signals, agents: list[Agent]) -> int:
     codes = agents[0].exit_codes if agents else []
-    if codes and set(codes) == {PREEMPTED}:
+    # They save together: a second signal may end one that is about to end.
+    if PREEMPTED in codes:
         _say(f'stopped by {signum.name}; the state of the run is saved')
         return PREEMPTED
     _say(f'stopped by {signum.name}')

@@ -21,7 +21,16 @@ asked = []
 signal.signal(signal.SIGUSR1, lambda *_: asked.append('USR1'))
 signal.signal(signal.SIGTERM, lambda *_: asked.append('TERM'))
 print(f'task {{rank}} starts at {{step}}', flush=True)
-open(os.path.join(os.environ['SLURM_STANDIN'], 'started'), 'w').close()
+# The time limit counts from when all tasks heed the signal.
+here = os.environ['SLURM_STANDIN']
+restart = os.environ.get('SLURM_RESTART_COUNT', '0')
+marks = [
+    os.path.join(here, f'ready-{{restart}}-{{task}}')
+    for task in range(int(os.environ['SLURM_NTASKS']))
+]
+open(marks[rank], 'w').close()
+if all(map(os.path.exists, marks)):
+    open(os.path.join(here, 'started'), 'w').close()
 while step < int(os.environ.get('STEPS', 20)):
     time.sleep(0.1)
     step += 1
