@@ -99,6 +99,9 @@ setup(
         'safetensors',
         'setuptools<81',
     ],
+    entry_points={
+        'console_scripts': ['mmuniformer = mmuniformer.cli.main:main'],
+    },
     extras_require=EXTRAS,
     cmdclass={'build_py': Build},
 )
