@@ -98,6 +98,7 @@ setup(
         'rich',
         'safetensors',
         'setuptools<81',
+        'shtab',
     ],
     entry_points={
         'console_scripts': ['mmuniformer = mmuniformer.cli.main:main'],
