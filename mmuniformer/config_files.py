@@ -2,14 +2,19 @@
 
 A config is named by its path, by the name of one of this package's, with or
 without ``.py``, or by a part or a pattern that only one of their names has:
-``mask-rcnn_uniformer-s-h14*1x``.
+``mask-rcnn_uniformer-s-h14*1x``. A config of another project inherits one by
+``_base_ = 'mmuniformer::detection/mask_rcnn/NAME.py'``, also from a wheel.
 """
 
+from collections.abc import Callable
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
+from mmuniformer.compat.import_hooks import after_import
+from mmuniformer.compat.replacing import replace_once
 from mmuniformer.errors import UserError
 
 PACKAGE = Path(__file__).parent
@@ -54,6 +59,26 @@ def config_files() -> dict[str, Path]:
     """
     files = sorted(config_folder().rglob('*.py'))
     return {file.stem: file for file in files if '_base_' not in file.parts}
+
+
+def serve() -> None:
+    """Has mmengine find bases that are named ``mmuniformer::``."""
+    after_import('mmengine.config.config', _patch)
+
+
+def _patch(module: ModuleType) -> None:
+    replace_once(module.Config, '_get_cfg_path', _with_ours, by=__name__)
+
+
+def _with_ours(original: Callable) -> Callable:
+    def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        package, colons, path = cfg_path.partition('::')
+        if not colons or package != PACKAGE.name:
+            return original(cfg_path, filename)
+        # No scope: the classes of our configs are those of a host library.
+        return str(config_folder() / path), None
+
+    return get_cfg_path
 
 
 def find_config(word: str | Path) -> Path:

@@ -6,6 +6,7 @@ import pytest
 
 from mmuniformer.apis import get_flops
 from mmuniformer.config_files import config_files, find_config
+from mmuniformer.engine.config import load_config
 from mmuniformer.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +98,19 @@ def test_a_file_beside_it_is_named_by_its_path(tmp_path):
     for word in ('mine/retinanat.py', 'retinanet.py', 'other/retinanet.py'):
         told = refusal(tmp_path / word)
         assert told.endswith(f'mean {tmp_path}/mine/retinanet.py?')
+
+
+def test_a_config_of_another_project_inherits_one(tmp_path):
+    """As if it stood beside it, and in no scope but its own."""
+    path = 'quickstart/uniformer-tiny_shapes.py'
+    config = tmp_path / 'mine.py'
+    config.write_text(f"_base_ = 'mmuniformer::{path}'\nseed = 1\n")
+    found = load_config(config).to_dict()
+    assert found.pop('seed') == 1
+    assert found == load_config(CONFIGS / path).to_dict()
+    config.write_text("_base_ = 'mmuniformer::no_such.py'\n")
+    with pytest.raises(UserError, match=r'configs/no_such\.py'):
+        load_config(config)
 
 
 def test_what_is_written_names_the_file(tmp_path):
