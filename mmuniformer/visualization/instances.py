@@ -87,7 +87,7 @@ def detection_sheet(
         out: PNG file to write.
         config: Config of mmdet whose test data set is a CocoDataset with
             ``metainfo``.
-        predictions: What ``tools/test.py --out`` wrote.
+        predictions: What ``mmuniformer test --out`` wrote.
         count: Number of images.
         threshold: Least score of a prediction that is shown.
     """

@@ -7,6 +7,7 @@ from mmuniformer.cli.arguments import (
     add_runner_arguments,
     set_local_rank,
 )
+from mmuniformer.config_files import find_config
 from mmuniformer.signals import stop_requests
 
 # What only a rehearsal takes, and what only a run does.
@@ -83,8 +84,9 @@ def run(arguments: argparse.Namespace) -> None:
     options = vars(arguments)
     set_local_rank(options.pop('local_rank'))
     rehearsed = {key: options.pop(key) for key in OF_DRY_RUN}
+    find_config(arguments.config)
     with stop_requests():
-        # Takes seconds: after the arguments, which may be mistyped.
+        # Takes seconds: after all that may be mistyped.
         from mmuniformer.apis import report_on_dry_run, train
 
         if not options.pop('dry_run'):
