@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 # Inches at 100 CSS pixels each: two fit side by side on a desktop, and on a
 # phone the texts are still to be read.
@@ -48,6 +49,7 @@ MOST_CLASSES = 30
 # A legend or an axis has no room for more of a name.
 LONGEST = 24
 Curve = tuple[str, Sequence[float], Sequence[float]]
+Panel = Callable[[Axes], None]
 
 
 def lines(
@@ -223,7 +225,7 @@ def precision_recall(title: str, curves: Sequence[Curve]) -> bytes:
 
 
 def panels(
-    draws: Sequence[Callable[[Axes], None]],
+    draws: Sequence[Panel],
     titles: Sequence[str],
     size: tuple[int, int],
 ) -> bytes:
@@ -244,7 +246,12 @@ def panels(
             draw(axes)
             axes.set_axis_off()
             axes.set_title(drawable(title, ''), fontsize=9.5)
-        return _saved(figure)
+        png = _saved(figure)
+    # A third of the bytes: the page holds many.
+    picture = Image.open(io.BytesIO(png)).convert('RGB').quantize(256)
+    buffer = io.BytesIO()
+    picture.save(buffer, format='png', optimize=True)
+    return buffer.getvalue()
 
 
 def drawable(name: str, instead: str) -> str:
