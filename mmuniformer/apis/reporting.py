@@ -15,7 +15,6 @@ from mmuniformer.engine.prepare import prepare, test_on_validation
 from mmuniformer.engine.runner import runner_of
 from mmuniformer.engine.written import RunConfig
 from mmuniformer.errors import UserError
-from mmuniformer.reports.content import number
 from mmuniformer.reports.page import write_page
 from mmuniformer.reports.predictions import prediction_section
 from mmuniformer.reports.runs import Run, read_runs
@@ -99,11 +98,10 @@ def _default_folder(runs: Sequence[Run]) -> Path:
     return first / FOLDER if len(runs) == 1 else first.parent / FOLDER
 
 
-def _origin(path: str, samples: Samples) -> str:
-    metrics = samples.result['metrics']
-    told = ', '.join(f'{k} {number(v)}' for k, v in metrics.items())
+def _origin(checkpoint: str, samples: Samples) -> str:
     what = {'val': 'validation', 'test': 'test'}[samples.result['phase']]
-    return f'{Path(path).name} on the {what} set: {told or "no metric"}.'
+    number = len(samples.entries)
+    return f'{Path(checkpoint).name}, {number} samples of the {what} set.'
 
 
 def chosen_checkpoint(run: Run, which: str) -> str:

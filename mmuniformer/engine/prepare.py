@@ -1,5 +1,6 @@
 """The one room where a config is rewritten, between its checks and its run."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from inspect import signature
 from pathlib import Path
@@ -32,6 +33,12 @@ OF_WORKERS = (
     'prefetch_factor',
     'timeout',
 )
+# Backends of the visualizer for what --log-to takes.
+TRACKERS = {
+    'tensorboard': 'TensorboardVisBackend',
+    'wandb': 'WandbVisBackend',
+    'mlflow': 'MLflowVisBackend',
+}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -46,6 +53,7 @@ def prepare(
     wait_time: float = 2.0,
     out: str | None = None,
     keep: str | None = None,
+    log_to: Sequence[str] = (),
 ) -> list[str]:
     """Makes of a config what a command asks for and this machine can run.
 
@@ -66,6 +74,8 @@ def prepare(
         out (str, optional): Pickle file that gets the predictions.
         keep (str, optional): Folder that gets the samples of a test with
             what a report needs of their predictions.
+        log_to (Sequence[str]): Names of ``TRACKERS`` that get the numbers
+            of the run besides.
 
     Returns:
         list[str]: Lines for the log.
@@ -92,6 +102,7 @@ def prepare(
         dump_predictions(cfg, out)
     if keep is not None:
         keep_samples(cfg, keep)
+    add_trackers(cfg, log_to)
     use_own_parts(cfg)
     limit_waiting(cfg)
     return notes + fit_to_devices(cfg)
@@ -292,6 +303,28 @@ def keep_samples(cfg: Config, folder: str) -> None:
     )
     cfg.test_evaluator = [*evaluator, keeper]
     _name_files(cfg, 'test_dataloader')
+
+
+def add_trackers(cfg: Config, names: Sequence[str]) -> None:
+    """Adds backends to the visualizer that get the numbers of a run.
+
+    Args:
+        cfg (Config): Changed in place. A backend that it has already stays
+            as it is, with its arguments.
+        names (Sequence[str]): Of ``TRACKERS``.
+    """
+    if not names:
+        return
+    if cfg.get('visualizer') is None:
+        cfg.visualizer = dict(type='Visualizer')
+    local = [dict(type='LocalVisBackend')]
+    backends = list(cfg.visualizer.get('vis_backends') or local)
+    present = [type_name(backend) for backend in backends]
+    for name in names:
+        if TRACKERS[name] not in present:
+            backends.append(dict(type=f'mmengine.{TRACKERS[name]}'))
+            present.append(TRACKERS[name])
+    cfg.visualizer.vis_backends = backends
 
 
 def use_own_parts(cfg: Config) -> None:

@@ -30,6 +30,7 @@ Items = list[Table | Pictures | Text]
 # Beside the mean, curves that can still be told apart.
 MOST_CURVES = 7
 MOST_PAIRS = 20
+FIGURES = 'Where it errs'
 
 
 def class_items(samples: Samples, number: int) -> Items:
@@ -55,11 +56,18 @@ def class_items(samples: Samples, number: int) -> Items:
     items: Items = [
         _summary(scores, labels, counts),
         per_class(scores, labels, counts, names),
-        *confusion_items(counts, names, 'samples'),
+    ]
+    figures = [
+        confusion_picture(counts, names, 'samples'),
         _curves(scores, labels, names),
     ]
     if _are_probabilities(scores):
-        items.append(_calibration(scores, labels))
+        bins = _bins(scores, labels)
+        figures.append(calibration_picture(bins, 'share that is right'))
+    items += [
+        Pictures(FIGURES, figures),
+        *confused_most(counts, names, 'samples'),
+    ]
     true_scores = scores[np.arange(len(labels)), labels]
     is_video = samples.result['library'] == 'mmaction'
 
@@ -180,8 +188,10 @@ def per_class(
     return Table('Classes, the worst first', columns, rows)
 
 
-def confusion_items(counts: np.ndarray, names: list[str], of: str) -> Items:
-    """The matrix as a picture, and the pairs that are confused most.
+def confusion_picture(
+    counts: np.ndarray, names: list[str], of: str
+) -> Picture:
+    """The matrix of what is taken for what.
 
     Args:
         counts (np.ndarray): (N, N) by true and predicted class.
@@ -194,11 +204,16 @@ def confusion_items(counts: np.ndarray, names: list[str], of: str) -> Items:
         caption += (
             f', of the {shown} of {len(names)} classes that are confused most'
         )
-    items: Items = [
-        Pictures(
-            'Confusion', [Picture('confusion', caption, png, wide=shown > 12)]
-        )
-    ]
+    return Picture('confusion', caption, png, wide=shown > 12)
+
+
+def confused_most(
+    counts: np.ndarray, names: list[str], of: str, note: str = ''
+) -> list[Table]:
+    """The pairs of classes with most mistakes, see :func:`confusion_picture`.
+
+    No table where there is no mistake.
+    """
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind='stable')[:MOST_PAIRS]
     totals = counts.sum(1)
@@ -209,15 +224,13 @@ def confusion_items(counts: np.ndarray, names: list[str], of: str) -> Items:
         if count:
             share = 100 * count / int(totals[row])
             rows.append([names[row], names[column], count, share])
-    if rows:
-        columns = ['true', 'predicted', of, 'of the class (%)']
-        items.append(Table('Confused most', columns, rows))
-    return items
+    columns = ['true', 'predicted', of, 'of the class (%)']
+    return [Table('Confused most', columns, rows, note)] if rows else []
 
 
 def _curves(
     scores: np.ndarray, labels: np.ndarray, names: list[str]
-) -> Pictures:
+) -> Picture:
     """Precision by recall of each class against all others."""
     places = np.linspace(0, 1, 101)
     curves = {}
@@ -231,7 +244,7 @@ def _curves(
         recall = hits / hits[-1]
         at = np.searchsorted(recall, places - 1e-9)
         curves[index] = best[np.minimum(at, len(best) - 1)]
-    return pr_pictures(
+    return pr_picture(
         places,
         np.stack(list(curves.values())),
         [names[index] for index in curves],
@@ -239,9 +252,9 @@ def _curves(
     )
 
 
-def pr_pictures(
+def pr_picture(
     places: np.ndarray, curves: np.ndarray, names: list[str], title: str
-) -> Pictures:
+) -> Picture:
     """The mean of curves of precision, and those of the worst classes.
 
     Args:
@@ -262,7 +275,7 @@ def pr_pictures(
     if len(chosen) < len(names):
         caption += f', and the {len(chosen)} classes shown have the lowest'
     png = precision_recall(title, drawn)
-    return Pictures(title, [Picture('precision-recall', caption, png)])
+    return Picture('precision-recall', caption, png)
 
 
 def _are_probabilities(scores: np.ndarray) -> bool:
@@ -273,11 +286,7 @@ def _bins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return count_bins(scores.max(1), scores.argmax(1) == labels)
 
 
-def _calibration(scores: np.ndarray, labels: np.ndarray) -> Pictures:
-    return calibration_pictures(_bins(scores, labels), 'share that is right')
-
-
-def calibration_pictures(bins: np.ndarray, right: str) -> Pictures:
+def calibration_picture(bins: np.ndarray, right: str) -> Picture:
     """How far confidence can be trusted, see :func:`count_bins`."""
     counts, confidence, correct = bins
     filled = np.maximum(counts, 1)
@@ -293,4 +302,4 @@ def calibration_pictures(bins: np.ndarray, right: str) -> Pictures:
         f'Expected calibration error {error:.1f} % in {BINS} bins; below the '
         'dashed line predictions are too sure'
     )
-    return Pictures('Calibration', [Picture('calibration', caption, png)])
+    return Picture('calibration', caption, png)

@@ -32,7 +32,7 @@ class Picture:
 
     Attributes:
         name (str): Of its file, without suffix.
-        caption (str): What it shows.
+        caption (str): What stands below it; may be empty.
         png (bytes): Its file.
         wide (bool): Whether it takes a row of the page for itself.
     """
@@ -45,11 +45,21 @@ class Picture:
 
 @dataclass
 class Pictures:
-    """Pictures side by side, as many as the page is wide for."""
+    """Pictures side by side, as many as the page is wide for.
+
+    Attributes:
+        title (str): Their heading.
+        pictures (list[Picture]): Any number.
+        note (str): What one has to know to read them.
+        folded (bool): Whether only the title shows at first.
+        large (bool): Whether they have details.
+    """
 
     title: str
     pictures: list[Picture]
     note: str = ''
+    folded: bool = False
+    large: bool = False
 
 
 @dataclass

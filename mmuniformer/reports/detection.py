@@ -15,12 +15,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmuniformer.reports.classes import (
+    FIGURES,
     Items,
-    calibration_pictures,
-    confusion_items,
-    pr_pictures,
+    calibration_picture,
+    confused_most,
+    confusion_picture,
+    pr_picture,
 )
-from mmuniformer.reports.content import Table
+from mmuniformer.reports.content import Picture, Pictures, Table
 from mmuniformer.reports.figures import drawable
 from mmuniformer.reports.pictures import (
     colours,
@@ -30,9 +32,8 @@ from mmuniformer.reports.pictures import (
 from mmuniformer.reports.samples import Samples, count_bins
 from mmuniformer.visualization.instances import Instances, draw_instances
 
-# A prediction counts in the confusion matrix and is drawn from this score on,
-# and finds an object of which it covers as much.
-SCORE, IOU = 0.3, 0.5
+# A prediction finds an object of which it covers as much.
+IOU = 0.5
 NOTHING = 'background'
 # Of COCOeval, numbers that are not of one class: name and place.
 STATS = {
@@ -86,22 +87,46 @@ def detection_items(samples: Samples, number: int) -> Items:
     items.append(_summary(evaluations))
     for kind, evaluation in evaluations.items():
         items.append(_per_class(evaluation, kind, names))
-    shown = kinds[-1]
-    images = objects_of(truth, scoring, found)
-    matches = {
-        image: match(*objects) for image, objects in sorted(images.items())
-    }
-    names_and_none = [*names, NOTHING]
+    evaluation = evaluations[kinds[-1]]
+    scores, right = scored(evaluation)
+    score = best_score(scores, right, sum(_count_truths(evaluation)))
+    images = objects_of(truth, scoring, found, score)
+    matches = {image: match(*objects) for image, objects in images.items()}
     counts = confusion_of(images, matches, len(names))
-    items += confusion_items(counts, names_and_none, 'objects')
-    items[-1 if isinstance(items[-1], Table) else -2].note = (
-        f'Predictions of a score of {SCORE} or more, each matched with the '
-        f'object that its box covers most, from an IoU of {IOU} on.'
-    )
-    items += _curves(evaluations[shown], names, shown)
-    items.append(_calibration(evaluations[shown]))
-    items += _pictures(samples, images, matches, names, number)
+    names_and_none = [*names, NOTHING]
+    threshold = evaluation.params.iouThrs[0]
+    bins = count_bins(scores.clip(0, 1), right)
+    items += [
+        Pictures(
+            FIGURES,
+            [
+                confusion_picture(counts, names_and_none, 'objects'),
+                *_curves(evaluation, names, kinds[-1]),
+                calibration_picture(bins, f'right at IoU {threshold:g}'),
+            ],
+            f'The matrix has predictions of a score of {score:.2f} or more, '
+            'where precision and recall are best together (F score), each '
+            f'with the object that its box covers most, from an IoU of {IOU} '
+            'on.',
+        ),
+        *confused_most(counts, names_and_none, 'objects'),
+    ]
+    items += _pictures(samples, images, matches, names, number, score)
     return items
+
+
+def best_score(scores: np.ndarray, right: np.ndarray, truths: int) -> float:
+    """The least score of a prediction with which the F score is highest.
+
+    Args:
+        scores (np.ndarray): (N,) of all predictions.
+        right (np.ndarray): (N,) bool, whether each is of an object.
+        truths (int): Objects in all.
+    """
+    order = np.argsort(-scores, kind='stable')
+    hits = right[order].cumsum()
+    f_scores = 2 * hits / (np.arange(1, len(hits) + 1) + truths)
+    return float(scores[order][f_scores.argmax()]) if len(hits) else 0.0
 
 
 def load_found(folder: Path, scoring: dict[str, Any], kind: str) -> list[dict]:
@@ -183,15 +208,15 @@ def _count_truths(evaluation: COCOeval) -> list[int]:
 
 
 def objects_of(
-    truth: COCO, scoring: dict[str, Any], found: list[dict]
+    truth: COCO, scoring: dict[str, Any], found: list[dict], score: float
 ) -> dict[Any, tuple[Objects, Objects]]:
     """True and predicted objects of each image.
 
     Args:
         truth (COCO): The truth.
         scoring (dict): See :func:`mmuniformer.engine.collecting.scorings`.
-        found (list[dict]): Predictions; those of a score of ``SCORE`` or
-            more are taken.
+        found (list[dict]): Predictions.
+        score (float): The least of one that is taken.
     """
     places = {c: i for i, c in enumerate(scoring['categories'])}
     true, predicted = defaultdict(list), defaultdict(list)
@@ -199,7 +224,7 @@ def objects_of(
         if annotation['category_id'] in places:
             true[annotation['image_id']].append(annotation)
     for each in found:
-        if each['score'] >= SCORE:
+        if each['score'] >= score:
             predicted[each['image_id']].append(each)
     return {
         image: (
@@ -287,7 +312,9 @@ def confusion_of(
     return counts
 
 
-def _curves(evaluation: COCOeval, names: Sequence[str], kind: str) -> Items:
+def _curves(
+    evaluation: COCOeval, names: Sequence[str], kind: str
+) -> list[Picture]:
     precision = evaluation.eval['precision'][..., 0, -1]
     at = np.flatnonzero(np.isclose(evaluation.params.iouThrs, IOU))
     if not len(at):
@@ -299,26 +326,26 @@ def _curves(evaluation: COCOeval, names: Sequence[str], kind: str) -> Items:
     title = f'Precision and recall of {kind} at IoU {IOU}'
     places = evaluation.params.recThrs
     return [
-        pr_pictures(places, curves[known], [names[i] for i in known], title)
+        pr_picture(places, curves[known], [names[i] for i in known], title)
     ]
 
 
-def _calibration(evaluation: COCOeval) -> Any:
-    """How often a prediction of a score is right, at the first threshold."""
+def scored(evaluation: COCOeval) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of all predictions, and which are right.
+
+    Args:
+        evaluation (COCOeval): Its first threshold counts, and its category
+            of each prediction.
+    """
     everything = evaluation.params.areaRng[0]
-    scores, right = [], []
+    scores, right = [np.zeros(0)], [np.zeros(0, bool)]
     for entry in evaluation.evalImgs:
         if entry is None or entry['aRng'] != everything:
             continue
         counted = ~entry['dtIgnore'][0].astype(bool)
-        scores.append(np.array(entry['dtScores'])[counted])
+        scores.append(np.array(entry['dtScores'], float)[counted])
         right.append(entry['dtMatches'][0][counted] > 0)
-    scores = np.concatenate(scores).clip(0, 1)
-    threshold = evaluation.params.iouThrs[0]
-    return calibration_pictures(
-        count_bins(scores, np.concatenate(right)),
-        f'share right at IoU {threshold:g}',
-    )
+    return np.concatenate(scores), np.concatenate(right)
 
 
 def _pictures(
@@ -327,6 +354,7 @@ def _pictures(
     matches: dict[Any, np.ndarray],
     names: list[str],
     number: int,
+    score: float,
 ) -> Items:
     entries = [e for e in samples.entries if e['image'] in images]
     values, told = [], []
@@ -371,8 +399,8 @@ def _pictures(
         [entry['path'] for entry in entries],
         drawn,
         lambda i: told[i],
-        f'the F score of boxes of the right class (score {SCORE} or more, IoU '
-        f'{IOU} or more)',
+        f'the F score of boxes of the right class (score {score:.2f} or more, '
+        f'IoU {IOU} or more)',
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from mmengine.fileio import load
 
-from mmuniformer.reports.classes import Items
+from mmuniformer.reports.classes import FIGURES, Items
 from mmuniformer.reports.content import Picture, Pictures, Table
 from mmuniformer.reports.figures import precision_recall
 from mmuniformer.reports.pictures import read_image, worst_and_best
@@ -175,9 +175,7 @@ def _curve(evaluation: Any) -> Pictures:
             curves.append((f'OKS {threshold:g}', recall, values))
     title = 'Precision and recall of people'
     png = precision_recall(title, curves)
-    return Pictures(
-        'Precision and recall', [Picture('precision-recall', title, png)]
-    )
+    return Pictures(FIGURES, [Picture('precision-recall', title, png)])
 
 
 def _pictures(

@@ -134,5 +134,5 @@ def worst_and_best(
             note += f' Files of {lost} more cannot be read.'
         if chosen:
             title = f'The {kind} samples'
-            found.append(Pictures(title, pictures, note))
+            found.append(Pictures(title, pictures, note, large=True))
     return found

@@ -51,8 +51,15 @@ class Curves:
         return [place for place, _ in found], [value for _, value in found]
 
     def metrics(self) -> list[str]:
-        """Names of the metrics of validations."""
-        return [n for n in self.names('val') if n not in TIMES]
+        """Names of the metrics of validations.
+
+        COCO's average precision of objects that no image has is -1.
+        """
+        return [
+            name
+            for name in self.names('val')
+            if name not in TIMES and set(self.points('val', name)[1]) != {-1}
+        ]
 
     def best(self, name: str) -> tuple[float, float] | None:
         """Place and value of the best of a metric, None without any."""

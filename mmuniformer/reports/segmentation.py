@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from mmuniformer.reports.classes import (
+    FIGURES,
     Items,
-    calibration_pictures,
-    confusion_items,
+    calibration_picture,
+    confused_most,
+    confusion_picture,
 )
-from mmuniformer.reports.content import Table
+from mmuniformer.reports.content import Pictures, Table
 from mmuniformer.reports.pictures import (
     colours,
     read_image,
@@ -36,10 +38,14 @@ def segmentation_items(samples: Samples, number: int) -> Items:
     items: Items = [
         summary(totals, bins),
         _per_class(totals, names),
-        *confusion_items(totals[:classes], names, 'pixels'),
     ]
+    figures = [confusion_picture(totals[:classes], names, 'pixels')]
     if bins[0].any():
-        items.append(calibration_pictures(bins, 'share of pixels right'))
+        figures.append(calibration_picture(bins, 'share of pixels right'))
+    items += [
+        Pictures(FIGURES, figures),
+        *confused_most(totals[:classes], names, 'pixels'),
+    ]
     values = _of_each(counts, len(samples.entries))
     paths = [entry['path'] for entry in samples.entries]
     palette = np.array(

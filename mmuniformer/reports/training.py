@@ -20,6 +20,9 @@ from mmuniformer.reports.written_config import differences, lookup
 
 # Curves of one kind that are drawn; there may be one for each class.
 MOST_CURVES = 24
+# Metrics that show at first.
+MOST_METRICS = 5
+FOLDED = ('Parts of the loss', 'More metrics')
 # Bytes of a config that the page holds.
 LONGEST_CONFIG = 400_000
 
@@ -66,7 +69,7 @@ def overview(runs: Sequence[Run]) -> Section:
 
 def _metrics_of(runs: Sequence[Run]) -> list[Table]:
     """The best of each metric, a column for each run."""
-    metrics = dict.fromkeys(m for run in runs for m in run.curves.metrics())
+    metrics = _metric_names(runs)
     rows, marked = [], set()
     for index, metric in enumerate(metrics):
         found = [run.curves.best(metric) for run in runs]
@@ -140,23 +143,35 @@ def training_curves(runs: Sequence[Run]) -> Section:
     losses = [n for n in train if 'loss' in n.lower()]
     rates = [n for n in train if n == 'lr' or n.endswith(('.lr', '_lr'))]
     others = [n for n in train if n not in (*losses, *rates, *TIMES)]
-    metrics = dict.fromkeys(m for run in runs for m in run.curves.metrics())
+    metrics = _metric_names(runs)
     # The sum before its parts.
     losses.sort(key=lambda name: name != 'loss')
     for title, kinds in (
-        ('Loss and metrics', {'train': losses[:1], 'val': list(metrics)}),
+        (
+            'Loss and metrics',
+            {'train': losses[:1], 'val': metrics[:MOST_METRICS]},
+        ),
         ('Learning rate and gradient', {'train': [*rates, *others]}),
         ('Parts of the loss', {'train': losses[1:]}),
+        ('More metrics', {'val': metrics[MOST_METRICS:]}),
     ):
         named = [(phase, n) for phase, names in kinds.items() for n in names]
         pictures = [_picture(runs, *each) for each in named[:MOST_CURVES]]
         left = len(named) - len(pictures)
         note = f'{left} more are in what the run logged.' if left else ''
+        folded = title in FOLDED
         if pictures:
-            section.items.append(Pictures(title, pictures, note))
+            section.items.append(Pictures(title, pictures, note, folded))
     if not section.items:
         section.note = 'No numbers have been logged.'
     return section
+
+
+def _metric_names(runs: Sequence[Run]) -> list[str]:
+    """Metrics of all runs, first those that say how good a run is."""
+    names = [run.metric for run in runs if run.metric]
+    names += [m for run in runs for m in run.curves.metrics()]
+    return list(dict.fromkeys(names))
 
 
 def _picture(runs: Sequence[Run], phase: str, name: str) -> Picture:
@@ -173,7 +188,7 @@ def _picture(runs: Sequence[Run], phase: str, name: str) -> Picture:
     else:
         unit = 'epoch or iteration'
     png = lines(name, curves, unit, marks=phase == 'val')
-    return Picture(file_name(phase, name), f'{name} by {unit}', png)
+    return Picture(file_name(phase, name), '', png)
 
 
 def speed(runs: Sequence[Run]) -> Section:
