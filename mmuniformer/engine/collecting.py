@@ -33,6 +33,9 @@ class CollectSamples(BaseMetric):
         collect_device (str): See :class:`BaseMetric`.
     """
 
+    # mmengine asks for one, of metrics that this has not.
+    default_prefix = 'kept'
+
     def __init__(
         self,
         folder: str,

@@ -89,6 +89,7 @@ def class_items(samples: Samples, number: int) -> Items:
             f'{names[found[i]]} ({scores[i, found[i]]:.3g})'
         ),
         'the score of the true class',
+        'large' if is_video else 'small',
     )
     return items
 

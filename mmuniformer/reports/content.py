@@ -52,14 +52,14 @@ class Pictures:
         pictures (list[Picture]): Any number.
         note (str): What one has to know to read them.
         folded (bool): Whether only the title shows at first.
-        large (bool): Whether they have details.
+        size (str): 'small', 'large' or '' for what is between.
     """
 
     title: str
     pictures: list[Picture]
     note: str = ''
     folded: bool = False
-    large: bool = False
+    size: str = ''
 
 
 @dataclass

@@ -227,19 +227,23 @@ def precision_recall(title: str, curves: Sequence[Curve]) -> bytes:
 def panels(
     draws: Sequence[Panel],
     titles: Sequence[str],
-    size: tuple[int, int],
+    shape: tuple[int, int],
+    size: str,
 ) -> bytes:
-    """Pictures of one size side by side.
+    """Pictures of one shape side by side.
 
     Args:
-        draws (Sequence[Callable]): Each draws one into its axes.
-        titles (Sequence[str]): What stands above each.
-        size (tuple[int, int]): Height and width, of which the shape counts.
+        draws (Sequence[Panel]): Each draws one into its axes.
+        titles (Sequence[str]): What stands above each; may be empty.
+        shape (tuple[int, int]): Height and width, of which the ratio counts.
+        size (str): 'small' or 'large'.
     """
-    each = WIDTH / len(draws)
-    height = min(each * size[0] / max(size[1], 1), 2 * each) + 0.35
+    width = WIDTH / 2 if size == 'small' else WIDTH
+    each = width / len(draws)
+    height = min(each * shape[0] / max(shape[1], 1), 2 * each)
+    height += 0.25 if any(titles) else 0
     with drawing():
-        figure = Figure((WIDTH, height), dpi=_DPI, layout='constrained')
+        figure = Figure((width, height), dpi=_DPI, layout='constrained')
         figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
         row = figure.subplots(1, len(draws), squeeze=False)[0]
         for axes, draw, title in zip(row, draws, titles, strict=True):

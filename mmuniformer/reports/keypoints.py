@@ -44,7 +44,12 @@ def keypoint_items(samples: Samples, number: int) -> Items:
         Table(
             'Average precision',
             list(STATS),
-            [[float(evaluation.stats[i]) for i in range(len(STATS))]],
+            [
+                [
+                    float(v) if (v := evaluation.stats[i]) >= 0 else None
+                    for i in range(len(STATS))
+                ]
+            ],
             'Of object keypoint similarity (OKS), as COCO measures it.',
         ),
         _per_keypoint(people, skeleton.names, metainfo['sigmas']),
@@ -217,7 +222,8 @@ def _pictures(
             f'{Path(paths[images[i]]).name}: OKS {values[i]:.2f}, mean of '
             f'{len(oks[images[i]])} people'
         ),
-        'the mean similarity (OKS) of the people in an image',
+        'the mean similarity (OKS) of the people in an image; of predicted '
+        f'keypoints those of a score above {SCORE} are drawn',
     )
 
 

@@ -98,6 +98,7 @@ def worst_and_best(
     drawn: Callable[[int], tuple[Panels, tuple[int, int]] | None],
     caption: Callable[[int], str],
     by: str,
+    size: str = 'large',
 ) -> list[Pictures]:
     """Pictures of the samples with the lowest and the highest values.
 
@@ -110,6 +111,7 @@ def worst_and_best(
             their height and width; None if its file cannot be read.
         caption (Callable): Gives what stands below it.
         by (str): What the values are.
+        size (str): Of the pictures on the page, see :class:`Pictures`.
     """
     order = np.argsort(np.asarray(values, float), kind='stable')
     order = [int(i) for i in order if np.isfinite(values[i])]
@@ -125,14 +127,16 @@ def worst_and_best(
             if shown is None:
                 lost += 1
                 continue
-            each, size = shown
+            each, shape = shown
             name = file_name(f'{kind}-{rank}', Path(paths[index]).stem)
-            png = panels([d for _, d in each], [t for t, _ in each], size)
+            png = panels(
+                [d for _, d in each], [t for t, _ in each], shape, size
+            )
             pictures.append(Picture(name, caption(index), png))
         note = f'By {by}.'
         if lost:
             note += f' Files of {lost} more cannot be read.'
         if chosen:
             title = f'The {kind} samples'
-            found.append(Pictures(title, pictures, note, large=True))
+            found.append(Pictures(title, pictures, note, size=size))
     return found

@@ -1,18 +1,18 @@
 """The section on what a model predicts, for each library."""
 
-from mmuniformer.reports.classes import class_items
-from mmuniformer.reports.content import Section, Table
-from mmuniformer.reports.detection import detection_items
-from mmuniformer.reports.keypoints import keypoint_items
-from mmuniformer.reports.samples import Samples
-from mmuniformer.reports.segmentation import segmentation_items
+from importlib import import_module
 
+from mmuniformer.reports.content import Section, Table
+from mmuniformer.reports.samples import Samples
+
+# Module and function of each. Only that of the library is imported: pose
+# needs xtcocotools, detection pycocotools.
 ITEMS = {
-    'mmaction': class_items,
-    'mmdet': detection_items,
-    'mmpose': keypoint_items,
-    'mmpretrain': class_items,
-    'mmseg': segmentation_items,
+    'mmaction': ('classes', 'class_items'),
+    'mmdet': ('detection', 'detection_items'),
+    'mmpose': ('keypoints', 'keypoint_items'),
+    'mmpretrain': ('classes', 'class_items'),
+    'mmseg': ('segmentation', 'segmentation_items'),
 }
 
 
@@ -23,8 +23,9 @@ def prediction_section(samples: Samples, number: int) -> Section:
         samples (Samples): What it kept.
         number (int): Pictures of the worst samples, and of the best.
     """
-    section = Section('Predictions')
-    section.items = ITEMS[samples.result['library']](samples, number)
+    module, name = ITEMS[samples.result['library']]
+    items_of = getattr(import_module(f'mmuniformer.reports.{module}'), name)
+    section = Section('Predictions', items_of(samples, number))
     metrics = samples.result['metrics']
     if metrics:
         rows = [[name, value] for name, value in metrics.items()]

@@ -33,14 +33,14 @@ def read_config(text: str) -> dict[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and not node.args:
-        if isinstance(node.func, ast.Name) and node.func.id == 'dict':
-            return {k.arg: _value(k.value) for k in node.keywords if k.arg}
+    if isinstance(node, ast.Call) and _is_dict(node):
+        # Of names that are no words mmengine writes dict({...}).
+        values = _value(node.args[0]) if node.args else {}
+        return values | {k.arg: _value(k.value) for k in node.keywords}
     elif isinstance(node, ast.Dict) and None not in node.keys:
         keys = [_value(key) for key in node.keys]
-        if all(isinstance(key, (str, int, float)) for key in keys):
-            values = map(_value, node.values)
-            return dict(zip(keys, values, strict=True))
+        keys = [k if isinstance(k, (str, int)) else str(k) for k in keys]
+        return dict(zip(keys, map(_value, node.values), strict=True))
     elif isinstance(node, ast.List):
         return [_value(item) for item in node.elts]
     elif isinstance(node, ast.Tuple):
@@ -49,6 +49,18 @@ def _value(node: ast.expr) -> Any:
         return ast.literal_eval(node)
     except (ValueError, TypeError):
         return ast.unparse(node)
+
+
+def _is_dict(node: ast.Call) -> bool:
+    return (
+        isinstance(node.func, ast.Name)
+        and node.func.id == 'dict'
+        and all(keyword.arg for keyword in node.keywords)
+        and len(node.args) < 2
+        and all(
+            isinstance(a, ast.Dict) and None not in a.keys for a in node.args
+        )
+    )
 
 
 def lookup(config: Any, path: str, default: Any = None) -> Any:
