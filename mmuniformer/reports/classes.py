@@ -144,7 +144,8 @@ def _summary(
     if _are_probabilities(scores):
         columns.append('calibration error (%)')
         row.append(100 * calibration_error(_bins(scores, labels)))
-    return Table('All classes', columns, [row])
+    note = 'The mean is that of the classes that there are samples of.'
+    return Table('All classes', columns, [row], note)
 
 
 def per_class(

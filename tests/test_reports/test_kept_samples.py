@@ -47,9 +47,9 @@ def kept(folder, library, metrics, samples, metainfo, nodes=()) -> Page:
     )
     section = prediction_section(Samples(folder / 'kept'), 2)
     page = Page(write_page(folder / 'page', 'x', [], [section]))
-    assert {
-        row[0]: row[1] for row in page.tables['As the library measures'][1:]
-    }.keys() == found.keys()
+    if found:
+        _, *rows = page.tables['As the library measures']
+        assert [row[0] for row in rows] == list(found)
     page.metrics = found
     return page
 
@@ -120,6 +120,8 @@ class TestClassifiers:
         samples = []
         for score, label in zip(*scores, strict=True):
             sample = structures.ActionDataSample()
+            # mmaction2 counts a class without samples as wrong.
+            score = score[:7] / score[:7].sum()
             sample.set_gt_label(int(label)).set_pred_score(score)
             sample.set_field(str(tmp_path / 'gone.mp4'), 'filename')
             samples.append(sample)
