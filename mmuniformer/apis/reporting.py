@@ -72,11 +72,10 @@ def report(
         raise UserError(f'--out {folder} is a file')
     sections = [overview(runs), training_curves(runs), speed(runs)]
     for run in runs if checkpoint else ():
-        path = chosen_checkpoint(run, checkpoint)
-        samples = tested(run, path, phase, cfg_options, check)
+        samples = tested(run, checkpoint, phase, cfg_options, check)
         section = prediction_section(samples, pictures)
         section.title = f'Predictions of {run.name}'
-        section.note = _origin(path, samples)
+        section.note = _origin(samples)
         sections.append(section)
     sections += [settings(runs), machine(runs)]
     several = len(runs) > 1
@@ -98,7 +97,8 @@ def _default_folder(runs: Sequence[Run]) -> Path:
     return first / FOLDER if len(runs) == 1 else first.parent / FOLDER
 
 
-def _origin(checkpoint: str, samples: Samples) -> str:
+def _origin(samples: Samples) -> str:
+    checkpoint = samples.result['key']['checkpoint']
     what = {'val': 'validation', 'test': 'test'}[samples.result['phase']]
     number = len(samples.entries)
     return f'{Path(checkpoint).name}, {number} samples of the {what} set.'
@@ -109,7 +109,7 @@ def chosen_checkpoint(run: Run, which: str) -> str:
 
     Args:
         run (Run): The run.
-        which (str): ``'best'``, ``'last'`` or a file.
+        which (str): ``'best'``, ``'last'``, a file or a URL.
 
     Raises:
         UserError: If there is none.
@@ -150,7 +150,7 @@ def tested(
 
     Args:
         run (Run): Its config is read.
-        checkpoint (str): A file or a URL.
+        checkpoint (str): See :func:`chosen_checkpoint`.
         phase (str): 'val' or 'test'.
         cfg_options (dict, optional): Values by dotted key.
         check (bool): Look at the data first.
@@ -163,6 +163,7 @@ def tested(
     """
     if run.config_file is None:
         raise UserError(f'{run.folder} has no config to test with')
+    checkpoint = chosen_checkpoint(run, checkpoint)
     folder = run.folder / FOLDER / f'predictions-{phase}'
     cfg = load_run_config(
         run.config_file,
