@@ -11,7 +11,7 @@ from mmuniformer.checks.data_sets import library_of
 from mmuniformer.engine.collecting import scorings
 from mmuniformer.engine.config import load_run_config
 from mmuniformer.engine.hooks import CheckpointMatchHook
-from mmuniformer.engine.prepare import prepare, test_on_validation
+from mmuniformer.engine.prepare import prepare, use_validation_set
 from mmuniformer.engine.runner import runner_of
 from mmuniformer.engine.written import RunConfig
 from mmuniformer.errors import UserError
@@ -72,7 +72,7 @@ def report(
         raise UserError(f'--out {folder} is a file')
     sections = [overview(runs), training_curves(runs), speed(runs)]
     for run in runs if checkpoint else ():
-        samples = tested(run, checkpoint, phase, cfg_options, check)
+        samples = predictions_of(run, checkpoint, phase, cfg_options, check)
         section = prediction_section(samples, pictures)
         section.title = f'Predictions of {run.name}'
         section.note = _origin(samples)
@@ -139,7 +139,7 @@ def chosen_checkpoint(run: Run, which: str) -> str:
     )
 
 
-def tested(
+def predictions_of(
     run: Run,
     checkpoint: str,
     phase: str = 'val',
@@ -181,7 +181,7 @@ def tested(
     findings = check_inputs(cfg, (phase,), data=check)
     notes = stop_on_errors(findings)
     if phase == 'val':
-        test_on_validation(cfg)
+        use_validation_set(cfg)
     notes += prepare(cfg, keep=str(folder))
     with runner_of(cfg, notes, [CheckpointMatchHook()]) as runner:
         metrics = runner.test()

@@ -251,7 +251,7 @@ def dump_predictions(cfg: Config, out: str) -> None:
     cfg.test_evaluator = [*evaluator, dump]
 
 
-def test_on_validation(cfg: Config) -> None:
+def use_validation_set(cfg: Config) -> None:
     """Makes the data and the metrics of the validation those of the test.
 
     Args:
@@ -302,6 +302,11 @@ def keep_samples(cfg: Config, folder: str) -> None:
         ignore_index=ignored,
     )
     cfg.test_evaluator = [*evaluator, keeper]
+    # mmengine takes what an earlier run of the process has registered under
+    # the name of a config, and writes into the folder of that.
+    cfg.visualizer = ConfigDict(
+        type='mmengine.Visualizer', name=f'of {folder}', vis_backends=[]
+    )
     _name_files(cfg, 'test_dataloader')
 
 

@@ -10,8 +10,8 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from mmuniformer.apis import report, train
+from mmuniformer.apis.reporting import predictions_of
 from mmuniformer.datasets.shapes import generate, generate_videos
-from mmuniformer.apis.reporting import tested
 from mmuniformer.errors import UserError
 from mmuniformer.reports.content import number
 from mmuniformer.reports.runs import read_runs
@@ -73,10 +73,10 @@ def test_predictions_are_those_of_the_test(task, data, tmp_path):
     if task == 'seg':
         # The same again takes what was kept; anything else does not.
         (run,) = read_runs([work_dir])
-        assert tested(run, 'last', 'val').result == samples.result
-        assert tests_in(samples.folder) == 1
+        assert predictions_of(run, 'last', 'val').result == samples.result
+        assert count_tests(samples.folder) == 1
         options = {'val_dataloader.batch_size': 1}
-        other = tested(run, 'last', 'val', options)
+        other = predictions_of(run, 'last', 'val', options)
         assert other.result['key'] != samples.result['key']
         assert other.result['metrics'] == metrics
         with pytest.raises(UserError, match='gone'):
@@ -84,7 +84,7 @@ def test_predictions_are_those_of_the_test(task, data, tmp_path):
         check_tensorboard(tmp_path / 'run')
 
 
-def tests_in(folder) -> int:
+def count_tests(folder) -> int:
     return len(list(folder.glob('2*_*')))
 
 
