@@ -14,6 +14,7 @@ from mmuniformer.engine.hooks import (
     RunStateHook,
     how_to_go_on,
 )
+from mmuniformer.engine.joining import end_with_launcher
 from mmuniformer.engine.prepare import go_on_after_restart, prepare
 from mmuniformer.engine.runner import runner_of
 from mmuniformer.signals import stop_requests
@@ -60,6 +61,7 @@ def train(
             resume=True, load_from=None if resume == 'auto' else resume
         )
     with stop_requests() as request:
+        end_with_launcher()
         cfg = load_run_config(
             config,
             cfg_options,
