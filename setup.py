@@ -137,6 +137,7 @@ setup(
         'torch>=2.1',
         'mmengine>=0.10.4',
         'filelock',
+        'jinja2',
         'matplotlib',
         'numpy',
         'orjson',

@@ -12,7 +12,7 @@ from mmuniformer.signals import stop_requests
 
 # What only a rehearsal takes, and what only a run does.
 OF_DRY_RUN = ('world_size', 'samples', 'format')
-OF_RUN = ('work_dir', 'launcher', 'resume')
+OF_RUN = ('work_dir', 'launcher', 'resume', 'log_to')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--no-validate',
         action='store_true',
         help='no validation during training',
+    )
+    parser.add_argument(
+        '--log-to',
+        nargs='+',
+        choices=['tensorboard', 'wandb', 'mlflow'],
+        default=[],
+        help='write the numbers of the run there as well',
     )
     group = parser.add_argument_group(
         'without training', 'What a run would do, told on any machine.'
