@@ -129,7 +129,7 @@ class Pipeline:
                 str(error).replace(results['filename'], named)
             ) from error
         # What libraries raise at a file that is no image.
-        except (OSError, ValueError, cv2.error) as error:
+        except (AssertionError, OSError, ValueError, cv2.error) as error:
             raise UnreadableImage(
                 f'cannot read the image {named}: '
                 f'{_reason(results["img_path"], error)}'

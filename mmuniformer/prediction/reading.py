@@ -10,7 +10,7 @@ import numpy as np
 
 from mmuniformer.errors import UnreadableVideo, UserError
 from mmuniformer.prediction.downloads import fetch
-from mmuniformer.prediction.sources import Source
+from mmuniformer.prediction.sources import PHOTOS, Source
 
 # Of a camera or a video that does not say.
 FRAME_RATE = 25.0
@@ -77,7 +77,8 @@ def _read(
         temporary = True
     place = os.path.expanduser(place)
     if whole_videos:
-        if kind != 'video':
+        # What has no known suffix may be a video all the same.
+        if kind == 'camera' or Path(place).suffix.lower() in PHOTOS:
             raise UserError(
                 f'{source.file} is a {kind}, and the model takes whole videos'
             )

@@ -106,7 +106,7 @@ def draw_skeletons(
                     width,
                     cv2.LINE_AA,
                 )
-        radius = max(1, round(0.8 * width))
+        radius = max(1, round(0.9 * width))
         for place, colour, seen in zip(
             places, point_colours, visible, strict=True
         ):
