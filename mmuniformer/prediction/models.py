@@ -24,6 +24,7 @@ from mmuniformer.checks.data_sets import data_sets
 from mmuniformer.checks.finding import few, stop_on_errors
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors
+from mmuniformer.engine.prepare import set_host_defaults
 from mmuniformer.errors import UserError
 from mmuniformer.hosts import HOSTS
 from mmuniformer.nodes import type_name
@@ -110,6 +111,10 @@ def load_model(
         raise UserError(
             f'{model}: it is no config of {", ".join(HOSTS)} with a model'
         )
+    set_host_defaults(cfg)
+    if cfg.get('data_preprocessor') is not None:
+        # A place that mmengine's runner looks at, too.
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     _leave_out_low_scores(cfg, threshold)
     state = unwrap(content, checkpoint)
     with DefaultScope.overwrite_default_scope(library):
