@@ -33,16 +33,13 @@ def content(task: str) -> dict:
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model)
-        model.init_weights()
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
         if name.endswith(SCORES):
             nn.init.normal_(module.weight, std=0.3)
-    return dict(
-        meta=dict(cfg=cfg.pretty_text), state_dict=model.state_dict()
-    )
+    return dict(meta=dict(cfg=cfg.pretty_text), state_dict=model.state_dict())
 
 
 def checkpoint(task: str, folder: Path, **meta: object) -> str:

@@ -3,12 +3,17 @@
 import tempfile
 import urllib.request
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote, urlparse, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from mmuniformer.errors import UserError
-from mmuniformer.prediction.sources import PHOTOS, VIDEOS, kind_of_link
+from mmuniformer.prediction.sources import (
+    PHOTOS,
+    VIDEOS,
+    kind_of_link,
+    suffix_of_link,
+)
 
 # Seconds in which a server has to say something.
 TIMEOUT = 30
@@ -40,7 +45,7 @@ def fetch(link: str, folder: Path, limit: float) -> Fetched:
         UserError: If the server does not answer or not with the file, the
             connection ends before the file does, or the file is too large.
     """
-    suffix = PurePosixPath(urlparse(link).path).suffix.lower()
+    suffix = suffix_of_link(link)
     suffix = suffix if suffix in PHOTOS | VIDEOS else ''
     try:
         with (

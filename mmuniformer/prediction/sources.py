@@ -1,12 +1,13 @@
 """What is to be read, and what the outputs of each input are named."""
 
 import glob
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from mmuniformer.errors import UserError
 
@@ -24,6 +25,7 @@ VIDEOS = frozenset(
 )
 # The word for a list of inputs on the standard input, a line for each.
 STDIN = '-'
+LINK = re.compile('https?://', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _find(word: str, listed: bool = False) -> Iterator[Source]:
                 yield from _find(line.rstrip('\r\n'), listed=True)
         return
     path = Path(word).expanduser()
-    if urlparse(word).scheme in ('http', 'https'):
+    if LINK.match(word):
         yield Source(word, 'link')
     elif path.is_dir():
         yield from _in_folder(path)
@@ -106,10 +108,22 @@ def kind_of_link(link: str, content_type: str) -> str:
         link (str): Its name counts first.
         content_type (str): What the server says it is.
     """
-    suffix = PurePosixPath(urlparse(link).path).suffix.lower()
+    suffix = suffix_of_link(link)
     if suffix in PHOTOS | VIDEOS:
         return 'video' if suffix in VIDEOS else 'photo'
     return 'video' if content_type.startswith('video/') else 'photo'
+
+
+def suffix_of_link(link: str) -> str:
+    """The suffix of what a link leads to, in small letters."""
+    return _parts_of_link(link)[1].suffix.lower()
+
+
+def _parts_of_link(link: str) -> tuple[str, PurePosixPath]:
+    """Host and path of a link, of whatever people type for one."""
+    place = re.split(r'[?#]', link.partition('://')[2])[0]
+    host, _, path = place.partition('/')
+    return host, PurePosixPath(unquote(path))
 
 
 def _in_folder(folder: Path) -> Iterator[Source]:
@@ -191,9 +205,8 @@ def _choices(source: Source) -> list[str]:
     if source.kind == 'camera':
         return [f'camera-{source.file}']
     if source.kind == 'link':
-        link = urlparse(source.file)
-        path = PurePosixPath(unquote(link.path))
-        parts = [link.netloc.replace(':', '-'), *path.parts[1:]]
+        host, path = _parts_of_link(source.file)
+        parts = [re.sub(r'[^\w.-]', '-', host), *path.parts]
     else:
         path = Path(source.file)
         parts = list(path.absolute().parts[1:])
