@@ -293,7 +293,12 @@ def _shown(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
         task: TaskID = progress.add_task(
             'inputs', total=len(sources), images=0
         )
