@@ -27,8 +27,12 @@ from mmuniformer.prediction.poses import (
 from mmuniformer.prediction.predictor import Predictor
 from mmuniformer.prediction.results import Result
 from mmuniformer.prediction.running import MAX_DOWNLOAD, Outcome, stream
-from mmuniformer.prediction.sources import Source, find_sources
-from mmuniformer.prediction.writing import Wanted, Writer
+from mmuniformer.prediction.sources import (
+    Source,
+    find_sources,
+    videos_among,
+)
+from mmuniformer.prediction.writing import Wanted, Writer, check_apart
 
 THRESHOLD = 0.3
 
@@ -176,6 +180,7 @@ def predict(
             '--batch-size must be at least 1 and --workers at least 0'
         )
     found = find_sources(sources)
+    check_apart(found, Path(out_dir))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _quiet_decoders()
     predictor = load(
@@ -189,6 +194,8 @@ def predict(
         detector_classes,
         boxes,
     )
+    if predictor.takes_videos:
+        found = videos_among(found)
     for line in _about(predictor, detector, boxes):
         console.print(line, markup=False)
     wanted = Wanted(pictures, crops, label_maps, format)

@@ -54,7 +54,9 @@ class Drawing:
     def colours(self, number: int) -> list[Colour]:
         """BGR of classes: the data set's, if it has as many."""
         given = self.metainfo.get('palette')
-        if isinstance(given, Sequence) and len(given) >= number:
+        # mmdet has the word 'random', too.
+        is_list = isinstance(given, Sequence) and not isinstance(given, str)
+        if is_list and len(given) >= number:
             return [_bgr(colour) for colour in given]
         return self._own[:number]
 

@@ -40,6 +40,7 @@ class Source:
         output (str): Name of its outputs without suffix, with folders;
             another one for each input.
         problem (str): Why it cannot be read, if that is known already.
+        found (bool): Whether it was found in a folder, and not named itself.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Source:
     below: tuple[str, ...] = ()
     output: str = ''
     problem: str = ''
+    found: bool = False
 
 
 def find_sources(given: Iterable[str | Path]) -> list[Source]:
@@ -73,6 +75,20 @@ def find_sources(given: Iterable[str | Path]) -> list[Source]:
             else f'none of {len(found)} inputs is there: {found[0].problem}'
         )
     return _named(found)
+
+
+def videos_among(sources: Sequence[Source]) -> list[Source]:
+    """Inputs of a model for whole videos: no photos that lie beside them.
+
+    Raises:
+        UserError: If nothing is left.
+    """
+    left = [s for s in sources if s.kind != 'photo' or not s.found]
+    if not left:
+        raise UserError(
+            'the model takes whole videos, and there is none among the inputs'
+        )
+    return left
 
 
 def _find(word: str, listed: bool = False) -> Iterator[Source]:
@@ -130,7 +146,7 @@ def _in_folder(folder: Path) -> Iterator[Source]:
     files = sorted(p for p in folder.rglob('*') if _is_shown(p, folder))
     for path in files:
         below = path.relative_to(folder).parent.parts
-        yield Source(str(path), _kind(path), below)
+        yield Source(str(path), _kind(path), below, found=True)
     if not files:
         problem = f'{folder} has no photo and no video in it'
         yield Source(str(folder), 'photo', problem=problem)

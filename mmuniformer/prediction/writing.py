@@ -1,6 +1,7 @@
 """What is written of each input, below one folder."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mmuniformer.prediction.predictor import Predictor
 from mmuniformer.prediction.reading import Item, frames
 from mmuniformer.prediction.results import LabelMap, Objects
 from mmuniformer.prediction.running import Outcome
+from mmuniformer.prediction.sources import Source
 
 PICTURES, VIDEOS = 'pictures', 'videos'
 CROPS, LABEL_MAPS = 'crops', 'label_maps'
@@ -38,6 +40,25 @@ class Wanted:
     crops: bool = False
     label_maps: bool = False
     format: str | None = None
+
+
+def check_apart(sources: Sequence[Source], folder: Path) -> None:
+    """Looks that no input lies where outputs are written.
+
+    Raises:
+        UserError: If one does: it would be drawn over.
+    """
+    outputs = [
+        (folder / name).resolve()
+        for name in (PICTURES, VIDEOS, CROPS, LABEL_MAPS)
+    ]
+    for source in sources:
+        path = Path(source.file).expanduser().resolve()
+        if any(output in path.parents for output in outputs):
+            raise UserError(
+                f'--out-dir {folder}: the input {source.file} lies where '
+                'pictures are written; name another folder'
+            )
 
 
 class Writer:

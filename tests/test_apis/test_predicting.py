@@ -169,6 +169,27 @@ def test_actions_on_videos(data, weights, tmp_path, capsys):
     assert set(result['top'][0]) == {'label', 'name', 'score'}
 
 
+def test_photos_beside_videos_are_none_of_an_action_model(
+    data, weights, tmp_path
+):
+    pytest.importorskip('mmaction')
+    model = weights('video')
+    summary = predict([data / 'photos'], model, out_dir=tmp_path / 'out')
+    assert [Path(p.split(': ')[0]).name for p in summary.problems] == [
+        'cut.mp4'
+    ]
+    with pytest.raises(UserError, match='there is none among the inputs'):
+        predict([data / 'photos/sub'], model, out_dir=tmp_path / 'out')
+
+
+def test_no_input_is_drawn_over(data, tmp_path):
+    picture = tmp_path / 'out/pictures/a.jpg'
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes((data / 'photos/a.jpg').read_bytes())
+    with pytest.raises(UserError, match='lies where pictures are written'):
+        predict([picture], 'any.pth', out_dir=tmp_path / 'out')
+
+
 def test_poses_in_boxes_of_a_file(data, weights, tmp_path):
     pytest.importorskip('mmpose')
     boxes = dict(
@@ -220,7 +241,7 @@ def test_exit_code_says_that_an_input_could_not_be_read(
     code, err = run(capsys, data / 'photos', *options)
     assert code == 1
     assert err.splitlines()[-1] == (
-        'error: 2 inputs could not be read, see above; 3 images are predicted'
+        'error: not read: 2 inputs, see above; predicted: 3 images'
     )
 
 

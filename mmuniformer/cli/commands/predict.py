@@ -138,6 +138,6 @@ def run(arguments: argparse.Namespace) -> None:
     summary = predict(**vars(arguments))
     if summary.problems:
         raise UserError(
-            f'{len(summary.problems)} inputs could not be read, see above; '
-            f'{summary.images} images are predicted'
+            f'not read: {len(summary.problems)} inputs, see above; predicted: '
+            f'{summary.images} images'
         )
