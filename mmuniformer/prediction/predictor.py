@@ -156,7 +156,7 @@ class Predictor:
         for places in _batches(data, batch_size):
             batch = pseudo_collate([data[place] for place in places])
             with (
-                DefaultScope.overwrite_default_scope(self.loaded.library),
+                _scope(self.loaded.library),
                 torch.no_grad(),
                 self._precision(),
             ):
@@ -186,6 +186,15 @@ class Predictor:
         )
         kind = torch.float16 if is_old else torch.bfloat16
         return torch.autocast(device, dtype=kind)
+
+
+def _scope(library: str) -> AbstractContextManager:
+    """Where a library's registry is the first one that is looked at."""
+    active = DefaultScope.get_current_instance()
+    if active is not None and active.scope_name == library:
+        # The other way sleeps, which takes long on a busy machine.
+        return nullcontext()
+    return DefaultScope.overwrite_default_scope(library)
 
 
 def _item(image: Image) -> Item:
