@@ -98,7 +98,10 @@ def main(
     from rich.console import Console
     from rich.table import Table
 
-    from mmuniformer.apis import predict
+    from mmuniformer.apis import load
+    from mmuniformer.prediction.running import stream
+    from mmuniformer.prediction.sources import find_sources
+    from mmuniformer.prediction.writing import Wanted, Writer
 
     config = str(ROOT / 'configs' / 'quickstart' / CONFIGS[task])
     table = Table('', 'pictures', 'images', 'images/s', 'ms of CPU an image')
@@ -106,15 +109,20 @@ def main(
         folder = Path(name)
         weights = make_weights(config, folder)
         photos = make_photos(folder, images, size)
-        options = dict(
-            model=config,
-            weights=weights,
-            batch_size=batch_size,
-            workers=workers,
-            threshold=0.0,
-        )
+        model = load(config, weights, threshold=0.0)
+
+        def ours(given: list[str], out: Path | None) -> None:
+            wanted = Wanted(pictures=out is not None)
+            writer = Writer(out or folder / 'bare', model, wanted, 0.3)
+            for outcome in stream(
+                model, find_sources(given), batch_size, workers
+            ):
+                writer.write(outcome)
+            writer.close()
+
+        some = photos[:host_images]
         # The first images of a process are slow.
-        predict(photos[:2], out_dir=folder / 'warm', **options)
+        ours(photos[:2], folder / 'warm')
         sampler = Sampler()
         sampler.start()
         add_row(
@@ -122,19 +130,10 @@ def main(
             'predict',
             True,
             photos,
-            lambda: predict(photos, out_dir=folder / 'drawn', **options),
+            lambda: ours(photos, folder / 'drawn'),
         )
         sampler.stop()
-        some = photos[:host_images]
-        add_row(
-            table,
-            'predict',
-            False,
-            some,
-            lambda: predict(
-                some, out_dir=folder / 'bare', pictures=False, **options
-            ),
-        )
+        add_row(table, 'predict', False, some, lambda: ours(some, None))
         call, drawing = inferencer(task, config, weights)
         for pictures in (True, False):
             more = drawing(folder / 'host') if pictures else {}
