@@ -73,7 +73,8 @@ class PicturesHook(Hook):
         """Draws the samples of a batch one by one, each into its folder."""
         for position, sample in enumerate(outputs):
             self._write_into(runner, str(self._folder_of(sample)))
-            scale_skeletons(runner.visualizer, sample.get('ori_shape'))
+            visualizer = getattr(self.hook, '_visualizer', None)
+            scale_skeletons(visualizer, sample.get('ori_shape'))
             batch = data_batch
             if isinstance(batch, dict) and 'inputs' in batch:
                 # mmpretrain draws what the model got.
