@@ -46,6 +46,11 @@ def config_parser(description: str) -> argparse.ArgumentParser:
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the config and ``--cfg-options``."""
     parser.add_argument('config', help='config file')
+    add_options_argument(parser)
+
+
+def add_options_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cfg-options``."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -21,8 +21,10 @@ COMMANDS: dict[str, str] = {
     'test': 'Test a checkpoint with the config that it was trained with',
     'predict': 'Run a model on photos, videos, cameras and links',
     'check': "Look at the annotations, images and classes of a config's data",
+    'report': 'Write a page about trainings: curves, tables and pictures',
     'flops': "Count parameters and FLOPs of a config's model",
     'doctor': 'Show what is installed, and what to type for what is missing',
+    'completion': 'Print the script by which a shell completes commands',
 }
 
 
@@ -78,6 +80,20 @@ def command_parser(
     return parser
 
 
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser of the program with all commands, for a shell's completion.
+
+    :func:`main` reads a command line without it: it imports the modules of
+    all commands.
+    """
+    parser = argparse.ArgumentParser(prog='mmuniformer')
+    _add_version(parser)
+    commands = parser.add_subparsers()
+    for name, line in COMMANDS.items():
+        _module(name).add_arguments(commands.add_parser(name, help=line))
+    return parser
+
+
 def _program() -> argparse.ArgumentParser:
     listed = '\n'.join(f'  {name:<12} {COMMANDS[name]}' for name in COMMANDS)
     parser = argparse.ArgumentParser(
@@ -88,13 +104,17 @@ def _program() -> argparse.ArgumentParser:
         '`mmuniformer COMMAND --help` has the arguments of a command.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        '--version', action='version', version=f'mmuniformer {__version__}'
-    )
+    _add_version(parser)
     parser.add_argument(
         'command', type=_known, metavar='COMMAND', help='see below'
     )
     return parser
+
+
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--version', action='version', version=f'mmuniformer {__version__}'
+    )
 
 
 def _known(name: str) -> str:

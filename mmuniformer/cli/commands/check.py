@@ -3,6 +3,7 @@
 import argparse
 
 from mmuniformer.cli.arguments import add_config_arguments
+from mmuniformer.config_files import find_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Reports on the data of a config."""
+    find_config(arguments.config)
+    # Takes seconds: after all that may be mistyped.
     from mmuniformer.apis import report_on_dataset
 
     report_on_dataset(**vars(arguments))

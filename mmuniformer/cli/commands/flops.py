@@ -3,6 +3,7 @@
 import argparse
 
 from mmuniformer.cli.arguments import add_config_arguments
+from mmuniformer.config_files import find_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Counts a config's model, without its weights."""
+    find_config(arguments.config)
+    # Takes seconds: after all that may be mistyped.
     from mmuniformer.apis import get_flops
 
     get_flops(**vars(arguments))

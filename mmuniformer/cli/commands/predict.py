@@ -1,6 +1,9 @@
 """``mmuniformer predict``: a model on photos, videos, cameras and links."""
 
 import argparse
+from pathlib import Path
+
+from mmuniformer.config_files import find_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--model',
         required=True,
         metavar='CONFIG',
-        help='config, or a checkpoint that has its config in it',
+        help='config, by path, name or part of its name, or a checkpoint '
+        'that has its config in it',
     )
     parser.add_argument(
         '--weights',
@@ -132,6 +136,9 @@ def _add_pose(group) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Predicts, and ends with an error if an input could not be read."""
+    if Path(arguments.model).suffix in ('', '.py'):
+        # Told before anything that takes seconds.
+        find_config(arguments.model)
     from mmuniformer.apis.predicting import predict
     from mmuniformer.errors import UserError
 

@@ -7,6 +7,7 @@ from mmuniformer.cli.arguments import (
     add_runner_arguments,
     set_local_rank,
 )
+from mmuniformer.config_files import find_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Tests a checkpoint."""
     options = vars(arguments)
     set_local_rank(options.pop('local_rank'))
-    # Takes seconds: after the arguments, which may be mistyped.
+    find_config(arguments.config)
+    # Takes seconds: after all that may be mistyped.
     from mmuniformer.apis import test
 
     test(**options)

@@ -7,11 +7,12 @@ from mmuniformer.cli.arguments import (
     add_runner_arguments,
     set_local_rank,
 )
+from mmuniformer.config_files import find_config
 from mmuniformer.signals import stop_requests
 
 # What only a rehearsal takes, and what only a run does.
 OF_DRY_RUN = ('world_size', 'samples', 'format')
-OF_RUN = ('work_dir', 'launcher', 'resume')
+OF_RUN = ('work_dir', 'launcher', 'resume', 'log_to')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--no-validate',
         action='store_true',
         help='no validation during training',
+    )
+    parser.add_argument(
+        '--log-to',
+        nargs='+',
+        choices=['tensorboard', 'wandb', 'mlflow'],
+        default=[],
+        help='write the numbers of the run there as well',
     )
     group = parser.add_argument_group(
         'without training', 'What a run would do, told on any machine.'
@@ -83,8 +91,9 @@ def run(arguments: argparse.Namespace) -> None:
     options = vars(arguments)
     set_local_rank(options.pop('local_rank'))
     rehearsed = {key: options.pop(key) for key in OF_DRY_RUN}
+    find_config(arguments.config)
     with stop_requests():
-        # Takes seconds: after the arguments, which may be mistyped.
+        # Takes seconds: after all that may be mistyped.
         from mmuniformer.apis import report_on_dry_run, train
 
         if not options.pop('dry_run'):
