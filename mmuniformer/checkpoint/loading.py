@@ -73,7 +73,7 @@ def load_pretrained(
     Args:
         model (nn.Module): A backbone of this package; it is not changed on an
             error.
-        checkpoint (str): Path or URL.
+        checkpoint (str): Path, URL, or name of published weights.
         prefix (str, optional): What the backbone's names start with in the
             file; found by itself when None.
         map_location (str): Device to read the file to.

@@ -1,0 +1,30 @@
+"""The catalogue of published weights, and getting them.
+
+Nothing here imports torch before a file is to be got: the catalogue is read
+by command lines that answer at once.
+"""
+
+from mmuniformer.zoo.catalogue import (
+    Experiment,
+    Result,
+    Weights,
+    derived,
+    experiments,
+    weights,
+)
+from mmuniformer.zoo.getting import file_of, get
+from mmuniformer.zoo.names import find, find_experiment, hint
+
+__all__ = [
+    'Experiment',
+    'Result',
+    'Weights',
+    'derived',
+    'experiments',
+    'file_of',
+    'find',
+    'find_experiment',
+    'get',
+    'hint',
+    'weights',
+]
