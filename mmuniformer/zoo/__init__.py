@@ -14,9 +14,12 @@ from mmuniformer.zoo.catalogue import (
 )
 from mmuniformer.zoo.getting import file_of, get
 from mmuniformer.zoo.names import find, find_experiment, hint
+from mmuniformer.zoo.paper import PaperRow, PaperTable, paper_tables
 
 __all__ = [
     'Experiment',
+    'PaperRow',
+    'PaperTable',
     'Result',
     'Weights',
     'derived',
@@ -26,5 +29,6 @@ __all__ = [
     'find_experiment',
     'get',
     'hint',
+    'paper_tables',
     'weights',
 ]

@@ -142,8 +142,13 @@ def weights() -> tuple[Weights, ...]:
 @cache
 def collections() -> tuple[dict[str, Any], ...]:
     """The catalogue as it is written: a folder of configs each."""
-    with FILE.open(encoding='utf-8') as file:
-        return tuple(yaml.load(file, Loader=_LOADER)['collections'])
+    return tuple(read(FILE)['collections'])
+
+
+def read(path: Path) -> Any:
+    """A file of data of this package."""
+    with path.open(encoding='utf-8') as file:
+        return yaml.load(file, Loader=_LOADER)
 
 
 @cache
