@@ -88,11 +88,18 @@ class Experiment:
         paper (dict): Table of the paper, and what tells the row in it.
         parameters (int, optional): As published.
         flops (int, optional): As published.
+        flops_printed (int, optional): What the official release prints,
+            where its code does not do that.
+        flops_note (str, optional): What is to be said of these.
         views (str, optional): Frames x crops x clips of a video.
         batch_size (int, optional): Of all GPUs.
         epochs (int, optional): Length of the training.
         iterations (int, optional): Length, of one that counts iterations.
         training_resources (str, optional): What it was trained on.
+        label (str, optional): What it is called in a table, where the
+            architecture is not enough.
+        counted (dict, optional): Parameters (M) and FLOPs (G) as
+            ``tools/analysis_tools/get_flops.py`` counts them.
         results (tuple[Result]): Published metrics.
         weights (tuple[Weights]): Published files, in the order of preference.
         weights_of (str, optional): Id of the experiment that it tests.
@@ -109,11 +116,15 @@ class Experiment:
     paper: dict[str, Any] | None = None
     parameters: int | None = None
     flops: int | None = None
+    flops_printed: int | None = None
+    flops_note: str | None = None
     views: str | None = None
     batch_size: int | None = None
     epochs: int | None = None
     iterations: int | None = None
     training_resources: str | None = None
+    label: str | None = None
+    counted: dict[str, float] | None = None
     results: tuple[Result, ...] = ()
     weights: tuple[Weights, ...] = ()
     weights_of: str | None = None

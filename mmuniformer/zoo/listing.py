@@ -149,6 +149,7 @@ def _card(experiment: Experiment) -> Iterator[str]:
         'Channels of an attention head': experiment.head_dim,
         'Parameters, published': _number(experiment.parameters),
         'FLOPs, published': _number(experiment.flops),
+        'Note on the FLOPs': experiment.flops_note,
         'Views (frames x crops x clips)': experiment.views,
         'Row of the paper': _row_of_paper(experiment.paper),
         'Batch size': experiment.batch_size,
@@ -156,7 +157,7 @@ def _card(experiment: Experiment) -> Iterator[str]:
         'Iterations': experiment.iterations,
     }
     optional = ('Official id', 'Derived from', 'Epochs', 'Iterations')
-    optional += ('Views (frames x crops x clips)',)
+    optional += ('Views (frames x crops x clips)', 'Note on the FLOPs')
     yield from _table(
         ('', ''),
         (

@@ -1,7 +1,11 @@
 #!/usr/bin/env python
-"""Writes the tables of the pages that come from the catalogue of weights.
+"""Writes what comes from the catalogue: tables of pages, and the model index.
 
     python tools/misc/write_tables.py
+
+The table of docs/zoo.md, those of results in configs/**/README.md between
+their marks, and configs/**/metafile.yml. Change mmuniformer/zoo/catalogue.yml,
+not these.
 
 With ``--check``, writes nothing and fails if one of them is another one.
 """
@@ -11,7 +15,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+from result_tables import TABLES, lines, metafile
+
 from mmuniformer import zoo
+from mmuniformer.zoo.catalogue import collections
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = {
@@ -76,13 +84,23 @@ def between(text: str, name: str, lines: Iterator[str]) -> str:
     begin, end = f'<!-- begin: {name} -->\n', f'<!-- end: {name} -->\n'
     head, _, rest = text.partition(begin)
     _, _, tail = rest.partition(end)
-    return head + begin + '\n' + '\n'.join(lines) + '\n' + end + tail
+    table = '\n'.join(lines).rstrip()
+    return f'{head}{begin}\n{table}\n\n{end}{tail}'
 
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Each page, and what it should be."""
     page = ROOT / 'docs' / 'zoo.md'
     yield page, between(page.read_text(), 'weights', weights())
+    for collection in collections():
+        folder = collection['folder']
+        page = ROOT / folder / 'README.md'
+        text = page.read_text()
+        for table in TABLES:
+            if table.folder == folder:
+                text = between(text, table.name, lines(table))
+        yield page, text
+        yield ROOT / folder / 'metafile.yml', metafile(collection)
 
 
 def main(check: bool) -> int:
