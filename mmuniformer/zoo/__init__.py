@@ -13,7 +13,12 @@ from mmuniformer.zoo.catalogue import (
     weights,
 )
 from mmuniformer.zoo.getting import file_of, get
-from mmuniformer.zoo.names import find, find_experiment, hint
+from mmuniformer.zoo.names import (
+    find,
+    find_experiment,
+    hint,
+    trained_by,
+)
 from mmuniformer.zoo.paper import PaperRow, PaperTable, paper_tables
 
 __all__ = [
@@ -30,5 +35,6 @@ __all__ = [
     'get',
     'hint',
     'paper_tables',
+    'trained_by',
     'weights',
 ]

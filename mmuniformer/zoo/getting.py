@@ -108,22 +108,27 @@ def check(path: Path, published: Weights) -> None:
     Raises:
         CheckpointError: If its size or digest is another one.
     """
-    by = published.digest_by and f' (the word of {published.digest_by})'
-    if published.size not in (None, path.stat().st_size):
+    by = published.digest_by
+    word = f' (the word of {by})' if by else ''
+    size = path.stat().st_size
+    if published.size not in (None, size):
         raise CheckpointError(
-            f'{path} has {path.stat().st_size} bytes, and {published.name} '
-            f'{published.size}{by or ""}: it is damaged or another one; '
-            'delete it and try again'
+            f'{published.name} has {size} bytes, expected {published.size}'
+            f'{word}: the file ({path}) is damaged or another one; delete it '
+            'and try again'
         )
     for kind in ('sha256', 'md5'):
         digest = getattr(published, kind)
         if digest is not None:
-            source = f'{published.name}{by or ""}'
-            check_digest(path, digest, source, kind)
+            check_digest(path, digest, published.name, kind, word)
 
 
 def check_digest(
-    path: Path, expected: str, source: str, kind: str = 'sha256'
+    path: Path,
+    expected: str,
+    source: str,
+    kind: str = 'sha256',
+    word: str = '',
 ) -> None:
     """Compares a file with the digest that it should have.
 
@@ -132,6 +137,7 @@ def check_digest(
         expected (str): Its digest, or the first digits.
         source (str): What it was named by, for the message.
         kind (str): 'sha256' or 'md5'.
+        word (str): Whose word it is, for the message.
 
     Raises:
         CheckpointError: If they differ.
@@ -139,10 +145,10 @@ def check_digest(
     with path.open('rb') as file:
         actual = hashlib.file_digest(file, kind).hexdigest()
     if not actual.startswith(expected.lower()):
-        word = {'sha256': 'SHA-256', 'md5': 'MD5'}[kind]
+        name = {'sha256': 'SHA-256', 'md5': 'MD5'}[kind]
         raise CheckpointError(
-            f'{source} has {word} {actual}, expected {expected}: the file '
-            f'({path}) is damaged or another one; delete it and try again'
+            f'{source} has {name} {actual}, expected {expected}{word}: the '
+            f'file ({path}) is damaged or another one; delete it and try again'
         )
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 from functools import cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from mmuniformer.zoo.catalogue import (
     Experiment,
@@ -41,6 +41,16 @@ def find_experiment(name: str) -> Experiment | None:
             if word in (experiment.id, experiment.name, experiment.model):
                 return experiment
     return None
+
+
+def trained_by(source: str) -> Experiment | None:
+    """The experiment that made a checkpoint, if a name or link tells it.
+
+    Args:
+        source (str): What :func:`file_of` takes; a file tells nothing.
+    """
+    file = None if Path(source).expanduser().is_file() else find(source)
+    return None if file is None else find_experiment(file.experiment)
 
 
 def similar(name: str, number: int = 3) -> list[str]:

@@ -49,6 +49,21 @@ def test_backbones(folder):
     assert 'model' in read_checkpoint(f'{NAME}@openmmlab')
 
 
+def test_heads_that_no_tensor_tells(folder):
+    """Models with heads of 32 and 64 channels have tensors of one shape."""
+    path = folder / FILE
+    torch.save(UniFormer('small').state_dict(), path)
+    load_pretrained(UniFormer('small'), NAME)
+    wrong = UniFormer('small_dim32')
+    before = [parameter.clone() for parameter in wrong.parameters()]
+    words = r"trained with head_dim 64, .* has 32: use arch='small'"
+    with pytest.raises(CheckpointError, match=words):
+        load_pretrained(wrong, NAME)
+    assert same(wrong.parameters(), before)
+    # A path tells nothing: the log says what is assumed.
+    load_pretrained(wrong, str(path))
+
+
 def test_mmengine_and_with_it_the_inferencers(folder, tmp_path, monkeypatch):
     source = torch.nn.Sequential(torch.nn.Linear(2, 2))
     torch.save(dict(state_dict=source.state_dict()), folder / FILE)
