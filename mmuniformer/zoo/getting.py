@@ -50,20 +50,16 @@ def file_of(source: str, sha256: str | None = None) -> Path:
             or it has another size or digest.
     """
     path = Path(source).expanduser()
-    if not is_link(source) and (path.is_file() or find(source) is None):
-        if not path.is_file():
-            raise CheckpointError(
-                f'checkpoint {source} is not a file that exists{hint(source)}'
-            )
-        if sha256:
-            check_digest(path, sha256, source)
-        return path
     published = find(source)
-    if published is None:
+    is_here = not is_link(source) and path.is_file()
+    if not is_here and published is not None:
+        path = _weights(published)
+    elif is_link(source):
         return _cached(source, Path(urlparse(source).path).name, sha256)
-    path = _offline(published)
-    if path is None:
-        path = _cached_weights(published)
+    elif not is_here:
+        raise CheckpointError(
+            f'checkpoint {source} is not a file that exists{hint(source)}'
+        )
     if sha256:
         check_digest(path, sha256, source)
     return path
@@ -82,9 +78,9 @@ def get(published: Weights, folder: str | Path | None = None) -> Path:
     Raises:
         CheckpointError: If it cannot be got, or has another size or digest.
     """
-    here = _offline(published)
     if folder is None:
-        return here or _cached_weights(published)
+        return _weights(published)
+    here = _offline(published)
     path = Path(folder).expanduser() / published.kept_as
     if path.is_file():
         check(path, published)
@@ -164,9 +160,19 @@ def _offline(published: Weights) -> Path | None:
     return path
 
 
-def _cached_weights(published: Weights) -> Path:
+def _weights(published: Weights) -> Path:
+    """A file of the catalogue: the user's own, or that of the cache."""
+    offline = _offline(published)
     path = _in_cache(published.url or '', published.kept_as)
-    _one_after_another(path, partial(_download, published))
+
+    def download(path: Path) -> None:
+        if offline is None:
+            _download(published, path)
+
+    # By all processes: not every machine may have the user's folder.
+    _one_after_another(path, download)
+    if offline is not None:
+        return offline
     check(path, published)
     return path
 
