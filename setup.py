@@ -1,5 +1,6 @@
 """Build script: package data, extras and the files that `mim` looks for."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ ROOT = Path(__file__).resolve().parent
 STARTUP = ROOT / 'mmuniformer' / 'compat' / 'startup_hook.py'
 STARTUP_MODULE = '_mmuniformer_startup'
 MIM_ITEMS = ('configs', 'tools', 'model-index.yml')
+FENCED = re.compile(r'^(```.*?^```)$', re.MULTILINE | re.DOTALL)
+RELATIVE_LINK = re.compile(r'(!?)\[([^\]]*)\]\((?!https?:|#)[^)]*\)')
 
 
 class Build(build_py):
@@ -60,6 +63,19 @@ def requirements(name):
     return [line for line in lines if line and not line.startswith('-')]
 
 
+def long_description():
+    """README.md as a package index shows it, without the files beside it.
+
+    Of a link to one of them the text is left, of a picture nothing.
+    """
+    parts = FENCED.split((ROOT / 'README.md').read_text(encoding='utf-8'))
+    parts[::2] = [
+        RELATIVE_LINK.sub(lambda link: '' if link[1] else link[2], part)
+        for part in parts[::2]
+    ]
+    return ''.join(parts)
+
+
 # mmcv is in no list: mmcv and mmcv-lite share one import name, and pip would
 # write the one over the other. torchvision is in none either: its newest
 # release would replace the torch that is there. The doctor says what to type.
@@ -83,24 +99,56 @@ setup(
     name='mmuniformer',
     version=version['__version__'],
     description='UniFormer for mmdet, mmseg, mmpose, mmaction2, mmpretrain',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description=long_description(),
     long_description_content_type='text/markdown',
-    license='Apache-2.0',
+    license_expression='Apache-2.0',
+    project_urls={'Paper': 'https://arxiv.org/abs/2201.09450'},
+    keywords=[
+        'UniFormer',
+        'vision transformer',
+        'backbone',
+        'OpenMMLab',
+        'object detection',
+        'instance segmentation',
+        'semantic segmentation',
+        'pose estimation',
+        'action recognition',
+        'image classification',
+    ],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Environment :: Console',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3 :: Only',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
     python_requires='>=3.11',
     packages=find_packages(include=['mmuniformer', 'mmuniformer.*']),
-    package_data={'mmuniformer': ['py.typed', 'zoo/*.yml']},
-    include_package_data=False,
+    # Every file below mmuniformer/ that MANIFEST.in names.
+    include_package_data=True,
     install_requires=[
         'torch>=2.1',
         'mmengine>=0.10.4',
         'filelock',
         'gdown>=6',
+        'jinja2',
+        'matplotlib',
         'numpy',
+        'orjson',
         'pillow',
+        'pycocotools',
         'pyyaml',
         'rich',
         'safetensors',
         'setuptools<81',
+        'shtab',
     ],
     entry_points={
         'console_scripts': ['mmuniformer = mmuniformer.cli.main:main'],

@@ -11,7 +11,7 @@ line reads its arguments, and the doctor looks, before that.
 from importlib import import_module
 from typing import Any
 
-from mmuniformer import compat, moved
+from mmuniformer import compat, config_files, moved
 from mmuniformer.compat.import_hooks import after_import
 from mmuniformer.errors import (
     CheckpointError,
@@ -41,6 +41,7 @@ _ROOMS = ('apis', 'checkpoint', 'models', 'registry', 'zoo')
 
 compat.apply()
 moved.install()
+config_files.serve()
 # Has mmengine read links and name tensors as this package does.
 after_import(
     'mmengine.runner.checkpoint',

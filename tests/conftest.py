@@ -34,7 +34,7 @@ def shared(tmp_path_factory) -> Path:
     return folder
 
 
-pytest_plugins = ['launch_run', 'tools_run']
+pytest_plugins = ['launch_run', 'package_build', 'tools_run']
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,14 @@ from mmengine import Config
 from mmengine.registry import MODELS, DefaultScope
 
 import mmuniformer.models
+from mmuniformer.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / 'README.md',
     ROOT / 'CHANGELOG.md',
+    ROOT / 'CONTRIBUTING.md',
+    ROOT / 'SECURITY.md',
     *sorted((ROOT / 'docs').glob('*.md')),
     *sorted((ROOT / 'configs').rglob('README.md')),
 ]
@@ -47,6 +50,12 @@ def test_links_lead_somewhere(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_table_of_commands_is_complete():
+    text = (ROOT / 'docs' / 'tools.md').read_text()
+    rows = re.findall(r'^\| `([\w ]+)` \|', text.partition('\n## ')[0], re.M)
+    assert {row.split()[0] for row in rows} == set(COMMANDS)
 
 
 def test_a_light_detector():

@@ -9,6 +9,7 @@ from mmuniformer.apis.publishing import publish
 from mmuniformer.apis.rehearsal_report import report_on_dry_run
 from mmuniformer.apis.rehearsing import dry_run
 from mmuniformer.apis.replaying import replay
+from mmuniformer.apis.reporting import report
 from mmuniformer.apis.sharding import make_shards
 from mmuniformer.apis.swapping import swap_backbone
 from mmuniformer.apis.testing import test
@@ -29,6 +30,7 @@ __all__ = [
     'make_token_labels',
     'publish',
     'replay',
+    'report',
     'report_on_dataset',
     'report_on_dry_run',
     'swap_backbone',

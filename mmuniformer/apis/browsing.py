@@ -82,7 +82,7 @@ def browse(
     if number < 1:
         raise UserError(f'--number must be at least 1, not {number}')
     if out_dir is None and not show:
-        out_dir = str(Path('work_dirs', Path(config).stem, 'browse'))
+        out_dir = str(Path('work_dirs', Path(cfg.filename).stem, 'browse'))
     findings = check_inputs(cfg, (phase,), data=check)
     stop_on_errors(chain(check_display(show), findings))
     prepare(cfg)

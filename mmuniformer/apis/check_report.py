@@ -78,7 +78,7 @@ def report_on_dataset(
         }
         draw_class_counts(counts, plot)
     if report.wrong:
-        raise UserError(f'{config}: {_numbers(report)}')
+        raise UserError(f'{report.config}: {_numbers(report)}')
 
 
 def as_json(report: Report) -> str:

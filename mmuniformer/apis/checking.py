@@ -89,7 +89,7 @@ def check_dataset(
     """
     with redirect_stdout(sys.stderr):
         cfg = load_config(config, cfg_options, **NO_RUN)
-        report = Report(config, _phases(cfg, phases))
+        report = Report(cfg.filename, _phases(cfg, phases))
         findings = report.findings
         with readable_errors(cfg):
             for check in data_checks(cfg, report.phases, decode):

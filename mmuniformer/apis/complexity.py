@@ -60,7 +60,7 @@ def get_flops(
         complexity = measure_config(cfg, size, depth)
     if out is not None:
         text = json.dumps(
-            dict(config=config, **complexity.to_dict()), indent=2
+            dict(config=cfg.filename, **complexity.to_dict()), indent=2
         )
         AtomicLocalBackend().put_text(text + '\n', Path(out))
     console = Console()

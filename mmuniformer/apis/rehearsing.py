@@ -132,7 +132,7 @@ def dry_run(
         findings += misfits(cfg, run)
         memory, problem = _measure(cfg, runner, shape, precision)
     findings += [problem] if problem else []
-    return Plan(config, run, shape, precision, memory, findings)
+    return Plan(cfg.filename, run, shape, precision, memory, findings)
 
 
 def _of_the_data(cfg: Config, phases: tuple[str, ...]) -> list[Finding]:

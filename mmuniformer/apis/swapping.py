@@ -49,6 +49,8 @@ def swap_backbone(
     if path.suffix != '.py':
         raise UserError(f'-o takes the name of a Python file, not {out}')
     host, lazy = read_host(config)
+    if '::' not in config:
+        config = host.filename
     try:
         swapped = swap(host, checkpoint, **ours)
         base = base_of(config, path, lazy)
@@ -91,7 +93,7 @@ def read_host(config: str) -> tuple[Config, bool]:
             cfg, lazy = load_config(leaf), False
     else:
         cfg = load_config(config)
-        lazy = Config._is_lazy_import(config)
+        lazy = Config._is_lazy_import(cfg.filename)
     if cfg.get('default_scope') not in HOSTS:
         raise UserError(
             f'{config}: default_scope must be one of {", ".join(HOSTS)}'

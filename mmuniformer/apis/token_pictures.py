@@ -66,7 +66,7 @@ def draw_tokens(
     chosen = _choose(noted, blocks)
     if out is None:
         name = f'tokens_{Path(source).stem}.png'
-        out = str(Path('work_dirs', Path(config).stem, name))
+        out = str(Path('work_dirs', Path(cfg.filename).stem, name))
     # A frame for each map of tokens: the stem halves the frames.
     token_sheet(out, pictures[:: 2 if backbone.ndim == 3 else 1], chosen)
     print_log(f'Wrote {out}', logger='current')

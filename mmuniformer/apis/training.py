@@ -1,10 +1,12 @@
 """Training a config of any OpenMMLab library."""
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 from mmuniformer.checks import check_inputs, stop_on_errors
 from mmuniformer.checks.checkpoints import check_leftovers
+from mmuniformer.checks.machine import check_trackers
 from mmuniformer.engine.claims import claimed
 from mmuniformer.engine.config import load_run_config
 from mmuniformer.engine.hooks import (
@@ -12,6 +14,7 @@ from mmuniformer.engine.hooks import (
     RunStateHook,
     how_to_go_on,
 )
+from mmuniformer.engine.joining import end_with_launcher
 from mmuniformer.engine.prepare import go_on_after_restart, prepare
 from mmuniformer.engine.runner import runner_of
 from mmuniformer.signals import stop_requests
@@ -27,6 +30,7 @@ def train(
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
     check: bool = True,
+    log_to: Sequence[str] = (),
 ) -> None:
     """Trains a config.
 
@@ -43,6 +47,8 @@ def train(
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
         check (bool): Look at the data first: errors end the run, warnings
             and notes are lines of its log.
+        log_to (Sequence[str]): Of 'tensorboard', 'wandb' and 'mlflow', those
+            that get the numbers of the run besides.
 
     Raises:
         UserError: For a mistake in what the user gave.
@@ -55,6 +61,7 @@ def train(
             resume=True, load_from=None if resume == 'auto' else resume
         )
     with stop_requests() as request:
+        end_with_launcher()
         cfg = load_run_config(
             config,
             cfg_options,
@@ -67,12 +74,15 @@ def train(
         notes = go_on_after_restart(cfg)
         phases = ('train',) if no_validate else ('train', 'val')
         findings = check_inputs(cfg, phases, data=check)
-        notes += stop_on_errors(chain(findings, check_leftovers(cfg)))
+        notes += stop_on_errors(
+            chain(check_trackers(log_to), findings, check_leftovers(cfg))
+        )
         notes += prepare(
             cfg,
             amp=amp,
             auto_scale_lr=auto_scale_lr,
             validate=not no_validate,
+            log_to=log_to,
         )
         hooks = (RunStateHook(), PreemptionHook(request))
         with claimed(cfg), runner_of(cfg, notes, hooks) as runner:

@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -144,3 +144,13 @@ def check_display(show: bool) -> Iterator[Finding]:
             '--show needs a display, and there is none',
             'write the pictures into a folder instead',
         )
+
+
+def check_trackers(names: Iterable[str]) -> Iterator[Finding]:
+    """Looks whether what ``--log-to`` names is installed."""
+    for name in names:
+        if find_spec(name) is None:
+            yield Finding(
+                f'--log-to {name}: the package {name} is not installed',
+                f'`pip install {name}`',
+            )

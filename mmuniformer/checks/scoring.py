@@ -130,6 +130,6 @@ def without_scores(phase: str) -> str:
     if phase == 'val':
         return 'take a validation set with labels, or train with --no-validate'
     return (
-        'to write predictions without scores: tools/test.py CONFIG CHECKPOINT '
-        '--out FILE.pkl --cfg-options "test_evaluator=[]"'
+        'to write predictions without scores: mmuniformer test CONFIG '
+        'CHECKPOINT --out FILE.pkl --cfg-options "test_evaluator=[]"'
     )

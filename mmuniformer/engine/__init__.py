@@ -1,6 +1,7 @@
 """The machinery of a run: reading a config, fitting it, hooks, files."""
 
 from mmuniformer.engine.backends import PictureBackend
+from mmuniformer.engine.collecting import CollectSamples
 from mmuniformer.engine.hooks import (
     CheckpointMatchHook,
     FiniteStepsHook,
@@ -20,6 +21,7 @@ from mmuniformer.engine.schedulers import LinearWarmupLR, PolyDecayLR
 
 __all__ = [
     'CheckpointMatchHook',
+    'CollectSamples',
     'DistributedDataParallel',
     'EpochBasedTrainLoop',
     'FiniteStepsHook',

@@ -9,13 +9,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmuniformer.checks.finding import (
-    did_you_mean,
-    nearest,
-    stop_on_errors,
-    suggest,
-)
+from mmuniformer.checks.finding import stop_on_errors, suggest
 from mmuniformer.checks.options import check_options, merged
+from mmuniformer.config_files import find_config
 from mmuniformer.engine.explain import readable_errors
 from mmuniformer.engine.written import RunConfig
 from mmuniformer.errors import UserError
@@ -31,7 +27,8 @@ def load_config(
     """Reads a config, applies options to it and imports its host library.
 
     Args:
-        path (str or Path): The config file.
+        path (str or Path): The config file, or what :func:`find_config`
+            takes for the name of one.
         cfg_options (dict, optional): Values by dotted key.
         amp (bool): Whether ``--amp`` will make an AmpOptimWrapper of the
             optimizer wrapper, which takes more options.
@@ -39,15 +36,14 @@ def load_config(
             ``work_dir`` and ``resume``.
 
     Returns:
-        Config: The merged config; its default scope is active.
+        Config: The merged config; its default scope is active. Its
+        ``filename`` is the file that was read.
 
     Raises:
         UserError: If the file is missing or wrong, an option key is unknown
             or the host library is not installed.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(_missing_config(path))
+    path = find_config(path)
     cfg = _parse(path)
     options = cfg_options or {}
     scope = options.get('default_scope', cfg.get('default_scope'))
@@ -101,25 +97,14 @@ def load_run_config(
     cfg = load_config(path, cfg_options, amp, **keys)
     for key in needed:
         if cfg.get(key) is None:
-            raise UserError(f'config {path} cannot {purpose}: it has no {key}')
+            raise UserError(
+                f'config {cfg.filename} cannot {purpose}: it has no {key}'
+            )
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', Path(path).stem)
+        cfg.work_dir = os.path.join('work_dirs', Path(cfg.filename).stem)
     return RunConfig.of(cfg)
-
-
-def _missing_config(path: Path) -> str:
-    folder = path.parent
-    while not folder.is_dir():
-        folder = folder.parent
-    near = {str(p) for p in folder.glob('*.py')}
-    if not near or folder != path.parent:
-        near |= {str(p) for p in folder.glob('**/*.py')}
-    by_name = {Path(p).name: p for p in near}
-    found = [by_name[name] for name in nearest(path.name, by_name)]
-    what = 'is a folder' if path.is_dir() else 'does not exist'
-    return f'config {path} {what}{did_you_mean(found)}'
 
 
 def _parse(path: Path) -> Config:

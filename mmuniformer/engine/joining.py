@@ -2,10 +2,12 @@
 
 import os
 import re
+import signal
 import subprocess
 from datetime import timedelta
 from typing import Any
 
+import torch
 import torch.distributed as torch_dist
 from mmengine.config import Config
 
@@ -13,6 +15,8 @@ from mmuniformer.errors import LostProcess
 from mmuniformer.launch import environment
 
 DEFAULT_PORT = '29500'
+# torch's name for what asks Linux for a signal when the parent is gone.
+PRCTL = '_prctl_pr_set_pdeathsig'
 
 
 def limit_waiting(cfg: Config) -> None:
@@ -35,6 +39,33 @@ def waiting_time(cfg: Config) -> int:
     """Seconds that processes of a run wait for each other."""
     dist_cfg = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
     return dist_cfg.get('timeout') or environment.DEFAULT_TIMEOUT
+
+
+def end_with_launcher() -> None:
+    """Has this process asked to stop when its launcher is gone.
+
+    A launcher that is killed ends nothing: its processes would train on, and
+    a run that is started again would find their work dir in use.
+    """
+    launcher = environment.launcher()
+    if launcher is None or not hasattr(torch.multiprocessing, PRCTL):
+        return
+    if os.getppid() == launcher:
+        getattr(torch.multiprocessing, PRCTL)(signal.SIGTERM)
+    # It may have gone before that. What was started through another program
+    # lives as long as that one does.
+    if not _exists(launcher):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def join_on_cpu(cfg: Config) -> None:

@@ -1,5 +1,7 @@
 """The one room where a config is rewritten, between its checks and its run."""
 
+from collections.abc import Sequence
+from copy import deepcopy
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,12 @@ OF_WORKERS = (
     'prefetch_factor',
     'timeout',
 )
+# Backends of the visualizer for what --log-to takes.
+TRACKERS = {
+    'tensorboard': 'TensorboardVisBackend',
+    'wandb': 'WandbVisBackend',
+    'mlflow': 'MLflowVisBackend',
+}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -44,6 +52,8 @@ def prepare(
     show_dir: str | None = None,
     wait_time: float = 2.0,
     out: str | None = None,
+    keep: str | None = None,
+    log_to: Sequence[str] = (),
 ) -> list[str]:
     """Makes of a config what a command asks for and this machine can run.
 
@@ -62,6 +72,10 @@ def prepare(
         show_dir (str, optional): Folder that gets a picture of each image.
         wait_time (float): Seconds that a window stays.
         out (str, optional): Pickle file that gets the predictions.
+        keep (str, optional): Folder that gets the samples of a test with
+            what a report needs of their predictions.
+        log_to (Sequence[str]): Names of ``TRACKERS`` that get the numbers
+            of the run besides.
 
     Returns:
         list[str]: Lines for the log.
@@ -86,6 +100,9 @@ def prepare(
         draw_predictions(cfg, show, show_dir, wait_time)
     if out is not None:
         dump_predictions(cfg, out)
+    if keep is not None:
+        keep_samples(cfg, keep)
+    add_trackers(cfg, log_to)
     use_own_parts(cfg)
     limit_waiting(cfg)
     return notes + fit_to_devices(cfg)
@@ -234,6 +251,87 @@ def dump_predictions(cfg: Config, out: str) -> None:
     cfg.test_evaluator = [*evaluator, dump]
 
 
+def use_validation_set(cfg: Config) -> None:
+    """Makes the data and the metrics of the validation those of the test.
+
+    Args:
+        cfg (Config): Changed in place.
+
+    Raises:
+        UserError: If it has no validation.
+    """
+    for key in ('dataloader', 'evaluator'):
+        if cfg.get(f'val_{key}') is None:
+            raise UserError(
+                f'config {cfg.filename} has no val_{key}; test on its test '
+                'set instead'
+            )
+        cfg[f'test_{key}'] = deepcopy(cfg[f'val_{key}'])
+    if cfg.get('test_cfg') is None:
+        cfg.test_cfg = dict(type='TestLoop')
+
+
+def keep_samples(cfg: Config, folder: str) -> None:
+    """Adds the metric that keeps samples for a report.
+
+    The metrics of COCO keep the files that they score, so that the report
+    has their numbers.
+
+    Args:
+        cfg (Config): Changed in place.
+        folder (str): Where they go.
+    """
+    host_of(cfg, 'a report of predictions')
+    evaluator = cfg.test_evaluator
+    if isinstance(evaluator, dict) and 'metrics' in evaluator:
+        raise UserError(
+            f'a report of predictions needs metrics as test_evaluator, and '
+            f'the config has a {type_name(evaluator)}'
+        )
+    if not isinstance(evaluator, (list, tuple)):
+        evaluator = [evaluator]
+    ignored = 255
+    for index, node in enumerate(evaluator):
+        if type_name(node) == 'CocoMetric':
+            node['outfile_prefix'] = str(Path(folder, f'scored-{index}'))
+        ignored = node.get('ignore_index', ignored)
+    keeper = ConfigDict(
+        type='mmuniformer.CollectSamples',
+        folder=folder,
+        library=library_of(cfg),
+        ignore_index=ignored,
+    )
+    cfg.test_evaluator = [*evaluator, keeper]
+    # mmengine takes what an earlier run of the process has registered under
+    # the name of a config, and writes into the folder of that.
+    cfg.visualizer = ConfigDict(
+        type='mmengine.Visualizer', name=f'of {folder}', vis_backends=[]
+    )
+    _name_files(cfg, 'test_dataloader')
+
+
+def add_trackers(cfg: Config, names: Sequence[str]) -> None:
+    """Adds backends to the visualizer that get the numbers of a run.
+
+    Args:
+        cfg (Config): Changed in place. A backend that it has already stays
+            as it is, with its arguments.
+        names (Sequence[str]): Of ``TRACKERS``.
+    """
+    if not names:
+        return
+    if cfg.get('visualizer') is None:
+        cfg.visualizer = dict(type='Visualizer')
+    local = [dict(type='LocalVisBackend')]
+    backends = list(cfg.visualizer.get('vis_backends') or local)
+    present = [type_name(backend) for backend in backends]
+    for name in names:
+        if TRACKERS[name] not in present:
+            backends.append(dict(type=f'mmengine.{TRACKERS[name]}'))
+            present.append(TRACKERS[name])
+    cfg.visualizer.vis_backends = backends
+
+
 def use_own_parts(cfg: Config) -> None:
     """Puts parts of ours in place of the host's that lose data or names.
 
@@ -252,7 +350,7 @@ def use_own_parts(cfg: Config) -> None:
     _use_safe_checkpoint_hook(cfg)
     _use_resumable_loop(cfg)
     use_named_videos(cfg)
-    _name_files(cfg)
+    _name_files(cfg, 'train_dataloader')
     if library_of(cfg) == 'mmseg':
         add_checks_of_labels(cfg)
 
@@ -321,8 +419,8 @@ def use_named_videos(cfg: Config) -> None:
                 node['type'] = f'mmuniformer.{kind}'
 
 
-def _name_files(cfg: Config) -> None:
-    for _, node in walk(cfg.get('train_dataloader')):
+def _name_files(cfg: Config, loader: str) -> None:
+    for _, node in walk(cfg.get(loader)):
         kind = registered(node.get('type'), TRANSFORMS)
         if getattr(kind, '__name__', '') == 'PackActionInputs':
             by_default = signature(kind).parameters['meta_keys'].default

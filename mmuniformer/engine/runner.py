@@ -18,7 +18,10 @@ from mmuniformer.engine.hooks import (
 )
 from mmuniformer.engine.joining import waiting_time
 from mmuniformer.errors import UserError
-from mmuniformer.launch.environment import is_watched
+from mmuniformer.launch.environment import be_done_before, is_watched
+
+# Seconds that data sets may be read before a run begins.
+LONGEST_READING = 24 * 3600
 
 
 @contextmanager
@@ -49,6 +52,8 @@ def runner_of(
             runner.register_hook(FiniteStepsHook())
         if is_watched():
             runner.register_hook(SignsOfLifeHook(waiting_time(cfg)))
+            # Data sets are read before the first hook is asked.
+            be_done_before(LONGEST_READING, has_stepped=False)
         for hook in hooks:
             runner.register_hook(hook)
         yield runner

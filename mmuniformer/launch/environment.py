@@ -17,6 +17,8 @@ RESTARTS = 'MMUNIFORMER_RESTARTS'
 STARTED = 'MMUNIFORMER_STARTED'
 # The folder for the answers, which bear the number of the process.
 ANSWERS = 'MMUNIFORMER_ANSWERS'
+# The number of the launcher's own process.
+LAUNCHER = 'MMUNIFORMER_LAUNCHER'
 # A process that waits for others in vain says so itself, before it is ended.
 MARGIN = 15
 
@@ -37,6 +39,12 @@ def restarts() -> int:
 def first_start() -> float:
     """When the run was first started (seconds since 1970); 0 if unknown."""
     return float(os.environ.get(STARTED) or 0)
+
+
+def launcher() -> int | None:
+    """The process that has started this one; None if that was nobody."""
+    text = os.environ.get(LAUNCHER)
+    return int(text) if text else None
 
 
 def is_watched() -> bool:

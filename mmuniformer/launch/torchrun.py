@@ -61,6 +61,7 @@ def _run(args: Namespace, meeting: Meeting, answers: Path) -> int:
         meeting.prepare(args)
     node_rank, args.node_rank = args.node_rank, 0
     os.environ[environment.ANSWERS] = str(answers)
+    os.environ[environment.LAUNCHER] = str(os.getpid())
     # A process that is ended says where it was.
     os.environ.setdefault('PYTHONFAULTHANDLER', '1')
     silence = meeting.ends_without_answer(_fail)

@@ -28,7 +28,7 @@ def action_sheet(
         out: PNG file to write.
         config: Config of mmaction2 whose test data set has ``classes`` in its
             ``metainfo`` and packs ``filename``.
-        predictions: What ``tools/test.py --out`` wrote.
+        predictions: What ``mmuniformer test --out`` wrote.
         count: Number of classes.
     """
     classes = config.test_dataloader.dataset.metainfo.classes

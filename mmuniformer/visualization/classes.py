@@ -23,7 +23,7 @@ def class_sheet(
         out: PNG file to write.
         config: Config of mmpretrain whose test data set has ``classes`` in
             its ``metainfo``.
-        predictions: What ``tools/test.py --out`` wrote.
+        predictions: What ``mmuniformer test --out`` wrote.
         count: Number of classes.
     """
     classes = config.test_dataloader.dataset.metainfo.classes

@@ -23,13 +23,13 @@ class Instances(NamedTuple):
     Attributes:
         labels: (N,) indices of classes.
         boxes: (N, 4) x1, y1, x2, y2 in pixels.
-        masks: (N, H, W) bool.
+        masks: N of (H, W) bool; None for an object that has none.
         scores: (N,), or None for ground truth.
     """
 
     labels: np.ndarray
     boxes: np.ndarray
-    masks: np.ndarray
+    masks: Sequence[np.ndarray | None]
     scores: np.ndarray | None = None
 
 
@@ -45,12 +45,12 @@ def draw_instances(
     height, width = image.shape[:2]
     for index, label in enumerate(instances.labels):
         colour = tuple(np.divide(colours[label], 255))
-        overlay = np.zeros((height, width, 4))
-        overlay[instances.masks[index]] = [*colour, 0.55]
-        axes.imshow(overlay)
-        axes.contour(
-            instances.masks[index], [0.5], colors=[colour], linewidths=1
-        )
+        mask = instances.masks[index]
+        if mask is not None and mask.any():
+            overlay = np.zeros((height, width, 4))
+            overlay[mask] = [*colour, 0.55]
+            axes.imshow(overlay)
+            axes.contour(mask, [0.5], colors=[colour], linewidths=1)
         # Pixel centres are whole numbers in matplotlib.
         x1, y1, x2, y2 = instances.boxes[index] - 0.5
         axes.add_patch(
@@ -87,7 +87,7 @@ def detection_sheet(
         out: PNG file to write.
         config: Config of mmdet whose test data set is a CocoDataset with
             ``metainfo``.
-        predictions: What ``tools/test.py --out`` wrote.
+        predictions: What ``mmuniformer test --out`` wrote.
         count: Number of images.
         threshold: Least score of a prediction that is shown.
     """

@@ -21,7 +21,7 @@ def semantic_sheet(
         out: PNG file to write.
         config: Config of mmseg whose test data set has a palette in its
             ``metainfo``.
-        predictions: What ``tools/test.py --out`` wrote.
+        predictions: What ``mmuniformer test --out`` wrote.
         count: Number of images.
     """
     metainfo = config.test_dataloader.dataset.metainfo

@@ -88,7 +88,7 @@ def pose_sheet(
     Args:
         out: PNG file to write.
         config: Config of mmpose whose test data set is in COCO format.
-        predictions: What ``tools/test.py --out`` wrote.
+        predictions: What ``mmuniformer test --out`` wrote.
         count: Number of images.
         threshold: Least score of a predicted keypoint that is shown.
     """

@@ -1,12 +1,14 @@
 """Where a run goes on that its launcher has started again."""
 
 import os
+import time
 
 import pytest
 import torch
 from mmengine.config import Config
 
 from mmuniformer.engine.prepare import go_on_after_restart
+from mmuniformer.engine.runner import runner_of
 
 BEGIN = 1000.0
 
@@ -80,3 +82,20 @@ def test_no_restart(config, saved, monkeypatch):
     monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
     assert len(go_on_after_restart(config)) == 1
     assert config.resume
+
+
+def test_an_error_of_a_data_set_is_not_worth_a_restart(tmp_path, monkeypatch):
+    """It comes after the model is built and before the first hook."""
+    monkeypatch.setenv('MMUNIFORMER_ANSWERS', str(tmp_path))
+    cfg = Config(
+        dict(
+            model=dict(type='mmuniformer.UniFormer', arch='small'),
+            work_dir=str(tmp_path / 'run'),
+            default_scope='mmengine',
+        )
+    )
+    with runner_of(cfg):
+        answer = tmp_path / str(os.getpid())
+        # Known, without a step, and with hours to read in.
+        assert answer.read_bytes() == b''
+        assert answer.stat().st_mtime > time.time() + 3600

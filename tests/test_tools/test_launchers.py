@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def pid_of_rank(rank: int, launcher: int) -> int:
             if is_child and f'RANK={rank}' in variables:
                 return int(folder.name)
     raise AssertionError(f'no process of rank {rank}')
+
+
+def is_running(pid: int) -> bool:
+    with suppress(OSError):
+        status = Path('/proc', str(pid), 'stat').read_text()
+        # Nobody may have asked how an orphan ended.
+        return status.rpartition(')')[2].split()[0] != 'Z'
+    return False
 
 
 @pytest.fixture
@@ -118,6 +127,30 @@ class TestTorchrun:
         assert 'Restart 1 of this run: it goes on from' in run.text
         assert run.text.count('Epoch(train) [4][4/4]') == 1
         assert run.text.count('Epoch(train) [1][4/4]') == 1
+
+    def test_a_launcher_that_is_killed(self, toy_config, tmp_path, start_tool):
+        """Its processes do not train on without it: they save and end."""
+        work_dir = tmp_path / 'run'
+        run = start_tool(
+            'dist_train.sh',
+            toy_config,
+            2,
+            '--no-validate',
+            '--work-dir',
+            work_dir,
+            TOY_SLEEP='0.5',
+        )
+        run.wait_until((work_dir / 'epoch_1.pth').exists)
+        pids = [pid_of_rank(rank, run.process.pid) for rank in (0, 1)]
+        run.process.kill()
+        end = time.monotonic() + 120
+        while any(map(is_running, pids)):
+            assert time.monotonic() < end, run.text
+            time.sleep(0.1)
+        assert 'SIGTERM' in run.text
+        newest = Path((work_dir / 'last_checkpoint').read_text())
+        assert newest.name != 'epoch_4.pth'
+        assert read_checkpoint(str(newest))['meta']['iter'] < 16
 
     def test_mistake_is_told_once(self, run_tool, free_port):
         result = run_tool('dist_train.sh', 'no.py', 2, PORT=free_port)

@@ -129,12 +129,14 @@ class Run:
     def kill(self, signum: signal.Signals, whole: bool) -> None:
         """Sends a signal to the run, or to one of its processes."""
         if whole:
-            # SIGTERM to the launcher, as a cluster does; SIGKILL to all.
-            with suppress(ProcessLookupError):
-                if signum == signal.SIGKILL:
-                    os.killpg(self.process.pid, signum)
-                else:
-                    self.process.send_signal(signum)
+            # SIGTERM to the launcher, as a cluster does; SIGKILL to all, which
+            # have process groups of their own.
+            everyone = [self.process.pid]
+            if signum == signal.SIGKILL:
+                everyone += sorted(_children(self.process.pid))
+            for pid in everyone:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signum)
             return
         children = _children(self.process.pid)
         if children:

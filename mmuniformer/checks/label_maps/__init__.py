@@ -174,7 +174,7 @@ def _check_classes(
         yield Finding(
             f'{path}: the labels of {decoded} of {number} maps were read, '
             'and the headers of all',
-            'tools/dataset_tools/check_dataset.py --decode reads all',
+            'mmuniformer check --decode reads all',
             entry=path,
             level='note',
         )

@@ -1,0 +1,1 @@
+"""The page about a training: what its run wrote, and what it predicts."""
