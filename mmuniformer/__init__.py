@@ -37,7 +37,7 @@ _LATER = {
     'load_classifier': 'checkpoint',
     'load_pretrained': 'checkpoint',
 }
-_ROOMS = ('apis', 'checkpoint', 'models', 'registry')
+_ROOMS = ('apis', 'checkpoint', 'models', 'registry', 'zoo')
 
 compat.apply()
 moved.install()
