@@ -10,6 +10,9 @@
 #              mmsegmentation and mmpretrain in place of the originals
 # make test-forks
 #              the test suite with them; what needs mmpose or mmaction2 skips
+# make docs-data
+#              what is written from data: tables of results, the model index,
+#              docs/zoo.md and docs/recipes.md
 # make lint    ruff
 #
 # VENV= names another folder for the environment, PYTHON= another interpreter,
@@ -21,7 +24,7 @@ TASK ?= det
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-forks demo test test-slow test-forks lint
+.PHONY: help setup setup-forks demo test test-slow test-forks docs-data lint
 .DEFAULT_GOAL := help
 
 help:
@@ -46,6 +49,10 @@ test test-slow test-forks:
 	@"$(abspath $(VENV))/bin/python" -m pytest -n $(WORKERS) --dist worksteal -m "$(MARKED)" $(PYTEST_ARGS)
 test test-forks: MARKED = not slow
 test-slow: MARKED = slow
+
+docs-data: setup
+	@"$(abspath $(VENV))/bin/python" tools/misc/write_tables.py
+	@"$(abspath $(VENV))/bin/python" tools/misc/write_recipes.py
 
 lint: setup
 	@"$(abspath $(VENV))/bin/ruff" check .

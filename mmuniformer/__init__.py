@@ -38,7 +38,7 @@ _LATER = {
     'load_classifier': 'checkpoint',
     'load_pretrained': 'checkpoint',
 }
-_ROOMS = ('apis', 'checkpoint', 'models', 'registry')
+_ROOMS = ('apis', 'checkpoint', 'models', 'registry', 'zoo')
 
 compat.apply()
 moved.install()

@@ -17,6 +17,7 @@ from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_labeling import make_token_labels
 from mmuniformer.apis.token_pictures import draw_tokens
 from mmuniformer.apis.training import train
+from mmuniformer.apis.zoo import get_weights
 
 __all__ = [
     'browse',
@@ -25,6 +26,7 @@ __all__ = [
     'draw_tokens',
     'dry_run',
     'get_flops',
+    'get_weights',
     'iterate',
     'load',
     'make_shards',

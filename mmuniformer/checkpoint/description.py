@@ -4,12 +4,11 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from mmuniformer.checkpoint.downloading import download, is_link
 from mmuniformer.compat.checkpoint_text import read_text
 from mmuniformer.errors import CheckpointError
+from mmuniformer.zoo.getting import file_of
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,7 @@ def _of_safetensors(source: str) -> dict[str, Any]:
     """The metadata of such a file, in the form of those of torch."""
     from safetensors import safe_open
 
-    path = download(source) if is_link(source) else Path(source).expanduser()
-    with safe_open(path, framework='pt') as file:
+    with safe_open(file_of(source), framework='pt') as file:
         texts = file.metadata() or {}
     meta: dict[str, Any] = dict(cfg=texts.get('config'))
     # Another program's may be no JSON: no classes are known then.

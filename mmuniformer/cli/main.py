@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     'check': "Look at the annotations, images and classes of a config's data",
     'report': 'Write a page about trainings: curves, tables and pictures',
     'flops': "Count parameters and FLOPs of a config's model",
+    'zoo': 'List published weights, show what is known of them, get them',
     'doctor': 'Show what is installed, and what to type for what is missing',
     'completion': 'Print the script by which a shell completes commands',
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from mmuniformer.engine.prepare import set_host_defaults
 from mmuniformer.errors import UserError
 from mmuniformer.hosts import HOSTS
 from mmuniformer.nodes import type_name
+from mmuniformer.zoo.names import find
 
 WEIGHTS = ('.pth', '.pt', '.bin', '.safetensors')
 # What a library's models are for.
@@ -95,6 +97,9 @@ def load_model(
             'name a config by --model'
         )
     checkpoint = model if is_weights else weights
+    if checkpoint is None and find(Path(model).stem) is not None:
+        # What was published of that config.
+        checkpoint = Path(model).stem
     if checkpoint is None:
         raise UserError(
             f'--weights: the model of {model} needs its weights, a checkpoint'

@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights',
         metavar='FILE',
-        help='checkpoint, where --model is a config; file or link',
+        help='checkpoint, where --model is a config: file, link or name of '
+        'published weights (default: those of that config)',
     )
     parser.add_argument(
         '--out-dir',
