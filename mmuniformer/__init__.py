@@ -34,6 +34,7 @@ _LATER = {
     'UniFormer3D': 'models',
     'UniFormerLight': 'models',
     'UniFormerLight3D': 'models',
+    'load': 'apis',
     'load_classifier': 'checkpoint',
     'load_pretrained': 'checkpoint',
 }
@@ -83,6 +84,7 @@ __all__ = [
     'UnreadableVideo',
     'UserError',
     '__version__',
+    'load',
     'load_classifier',
     'load_pretrained',
     'models',

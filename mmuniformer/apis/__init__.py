@@ -5,6 +5,7 @@ from mmuniformer.apis.check_report import report_on_dataset
 from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.apis.predicting import iterate, load, predict
 from mmuniformer.apis.publishing import publish
 from mmuniformer.apis.rehearsal_report import report_on_dry_run
 from mmuniformer.apis.rehearsing import dry_run
@@ -26,8 +27,11 @@ __all__ = [
     'dry_run',
     'get_flops',
     'get_weights',
+    'iterate',
+    'load',
     'make_shards',
     'make_token_labels',
+    'predict',
     'publish',
     'replay',
     'report',
