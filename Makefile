@@ -11,6 +11,9 @@
 # make test-forks
 #              the test suite with them; what needs mmpose or mmaction2 skips
 # make docs    the pages as a site, with those of the API: site/index.html
+# make docs-data
+#              what is written from data: tables of results, the model index,
+#              docs/zoo.md and docs/recipes.md
 # make lint    ruff
 #
 # VENV= names another folder for the environment, PYTHON= another interpreter,
@@ -22,7 +25,7 @@ TASK ?= det
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-forks demo test test-slow test-forks docs lint
+.PHONY: help setup setup-forks demo test test-slow test-forks docs docs-data lint
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +55,10 @@ docs: export NO_MKDOCS_2_WARNING ?= 1
 docs: setup
 	@"$(abspath $(VENV))/bin/python" -m mkdocs build -q
 	@echo "docs: site/index.html"
+
+docs-data: setup
+	@"$(abspath $(VENV))/bin/python" tools/misc/write_tables.py
+	@"$(abspath $(VENV))/bin/python" tools/misc/write_recipes.py
 
 lint: setup
 	@"$(abspath $(VENV))/bin/ruff" check .

@@ -34,10 +34,11 @@ _LATER = {
     'UniFormer3D': 'models',
     'UniFormerLight': 'models',
     'UniFormerLight3D': 'models',
+    'load': 'apis',
     'load_classifier': 'checkpoint',
     'load_pretrained': 'checkpoint',
 }
-_ROOMS = ('apis', 'checkpoint', 'models', 'registry')
+_ROOMS = ('apis', 'checkpoint', 'models', 'registry', 'zoo')
 
 compat.apply()
 moved.install()
@@ -83,6 +84,7 @@ __all__ = [
     'UnreadableVideo',
     'UserError',
     '__version__',
+    'load',
     'load_classifier',
     'load_pretrained',
     'models',

@@ -5,6 +5,7 @@ from mmuniformer.apis.check_report import report_on_dataset
 from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.apis.predicting import iterate, load, predict
 from mmuniformer.apis.publishing import publish
 from mmuniformer.apis.rehearsal_report import report_on_dry_run
 from mmuniformer.apis.rehearsing import dry_run
@@ -16,6 +17,7 @@ from mmuniformer.apis.testing import test
 from mmuniformer.apis.token_labeling import make_token_labels
 from mmuniformer.apis.token_pictures import draw_tokens
 from mmuniformer.apis.training import train
+from mmuniformer.apis.zoo import get_weights
 
 __all__ = [
     'browse',
@@ -24,8 +26,12 @@ __all__ = [
     'draw_tokens',
     'dry_run',
     'get_flops',
+    'get_weights',
+    'iterate',
+    'load',
     'make_shards',
     'make_token_labels',
+    'predict',
     'publish',
     'replay',
     'report',

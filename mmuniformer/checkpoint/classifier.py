@@ -51,7 +51,7 @@ def load_classifier(
     Args:
         model (nn.Module): A recognizer or a classifier; it is not changed on
             an error.
-        checkpoint (str): Path or URL.
+        checkpoint (str): Path, URL, or name of published weights.
         sha256 (str, optional): Digest that the file must have, or its first
             digits.
 

@@ -5,12 +5,13 @@ the hook of EMA load by mmengine's ``load_state_dict``, which takes names as
 they are and goes on with weights left as initialised. For a model with a
 backbone of this package the tensors get the names of the model first, and a
 backbone that they do not fill is an error. Links are downloaded as everywhere
-here.
+here, and published weights have their names.
 """
 
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +27,7 @@ from mmuniformer.checkpoint.values import check_values
 from mmuniformer.compat.import_hooks import after_import
 from mmuniformer.compat.replacing import replace_once
 from mmuniformer.errors import CheckpointError
+from mmuniformer.zoo import find, hint
 
 MODULE = 'mmengine.runner.checkpoint'
 SOURCE = 'the checkpoint'
@@ -42,6 +44,10 @@ def _patch(module: ModuleType) -> None:
     module.CheckpointLoader.register_scheme(
         ('http://', 'https://'), load_from_http, force=True
     )
+    replace_once(module, 'load_from_local', _by_name, by=__name__)
+    module.CheckpointLoader.register_scheme(
+        '', module.load_from_local, force=True
+    )
     replace_once(module, 'load_state_dict', _naming, by=__name__)
 
 
@@ -55,6 +61,23 @@ def load_from_http(
         map_location (Any): See :func:`torch.load`.
     """
     return read_checkpoint(filename, map_location=map_location or 'cpu')
+
+
+def _by_name(original: Callable) -> Callable:
+    def load_from_local(filename: str, map_location: Any = None) -> dict:
+        if Path(filename).expanduser().is_file():
+            return original(filename, map_location)
+        if find(filename) is not None:
+            return read_checkpoint(
+                filename, map_location=map_location or 'cpu'
+            )
+        if hint(filename):
+            raise CheckpointError(
+                f'checkpoint {filename} does not exist{hint(filename)}'
+            )
+        return original(filename, map_location)
+
+    return load_from_local
 
 
 def _naming(original: Callable) -> Callable:

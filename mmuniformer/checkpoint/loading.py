@@ -21,6 +21,7 @@ from mmuniformer.checkpoint.state_dict import (
 )
 from mmuniformer.checkpoint.values import check_values
 from mmuniformer.errors import CheckpointError
+from mmuniformer.zoo import trained_by
 
 # Not in an ImageNet file: the norms of the outputs, which a task trains.
 FRESH = re.compile(r'norm[1-4]\.')
@@ -73,7 +74,7 @@ def load_pretrained(
     Args:
         model (nn.Module): A backbone of this package; it is not changed on an
             error.
-        checkpoint (str): Path or URL.
+        checkpoint (str): Path, URL, or name of published weights.
         prefix (str, optional): What the backbone's names start with in the
             file; found by itself when None.
         map_location (str): Device to read the file to.
@@ -97,6 +98,7 @@ def load_pretrained(
     loaded = select_backbone(state_dict, checkpoint, prefix)
     check_form(model, loaded, source=checkpoint)
     layout = _check_layout(model, loaded, checkpoint)
+    _check_head_dim(model, layout, checkpoint)
 
     wanted = model.state_dict()
     num_stages = model.num_stages
@@ -154,19 +156,35 @@ def warn_of_head_dim(
     Args:
         model (nn.Module): A backbone of this package.
         loaded (dict[str, Tensor]): Tensors of a published file by its names.
-        source (str): Path or URL of the file.
+        source (str): Path, URL or name of the file.
+
+    Raises:
+        CheckpointError: If its name tells another one.
     """
     try:
         layout = read_layout(loaded)
     except IndexError:
         # No whole model: whoever loads it says what is missing.
         return
+    _check_head_dim(model, layout, source)
     if len(_fitting_archs(model, layout)) > 1:
         print_log(
             f'{source}: {_head_dim_note(model)}.',
             logger='current',
             level=logging.WARNING,
         )
+
+
+def _check_head_dim(model: nn.Module, file: Layout, source: str) -> None:
+    """Looks whether published weights were trained with other heads."""
+    fitting = _fitting_archs(model, file)
+    experiment = trained_by(source) if len(fitting) > 1 else None
+    if experiment is None or experiment.head_dim == model.arch.head_dim:
+        return
+    raise CheckpointError(
+        f'{source} was trained with head_dim {experiment.head_dim}, and the '
+        f'model has {model.arch.head_dim}: use arch={experiment.arch!r}'
+    )
 
 
 def _head_dim_note(model: nn.Module) -> str:

@@ -1,18 +1,11 @@
 """Reading checkpoint files without running what may be hidden in them."""
 
-import re
 import zipfile
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from urllib.parse import urlparse
 
 import torch
 
-from mmuniformer.checkpoint.downloading import (
-    check_digest,
-    download,
-    is_link,
-)
 from mmuniformer.compat import checkpoint_types
 from mmuniformer.compat.mmengine_checkpoint import (
     UnsafeCheckpoint,
@@ -22,18 +15,7 @@ from mmuniformer.compat.mmengine_checkpoint import (
     settled,
 )
 from mmuniformer.errors import CheckpointError
-
-# Full digests of published files, by name, as far as they are known.
-KNOWN_SHA256 = {
-    'uniformer_small_k400_16x4.pth': (
-        '4829a6abe934a1c8083f377afea621f01d16bc4a93ce6ae74d7c5bea7eff6a7b'
-    ),
-    'uniformer_small_sthv2_16_prek400.pth': (
-        '4f5df1bf569e7e0ead9ae9ea43ecef5a852ef14dcf67575e36aa3ce8edd0ed9f'
-    ),
-}
-# OpenMMLab writes the first eight digits into the name: name-1713bcd4_date.pth
-DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8})[_.]')
+from mmuniformer.zoo import file_of
 
 
 def read_checkpoint(
@@ -42,16 +24,17 @@ def read_checkpoint(
     map_location: str = 'cpu',
     mmap: bool = False,
 ) -> dict:
-    """Reads a checkpoint from a path or URL.
+    """Reads a checkpoint from a path, a URL or by the name of a published one.
 
     A pickle is read by ``torch.load`` with ``weights_only``: a file that
     would run code is refused. A ``.safetensors`` file cannot hold code.
 
     Args:
-        source (str): Path, or http(s) URL (see :func:`download`).
+        source (str): Path, http(s) URL, or name of the catalogue (see
+            :func:`mmuniformer.zoo.file_of`).
         sha256 (str, optional): Digest that the file must have, or its first
-            digits. For a URL, the digest known for that file or in its name
-            is the default.
+            digits. For a published file, the digest known of it or in its
+            name is the default.
         map_location (str): Device to put the tensors on.
         mmap (bool): Whether tensors stay in the file until they are looked
             at, for a caller who reads little of it. The file must stay as it
@@ -65,18 +48,7 @@ def read_checkpoint(
             another digest, is damaged, or would run code.
     """
     source = str(source)
-    if is_link(source):
-        name = Path(urlparse(source).path).name
-        in_name = DIGEST_IN_NAME.search(name)
-        sha256 = sha256 or KNOWN_SHA256.get(name)
-        sha256 = sha256 or (in_name.group(1) if in_name else None)
-        path = download(source, sha256)
-    else:
-        path = Path(source).expanduser()
-    if not path.is_file():
-        raise CheckpointError(f'checkpoint {source} is not a file that exists')
-    if sha256:
-        check_digest(path, sha256, source)
+    path = file_of(source, sha256)
     return _load(path, map_location, mmap, source)
 
 

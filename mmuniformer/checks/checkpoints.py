@@ -13,6 +13,7 @@ from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.checkpoint.values import not_finite
 from mmuniformer.checks.finding import Finding, few, suggest
 from mmuniformer.errors import CheckpointError
+from mmuniformer.zoo import find, hint
 
 # Arguments of torch's optimizers that tell one kind from another.
 TELLING = frozenset(
@@ -40,15 +41,20 @@ def is_url(path: str) -> bool:
     return '://' in path
 
 
+def is_elsewhere(path: str) -> bool:
+    """Whether a checkpoint is a URL, or the name of published weights."""
+    return is_url(path) or not (Path(path).is_file() or find(path) is None)
+
+
 def check_start(cfg: Config) -> Iterator[Finding]:
     """Looks at the file that a config's ``load_from`` and ``resume`` name.
 
-    A URL is looked at when it is read.
+    What is not here yet is looked at when it is read.
     """
     path, resume = cfg.get('load_from'), bool(cfg.get('resume'))
     if resume and path in NEWEST:
         path, content, findings = _newest(Path(cfg.work_dir))
-    elif path is not None and not is_url(path):
+    elif path is not None and not is_elsewhere(path):
         content, findings = _look(path, resume)
     else:
         return
@@ -75,13 +81,17 @@ def _look(path: str | Path, to_resume: bool) -> tuple[dict | None, list]:
 
 
 def check_is_file(path: str | Path) -> Iterator[Finding]:
-    """Looks whether a local checkpoint is there, and for one like it."""
+    """Looks whether a local checkpoint is there, and for one like it.
+
+    The name of published weights is a checkpoint that will be there.
+    """
     path = Path(path)
-    if not path.is_file():
+    if not path.is_file() and find(str(path)) is None:
         siblings = (p.name for p in path.parent.glob('*.pth'))
+        like = suggest(path.name, siblings) or hint(str(path))
         what = 'is a folder' if path.is_dir() else 'does not exist'
         yield Finding(
-            f'checkpoint {path} {what}{suggest(path.name, siblings)}',
+            f'checkpoint {path} {what}{like}',
             file=str(path),
         )
 

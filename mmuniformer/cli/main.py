@@ -19,9 +19,11 @@ from mmuniformer.version import __version__
 COMMANDS: dict[str, str] = {
     'train': 'Train a config of mmdet, mmseg, mmpose, mmaction2 or mmpretrain',
     'test': 'Test a checkpoint with the config that it was trained with',
+    'predict': 'Run a model on photos, videos, cameras and links',
     'check': "Look at the annotations, images and classes of a config's data",
     'report': 'Write a page about trainings: curves, tables and pictures',
     'flops': "Count parameters and FLOPs of a config's model",
+    'zoo': 'List published weights, show what is known of them, get them',
     'doctor': 'Show what is installed, and what to type for what is missing',
     'completion': 'Print the script by which a shell completes commands',
 }

@@ -94,6 +94,37 @@ def check_text(text: str) -> None:
         raise ValueError(f'line {line}: it is no config') from error
 
 
+def read_text(text: str) -> dict[str, Any]:
+    """Reads one config text without running it.
+
+    Raises:
+        ValueError: Naming the line, if it is more than plain data.
+    """
+    check_text(text)
+    content: dict[str, Any] = {}
+    for statement in ast.parse(text).body:
+        value = _value(statement.value)
+        content.update((target.id, value) for target in statement.targets)
+    return content
+
+
+def _value(node: ast.expr) -> Any:
+    """The value of an expression that :func:`_plain` lets through."""
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return {_value(key): _value(value) for key, value in pairs}
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
+        return kind(_value(entry) for entry in node.elts)
+    if isinstance(node, ast.Call):
+        kind = {'dict': dict, 'set': set}[node.func.id]
+        content = kind(*map(_value, node.args))
+        if node.keywords:
+            content.update((k.arg, _value(k.value)) for k in node.keywords)
+        return content
+    return ast.literal_eval(node)
+
+
 def _check_statement(node: ast.stmt) -> None:
     if not isinstance(node, ast.Assign) or not all(
         isinstance(target, ast.Name) for target in node.targets

@@ -12,6 +12,7 @@ from mmengine.registry import VISUALIZERS
 from mmengine.visualization import Visualizer
 
 from mmuniformer.visualization.clips import class_name, draw_clip
+from mmuniformer.visualization.skeletons import scale_skeletons
 
 CAPTION_HEIGHT = 24
 
@@ -101,6 +102,7 @@ def _draw_segmentation(
 def _draw_pose(visualizer: Any, frames: list, sample: Any, out: Path) -> None:
     instances = sample.gt_instances
     moved = 'transformed_keypoints' in instances
+    scale_skeletons(visualizer, frames[0].shape)
     visible = instances.get('keypoints_visible')
     if visible is not None and visible.ndim == 3:
         # KeypointConverter puts weights beside what is visible, which

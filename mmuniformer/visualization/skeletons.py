@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from pycocotools.coco import COCO
 
 from mmuniformer.visualization.contact_sheet import Colour, contact_sheet
 
+# Width of a line of the longer side of a picture.
+LIMB = 1 / 200
 # A side that is mistaken for the other shows.
 COLOURS: dict[str, Colour] = {
     'left': (240, 80, 60),
@@ -74,6 +76,29 @@ def draw_poses(
                 color=np.divide(COLOURS[sides[index]], 255),
             )
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+
+
+def scale_skeletons(visualizer: Any, shape: Sequence[int] | None) -> None:
+    """Has mmpose's visualizer draw as thick as a picture is large.
+
+    Its lines are one pixel wide, whatever the photo: on a large one they
+    cannot be seen. Of a small picture they stay what its config says.
+
+    Args:
+        visualizer (Any): Of any library; others draw no skeletons.
+        shape (Sequence[int], optional): Height and width of the picture.
+    """
+    if shape is None or not hasattr(visualizer, 'kpt_color'):
+        return
+    if not hasattr(visualizer, 'settings_of_config'):
+        visualizer.settings_of_config = (
+            visualizer.radius,
+            visualizer.line_width,
+        )
+    radius, width = visualizer.settings_of_config
+    longest = max(shape[:2])
+    visualizer.radius = max(radius, round(longest * LIMB))
+    visualizer.line_width = max(width, round(longest * LIMB))
 
 
 def pose_sheet(

@@ -9,7 +9,11 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmuniformer.checkpoint import CheckpointError, read_checkpoint
-from mmuniformer.compat.checkpoint_text import PLACES, check_text
+from mmuniformer.compat.checkpoint_text import (
+    PLACES,
+    check_text,
+    read_text,
+)
 from mmuniformer.compat.mmengine_checkpoint import UnsafeCheckpoint
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +29,23 @@ LEAVES = {
 @pytest.mark.parametrize(('library', 'leaf'), LEAVES.items())
 def test_what_mmengine_writes_passes(library, leaf):
     pytest.importorskip(library)
-    check_text(Config.fromfile(ROOT / 'configs' / leaf).pretty_text)
+    text = Config.fromfile(ROOT / 'configs' / leaf).pretty_text
+    check_text(text)
+    # Parsed, it says what it says when it is run.
+    run = Config.fromstring(text, '.py').to_dict()
+    assert Config(read_text(text)).to_dict() == run
+
+
+def test_what_is_read_is_what_is_written():
+    text = (
+        "a = dict(type='SGD', x={1: 'y', 'z': [-1.5, +2, None]})\n"
+        "b = c = (1, {2}, set([3]), dict({'d e': True}, f=b'g'))\n"
+    )
+    expected = {}
+    exec(text, {}, expected)
+    assert read_text(text) == expected
+    with pytest.raises(ValueError, match='more than literals'):
+        read_text("a = open('x')")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ class Images(BaseDataset):
 
 def sample(host: str, path: Path):
     """What a model of a library says of an image."""
-    shape = dict(img_path=str(path), img_shape=(20, 20), ori_shape=(20, 20))
+    size = Image.open(path).size[::-1] if path.is_file() else (20, 20)
+    shape = dict(img_path=str(path), img_shape=(20, 20), ori_shape=size)
     if host == 'mmdet':
         from mmdet.structures import DetDataSample as Sample
 
@@ -172,3 +173,17 @@ def test_images_that_are_no_files(tmp_path):
         batch = dict(inputs=torch.zeros(2, 3, 20, 20))
         hook.after_test_iter(None, batch_idx, batch, [one, one])
     assert len(list((tmp_path / 'out').iterdir())) == 4
+
+
+def test_skeletons_are_as_thick_as_photos_are_large(tmp_path):
+    drawn = []
+    for side in (20, 2000):
+        path = tmp_path / f'{side}.png'
+        Image.new('RGB', (side, side)).save(path)
+        folder = tmp_path / f'of_{side}'
+        (name,) = draw('mmpose', folder, [[path]])
+        picture = np.asarray(Image.open(folder / 'pictures' / name))
+        # The keypoint is near the corner, and its box.
+        drawn.append(int(picture.any(-1)[:, :20].sum()))
+    assert 0 < drawn[0] < 100
+    assert drawn[1] > 200

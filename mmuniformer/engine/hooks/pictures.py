@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from mmuniformer.engine.backends import PictureBackend
 from mmuniformer.registry import HOOKS
 from mmuniformer.shards import PREFIX, name_of
+from mmuniformer.visualization.skeletons import scale_skeletons
 
 
 @HOOKS.register_module()
@@ -72,6 +73,8 @@ class PicturesHook(Hook):
         """Draws the samples of a batch one by one, each into its folder."""
         for position, sample in enumerate(outputs):
             self._write_into(runner, str(self._folder_of(sample)))
+            visualizer = getattr(self.hook, '_visualizer', None)
+            scale_skeletons(visualizer, sample.get('ori_shape'))
             batch = data_batch
             if isinstance(batch, dict) and 'inputs' in batch:
                 # mmpretrain draws what the model got.
