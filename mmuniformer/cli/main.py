@@ -12,7 +12,9 @@ from importlib import import_module
 from mmuniformer.cli.run import run_command
 
 # Commands by name, with the line that `mmuniformer --help` has for each.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    'data': 'make a config for own data',
+}
 
 
 def command_parser(name: str, prog: str | None = None):

@@ -14,6 +14,9 @@ from mmuniformer.errors import UserError
 from mmuniformer.owndata.naming import unique
 from mmuniformer.owndata.parts import CocoPart
 
+# As mmpose's CocoMetric has it without areas (use_area=False).
+BODY = 0.53
+
 
 def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
     """Reads a file, and adds what a library asks for and can be told.
@@ -183,8 +186,9 @@ def _completed(
         known.setdefault('num_keypoints', sum(v > 0 for v in points[2::3]))
     if 'bbox' not in known:
         known['bbox'] = _box(known, where)
-    if not known.get('area') and task != 'pose':
-        known['area'] = _area(known)
+    if not known.get('area'):
+        # Of keypoints, the share of a box that mmpose takes for a body.
+        known['area'] = _area(known) * (BODY if task == 'pose' else 1)
     known.setdefault('iscrowd', 0)
     known.setdefault('id', place + 1)
     if known.keys() == annotation.keys() and known == annotation:

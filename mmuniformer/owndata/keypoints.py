@@ -147,7 +147,9 @@ def _known(names: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
     for file in files:
         text = file.read_text(encoding='utf-8')
         # Reading each as a config takes seconds.
-        if not all(name.split('_')[-1].lower() in text.lower() for name in names):
+        if not all(
+            name.split('_')[-1].lower() in text.lower() for name in names
+        ):
             continue
         info = Config.fromfile(file, import_custom_modules=False).get(
             'dataset_info'
@@ -187,9 +189,7 @@ def _flip(
             for i, name in enumerate(names)
         ]
     alone = [
-        name
-        for i, name in enumerate(names)
-        if flip[i] == i and _side(name)
+        name for i, name in enumerate(names) if flip[i] == i and _side(name)
     ]
     if alone:
         raise UserError(
@@ -207,7 +207,9 @@ def _flip(
 
 def _pairs(names: Sequence[str], flip: Sequence[int]) -> str:
     pairs = [
-        f'{names[i]} - {names[other]}' for i, other in enumerate(flip) if i < other
+        f'{names[i]} - {names[other]}'
+        for i, other in enumerate(flip)
+        if i < other
     ]
     return f'mirrored images exchange {", ".join(pairs)}'
 
@@ -225,7 +227,10 @@ def _sigmas(
     if known:
         sigmas = dict(
             zip(
-                (parse_name(p['name']) for p in known['keypoint_info'].values()),
+                (
+                    parse_name(p['name'])
+                    for p in known['keypoint_info'].values()
+                ),
                 known['sigmas'],
                 strict=True,
             )

@@ -111,7 +111,9 @@ def _table(rows: Iterable[tuple[str, list[str]]], source: str) -> Table:
             )
         key = numbers if len(numbers) == 3 else (numbers or (None,))[0]
         if key is not None and key in values:
-            raise UserError(f'{source}: {text!r} has a value that is there twice')
+            raise UserError(
+                f'{source}: {text!r} has a value that is there twice'
+            )
         if name.strip().lower() == IGNORE:
             ignored.append(key)
             continue
@@ -119,7 +121,9 @@ def _table(rows: Iterable[tuple[str, list[str]]], source: str) -> Table:
             values[key] = len(names)
         names.append(name.strip())
     if values and len(values) != len(names):
-        raise UserError(f'{source}: some names have a value and others have none')
+        raise UserError(
+            f'{source}: some names have a value and others have none'
+        )
     values |= {key: IGNORED for key in ignored if key is not None}
     return Table(unique(tuple(names), source), values, source)
 
@@ -158,9 +162,7 @@ def read_map_part(
         looked = [_grey(seen) for seen in looked]
     kinds = {seen.colours for seen in looked}
     if len(kinds) > 1:
-        odd = next(
-            f for f, s in zip(files, looked, strict=True) if s.colours
-        )
+        odd = next(f for f, s in zip(files, looked, strict=True) if s.colours)
         raise UserError(
             f'{odd} has colours, and other maps have one value a pixel; write '
             'all in one way'
@@ -231,7 +233,10 @@ def _look(file: str) -> _Seen:
     if not colours:
         found = np.unique(values, return_counts=True)
         pixels = Counter(
-            {v.item(): n for v, n in zip(found[0], found[1].tolist(), strict=True)}
+            {
+                v.item(): n
+                for v, n in zip(found[0], found[1].tolist(), strict=True)
+            }
         )
         palette = {
             i: tuple(flat[3 * i : 3 * i + 3])
@@ -331,8 +336,10 @@ def _of_values(
     note = (
         []
         if table
-        else [f'{labels}: the two values are called {" and ".join(names)} '
-              '(--classes gives other names)']
+        else [
+            f'{labels}: the two values are called {" and ".join(names)} '
+            '(--classes gives other names)'
+        ]
     )
     if values == [0, IGNORED] and len(names) == 2:
         note.append(

@@ -211,7 +211,9 @@ def _places(file: Path, words: list[str]) -> tuple[int, int]:
     """Columns of the path and of the label of a header."""
     labels = [n for n, w in enumerate(words) if LABELS.fullmatch(w)]
     paths = [
-        n for n, w in enumerate(words) if PATHS.fullmatch(w) and n not in labels
+        n
+        for n, w in enumerate(words)
+        if PATHS.fullmatch(w) and n not in labels
     ]
     # A number and its name: the name says more.
     named = [n for n in labels if words[n].endswith('name')]

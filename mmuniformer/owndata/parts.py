@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,7 @@ class CocoPart:
             self.content,
             images=images,
             annotations=[
-                a
-                for a in self.content['annotations']
-                if a['image_id'] in kept
+                a for a in self.content['annotations'] if a['image_id'] in kept
             ],
         )
         return replace(self, content=content, file=None)
@@ -128,7 +126,7 @@ class MapPart:
         )
 
 
-Part = Union[CocoPart, ListPart, MapPart]
+Part = CocoPart | ListPart | MapPart
 
 
 @dataclass

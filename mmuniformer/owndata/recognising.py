@@ -1,5 +1,6 @@
 """Which form labels have, by the task and by what is in them."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -206,8 +207,11 @@ def _coco(given: Given) -> Recognised:
         notes.append(
             'ids of categories become labels in the order of the file: '
             + few(
-                [f'{c["name"]} ({c["id"]}) is {n}' for n, c in enumerate(
-                    part.content['categories'])], 8
+                [
+                    f'{c["name"]} ({c["id"]}) is {n}'
+                    for n, c in enumerate(part.content['categories'])
+                ],
+                8,
             )
         )
     return Recognised('COCO JSON', classes, parts, notes)
@@ -296,9 +300,7 @@ def _yolo_sides(
             side: (folder, yolo.labels_beside(folder))
             for side, folder in about.folders.items()
         }
-    labels = (
-        yolo.labels_beside(given.images) if is_yaml else given.labels
-    )
+    labels = yolo.labels_beside(given.images) if is_yaml else given.labels
     sides = {'train': (given.images, labels)}
     images_in = listed.split_folders(given.images)
     labels_in = labels.is_dir() and listed.split_folders(labels)
@@ -321,33 +323,28 @@ def _maps(given: Given) -> Recognised:
         sides['val'] = (given.val_images or images, given.val_labels)
     elif images_in and labels_in:
         sides = {s: (images_in[s], labels_in[s]) for s in images_in}
-    parts, notes, seen = {}, [], {}
+    parts, notes, palette = {}, [], []
+    classes: tuple[str, ...] = ()
     for side, (folder, maps) in sides.items():
         part, classes, colours, told = label_maps.read_map_part(
             folder, maps, table
         )
         parts[side] = part
-        seen[side] = (classes, part.convert)
         notes += told
         if side == 'train':
             palette = colours
-    if 'val' in seen and seen['val'][0] != seen['train'][0]:
-        raise UserError(
-            f'{sides["val"][1]} has the classes {few(seen["val"][0], 8)} and '
-            f'{sides["train"][1]} {few(seen["train"][0], 8)}; name them with '
-            '--classes'
-        )
+            # A value means the same on both sides.
+            values = part.convert or {}
+            table = label_maps.Table(classes, values, str(maps))
     forms = dict(
-        form='label maps' + (' in colours' if table and table.colours else ''),
+        form='label maps' + (' in colours' if table.colours else ''),
         metainfo=dict(palette=palette) if palette else {},
     )
-    counts = sum(parts['train'].pixels, start=type(parts['train'].pixels[0])())
-    unused = [name for name in seen['train'][0] if not counts[name]]
+    counts = sum(parts['train'].pixels, Counter())
+    unused = [name for name in classes if not counts[name]]
     if unused:
         notes.append(f'no map of training has {few(unused, 8)}')
-    return Recognised(
-        classes=seen['train'][0], parts=parts, notes=notes, **forms
-    )
+    return Recognised(classes=classes, parts=parts, notes=notes, **forms)
 
 
 def _classes(given: Given) -> Recognised:

@@ -56,9 +56,7 @@ def split(
     sizes = Counter({None: sum(map(len, units))})
 
     def rarest(number: int) -> str | None:
-        return min(
-            present[number], key=lambda n: (totals[n], n), default=None
-        )
+        return min(present[number], key=lambda n: (totals[n], n), default=None)
 
     order = sorted(
         range(len(units)),

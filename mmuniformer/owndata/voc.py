@@ -54,7 +54,9 @@ def read_voc_part(
     Raises:
         UserError: Naming the file and the object.
     """
-    names = {n.rpartition('.')[0]: n for n in files_below(images, IMAGE_SUFFIXES)}
+    names = {
+        n.rpartition('.')[0]: n for n in files_below(images, IMAGE_SUFFIXES)
+    }
     short = {Path(stem).name: stem for stem in names}
     xmls, missing = [], []
     for file in sorted(labels.rglob('*.xml')):

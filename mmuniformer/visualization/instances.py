@@ -23,13 +23,13 @@ class Instances(NamedTuple):
     Attributes:
         labels: (N,) indices of classes.
         boxes: (N, 4) x1, y1, x2, y2 in pixels.
-        masks: (N, H, W) bool.
+        masks: (N, H, W) bool, or None for boxes alone.
         scores: (N,), or None for ground truth.
     """
 
     labels: np.ndarray
     boxes: np.ndarray
-    masks: np.ndarray
+    masks: np.ndarray | None
     scores: np.ndarray | None = None
 
 
@@ -45,12 +45,13 @@ def draw_instances(
     height, width = image.shape[:2]
     for index, label in enumerate(instances.labels):
         colour = tuple(np.divide(colours[label], 255))
-        overlay = np.zeros((height, width, 4))
-        overlay[instances.masks[index]] = [*colour, 0.55]
-        axes.imshow(overlay)
-        axes.contour(
-            instances.masks[index], [0.5], colors=[colour], linewidths=1
-        )
+        if instances.masks is not None and instances.masks[index].any():
+            overlay = np.zeros((height, width, 4))
+            overlay[instances.masks[index]] = [*colour, 0.55]
+            axes.imshow(overlay)
+            axes.contour(
+                instances.masks[index], [0.5], colors=[colour], linewidths=1
+            )
         # Pixel centres are whole numbers in matplotlib.
         x1, y1, x2, y2 = instances.boxes[index] - 0.5
         axes.add_patch(
