@@ -54,6 +54,10 @@ DISTRIBUTIONS = {
     'json_tricks': 'json-tricks',
     'importlib_metadata': 'importlib-metadata',
 }
+EXIT_CODE = (
+    'Exit code 0 if mmdet, mmseg, mmpose, mmaction2 and mmpretrain can be '
+    'used, 1 otherwise.'
+)
 COLOURS = {
     'ok': 'green',
     'active': 'cyan',
@@ -218,20 +222,24 @@ def report(installed_rows: list[Row], workaround_rows: list[Row]) -> bool:
     return not unusable
 
 
+def examination() -> int:
+    """Looks at everything and prints the report; returns the exit code."""
+    if not installed('rich'):
+        sys.stderr.write('rich is not installed: pip install rich\n')
+        return 1
+    return 0 if report(packages(), workarounds()) else 1
+
+
 def main(args: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog='python -m mmuniformer.doctor',
         description='Shows what is installed, which workaround is active, '
         'and what to type for what is missing.',
-        epilog='Exit code 0 if mmdet, mmseg, mmpose, mmaction2 and '
-        'mmpretrain can be used, 1 otherwise.',
+        epilog=EXIT_CODE,
     )
     parser.parse_args(args)
-    if not installed('rich'):
-        sys.stderr.write('rich is not installed: pip install rich\n')
-        return 1
-    return 0 if report(packages(), workarounds()) else 1
+    return examination()
 
 
 if __name__ == '__main__':

@@ -35,7 +35,6 @@ MOVED: dict[str, dict[str, tuple[str, str]]] = {
         'OptionsAction': ('cli.arguments', 'OptionsAction'),
         'add_runner_arguments': ('cli', 'add_runner_arguments'),
         'config_parser': ('cli', 'config_parser'),
-        'parse_runner_arguments': ('cli', 'parse_runner_arguments'),
     },
     'mmuniformer.engine.deployment': {
         'reparameterize': ('apis', 'deploy'),

@@ -2,9 +2,10 @@
 
 from mmuniformer.cli.arguments import (
     OptionsAction,
+    add_config_arguments,
     add_runner_arguments,
     config_parser,
-    parse_runner_arguments,
+    set_local_rank,
 )
 from mmuniformer.cli.run import INTERRUPTED, PREEMPTED, run_command
 
@@ -12,8 +13,9 @@ __all__ = [
     'INTERRUPTED',
     'PREEMPTED',
     'OptionsAction',
+    'add_config_arguments',
     'add_runner_arguments',
     'config_parser',
-    'parse_runner_arguments',
     'run_command',
+    'set_local_rank',
 ]

@@ -39,6 +39,12 @@ class OptionsAction(argparse.Action):
 def config_parser(description: str) -> argparse.ArgumentParser:
     """A parser with the config and ``--cfg-options``."""
     parser = argparse.ArgumentParser(description=description)
+    add_config_arguments(parser)
+    return parser
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the config and ``--cfg-options``."""
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--cfg-options',
@@ -48,7 +54,6 @@ def config_parser(description: str) -> argparse.ArgumentParser:
         help='change values of the config; a list is KEY=a,b or KEY="[a,b]", '
         'a text with a comma KEY="\'a,b\'", with a space "KEY=my set/"',
     )
-    return parser
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,9 +85,10 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse_runner_arguments(parser: argparse.ArgumentParser) -> dict[str, Any]:
-    """Parses the command line into keyword arguments."""
-    arguments = vars(parser.parse_args())
-    local_rank = arguments.pop('local_rank')
+def set_local_rank(local_rank: int) -> None:
+    """Says to torch which process of its machine this is.
+
+    Args:
+        local_rank (int): The option; what a launcher has set wins.
+    """
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
-    return arguments

@@ -7,17 +7,61 @@ option are answered at once.
 import argparse
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 from mmuniformer.cli.run import run_command
+from mmuniformer.version import __version__
 
 # Commands by name, with the line that `mmuniformer --help` has for each.
 COMMANDS: dict[str, str] = {
-    'data': 'make a config for own data',
+    'train': 'Train a config of mmdet, mmseg, mmpose, mmaction2 or mmpretrain',
+    'test': 'Test a checkpoint with the config that it was trained with',
+    'check': "Look at the annotations, images and classes of a config's data",
+    'flops': "Count parameters and FLOPs of a config's model",
+    'doctor': 'Show what is installed, and what to type for what is missing',
+    'data': 'Make a config for own data: recognise, show, split, write',
 }
 
 
-def command_parser(name: str, prog: str | None = None):
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv (Sequence[str], optional): Words after the program's name.
+        prog (str, optional): How a command is called in its help, if it is
+            not called by ``mmuniformer COMMAND``.
+
+    Returns:
+        int: The exit code, see :func:`run_command`.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    name = _program().parse_args(argv[:1] or ['--help']).command
+    module = _module(name)
+    parser = command_parser(name, prog)
+    arguments = parser.parse_args(argv[1:])
+    if hasattr(module, 'check_arguments'):
+        module.check_arguments(parser, arguments)
+    return run_command(lambda: module.run(arguments))
+
+
+def script(name: str) -> int:
+    """Runs a command for a script that is another door to it.
+
+    Args:
+        name (str): A key of ``COMMANDS``.
+
+    Returns:
+        int: The exit code; help and mistakes name the script.
+    """
+    return main([name, *sys.argv[1:]], prog=Path(sys.argv[0]).name)
+
+
+def command_parser(
+    name: str, prog: str | None = None
+) -> argparse.ArgumentParser:
     """The parser of one command.
 
     Args:
@@ -28,41 +72,40 @@ def command_parser(name: str, prog: str | None = None):
         argparse.ArgumentParser: With the arguments of the command.
     """
     parser = argparse.ArgumentParser(
-        prog=prog or f'mmuniformer {name}', description=COMMANDS[name]
+        prog=prog or f'mmuniformer {name}', description=f'{COMMANDS[name]}.'
     )
     _module(name).add_arguments(parser)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        argv (Sequence[str], optional): Words after the program's name.
-
-    Returns:
-        int: The exit code, see :func:`run_command`.
-    """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    name = _program().parse_args(argv[:1]).command
-    arguments = command_parser(name).parse_args(argv[1:])
-    return run_command(lambda: _module(name).run(arguments))
-
-
 def _program() -> argparse.ArgumentParser:
-    listed = '\n'.join(f'  {name:<10} {COMMANDS[name]}' for name in COMMANDS)
+    listed = '\n'.join(f'  {name:<12} {COMMANDS[name]}' for name in COMMANDS)
     parser = argparse.ArgumentParser(
         prog='mmuniformer',
         description='UniFormer for detection, segmentation, pose, video and '
         'classification.',
-        epilog=f'commands:\n{listed}',
+        epilog=f'commands:\n{listed}\n\n'
+        '`mmuniformer COMMAND --help` has the arguments of a command.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        'command', choices=COMMANDS, metavar='COMMAND', help='see below'
+        '--version', action='version', version=f'mmuniformer {__version__}'
+    )
+    parser.add_argument(
+        'command', type=_known, metavar='COMMAND', help='see below'
     )
     return parser
 
 
-def _module(name: str):
+def _known(name: str) -> str:
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS)
+        told = f'did you mean {", ".join(near)}?' if near else ''
+        raise argparse.ArgumentTypeError(
+            f"no command '{name}'; {told or '--help lists what there is'}"
+        )
+    return name
+
+
+def _module(name: str) -> ModuleType:
     return import_module(f'mmuniformer.cli.commands.{name}')

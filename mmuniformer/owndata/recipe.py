@@ -9,7 +9,6 @@ from typing import Any
 
 from mmengine.config import Config
 
-import mmuniformer
 from mmuniformer.dropin.leaf import SAME, Name, Same, Writer, differences
 from mmuniformer.errors import UserError
 from mmuniformer.nodes import type_name, walk
@@ -120,7 +119,7 @@ def config_folder() -> Path:
     Raises:
         UserError: If they are nowhere.
     """
-    package = Path(mmuniformer.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package.parent / 'configs', package / '.mim' / 'configs'):
         if (folder / '_base_').is_dir():
             return folder
