@@ -1,6 +1,8 @@
 """A config for data as people have them."""
 
 import os
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from rich.console import Console
 from mmuniformer.apis.check_report import print_report
 from mmuniformer.apis.checking import Report, check_dataset
 from mmuniformer.apis.rehearsing import dry_run
+from mmuniformer.checks.duplicates import check_duplicates
 from mmuniformer.checks.keypoints.names import parse_name
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.config import load_config
@@ -162,7 +165,7 @@ def new_data(
         batch, why = _batch(recipe, settings, task, batch, files)
         leaf = make_leaf(recipe, batch=batch, **settings)
         files.put(leaf.text, config)
-        report = _check(config)
+        report = _check(config, validates='val' in found.parts)
         _sheet(config, files.sheet)
     except BaseException:
         files.remove()
@@ -255,10 +258,13 @@ class _Files:
 
 def _sizes(found: Recognised) -> str:
     sides = [
-        f'{len(part.files)} of {side}'
-        for side, part in found.parts.items()
+        f'{len(part.files)} of {side}' for side, part in found.parts.items()
     ]
-    return f'{len(found.classes)} classes, files: {", ".join(sides)}'
+    number = len(found.classes)
+    return (
+        f'{number} class{"es" if number != 1 else ""}; files: '
+        f'{", ".join(sides)}'
+    )
 
 
 def _split(
@@ -353,9 +359,14 @@ def _batch(
     )
 
 
-def _check(config: Path) -> Report:
+def _check(config: Path, validates: bool) -> Report:
     """Reads the config, checks its data and builds its model."""
     report = check_dataset(str(config))
+    if not validates:
+        # That has been told.
+        told = set(check_duplicates(report.duplicates, report.summary))
+        report.findings = [f for f in report.findings if f not in told]
+        report.duplicates = []
     errors = report.of_level('error')
     if errors:
         raise UserError('; '.join(str(e) for e in errors[:3]))
@@ -369,7 +380,8 @@ def _sheet(config: Path, out: Path) -> None:
     """Draws samples as the written config reads them."""
     cfg = load_config(config, **NO_RUN)
     prepare(cfg)
-    with readable_errors(cfg):
+    # pycocotools prints that it reads.
+    with readable_errors(cfg), redirect_stdout(sys.stderr):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         dataset.full_init()
         number = min(SAMPLES, len(dataset))
@@ -381,7 +393,7 @@ def _sheet(config: Path, out: Path) -> None:
             for name in (metainfo.get('keypoint_id2name') or {}).values()
         ]
         classes = metainfo.get('classes') or ()
-        colours = metainfo.get('palette') or palette(len(classes))
+        colours = metainfo.get('palette') or palette(classes)
         scope = cfg.default_scope
         cells = []
         for index in chosen.tolist():
@@ -403,4 +415,4 @@ def _tell(console: Console, config: Path, sheet: Path) -> None:
     _say(console, f'\n{config} is written, and {sheet} shows samples. Next:')
     for command in ('train', 'check'):
         _say(console, f'  mmuniformer {command} {config}')
-    _say(console, f'  python tools/analysis_tools/browse_dataset.py {config}')
+    _say(console, f'  mmuniformer data browse {config}')

@@ -88,12 +88,14 @@ def metainfo_of(joints: Joints, name: str) -> tuple[dict[str, Any], list[str]]:
         joints (Joints): What the file has.
         name (str): Of the data set.
     """
-    notes = []
     known, file = _known(joints.names)
-    flip, told = _flip(joints, known)
-    notes.append(told)
-    sigmas, told = _sigmas(joints, known, file)
-    notes.append(told)
+    flip, how = _flip(joints, known)
+    sigmas, whence = _sigmas(joints, known, file)
+    notes = [how, whence]
+    if known and _is_the_same(joints, known, flip):
+        # Nothing is left to say.
+        place = f'configs/_base_/datasets/{Path(file.split()[-1]).name}'
+        return dict(from_file=place), notes
     bones = joints.bones
     if not bones and known:
         place = {parse_name(n): i for i, n in enumerate(joints.names)}
@@ -131,6 +133,23 @@ def metainfo_of(joints: Joints, name: str) -> tuple[dict[str, Any], list[str]]:
         joint_weights=[1.0] * len(joints.names),
         sigmas=list(sigmas),
     ), notes
+
+
+def _is_the_same(
+    joints: Joints, known: dict[str, Any], flip: Sequence[int]
+) -> bool:
+    """Whether a file of mmpose says all of the keypoints, in their order."""
+    points = list(known['keypoint_info'].values())
+    names = [point['name'] for point in points]
+    links = {frozenset(v['link']) for v in known['skeleton_info'].values()}
+    bones = {frozenset(names[end] for end in bone) for bone in joints.bones}
+    swaps = [names.index(p.get('swap') or p['name']) for p in points]
+    return (
+        names == list(joints.names)
+        and swaps == list(flip)
+        and (not bones or bones == links)
+        and joints.sigmas in ((), tuple(known['sigmas']))
+    )
 
 
 def _side(name: str) -> str:

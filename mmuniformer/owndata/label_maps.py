@@ -326,7 +326,7 @@ def _of_values(
         )
     if table is not None and table.values:
         return _by_table(files, looked, table)
-    if table is None and set(values) - {IGNORED} > {0, 1}:
+    if table is None and not set(values) <= {0, 1, IGNORED}:
         raise UserError(
             f'the maps in {labels} hold the values {_shares(totals)}, and '
             'nothing names them: give --classes, names in the order of the '

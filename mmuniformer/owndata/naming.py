@@ -17,6 +17,7 @@ NAME_FILES = ('classes.txt', 'obj.names', 'labels.txt', 'class_names.txt')
 SIDES = ('left', 'right')
 # The golden ratio spreads hues, whatever their number is.
 GOLDEN = 0.618034
+BACKGROUND = (40, 40, 40)
 
 
 def read_names(given: str | None) -> tuple[str, ...] | None:
@@ -108,10 +109,13 @@ def name_file(*folders: Path) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def palette(number: int) -> list[tuple[int, int, int]]:
-    """So many RGB colours that differ from their neighbours."""
+def palette(classes: Sequence[str]) -> list[tuple[int, int, int]]:
+    """RGB colours that differ from their neighbours; dark for background."""
     colours = []
-    for index in range(number):
+    for index, name in enumerate(classes):
+        if name.lower() == 'background':
+            colours.append(BACKGROUND)
+            continue
         hue = (0.02 + index * GOLDEN) % 1
         value = (0.92, 0.72)[index // 8 % 2]
         rgb = colorsys.hsv_to_rgb(hue, 0.72, value)

@@ -139,6 +139,7 @@ class Recognised:
         parts (dict[str, Part]): By 'train' and, if there is one, 'val'.
         notes (list[str]): What the user should know of it.
         metainfo (dict): What the config says of the data besides classes.
+        joints (int): Number of keypoints.
     """
 
     form: str
@@ -146,3 +147,4 @@ class Recognised:
     parts: dict[str, Part]
     notes: list[str] = field(default_factory=list)
     metainfo: dict[str, Any] = field(default_factory=dict)
+    joints: int = 0

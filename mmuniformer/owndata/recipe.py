@@ -1,15 +1,23 @@
 """A config of ours, fitted to data: what it inherits and what it changes."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from mmuniformer.dropin.leaf import SAME, Name, Same, Writer, differences
+from mmuniformer.dropin.leaf import (
+    SAME,
+    Changed,
+    Name,
+    Same,
+    Writer,
+    differences,
+)
 from mmuniformer.errors import UserError
 from mmuniformer.nodes import type_name, walk
 from mmuniformer.owndata.naming import palette, sided_classes
@@ -289,8 +297,7 @@ class _Fit:
                 node['topk'] = (1,)
 
     def _fit_pose_head(self, model: Any) -> None:
-        points = self.found.metainfo['keypoint_info']
-        model['head']['out_channels'] = len(points)
+        model['head']['out_channels'] = self.found.joints
 
     def _fit_weights(self, model: Any, weights: str | None) -> None:
         backbone = model['backbone']
@@ -318,14 +325,18 @@ class _Fit:
     def data(self) -> None:
         """Data sets, their loaders and pipelines."""
         classes = self.found.classes
+        metainfo: dict[str, Any]
         if self.task == 'pose':
-            self.named.append(('metainfo', self.found.metainfo))
+            metainfo = dict(self.found.metainfo)
+            for key in ('joint_weights', 'sigmas'):
+                values = metainfo.get(key)
+                if values and len(set(values)) == 1:
+                    metainfo[key] = Name(f'[{values[0]}] * {len(values)}')
+            self.named.append(('metainfo', metainfo))
         else:
             self.named.append(('classes', classes))
-            colours = self.found.metainfo.get('palette') or palette(
-                len(classes)
-            )
-            metainfo: dict[str, Any] = dict(classes=Name('classes'))
+            colours = self.found.metainfo.get('palette') or palette(classes)
+            metainfo = dict(classes=Name('classes'))
             if self.task in ('det', 'ins', 'seg'):
                 metainfo['palette'] = colours
             self.named.append(('metainfo', metainfo))
@@ -365,15 +376,24 @@ class _Fit:
             old = self.cfg.tta_pipeline
             told = differences(old, self._pipeline(old), 'tta_pipeline')
             if told is not SAME:
-                self.changes['tta_pipeline'] = told
+                self.changes['tta_pipeline'] = _in_slices(told)
 
     def _data_set(self, phase: str, side: str) -> dict[str, Any]:
-        place = f'{phase}_dataloader.dataset'
         old = self.cfg[f'{phase}_dataloader'].dataset
         new: dict[str, Any] = {}
-        pipeline = differences(
-            old.pipeline, self._pipeline(old.pipeline), f'{place}.pipeline'
+        # Recipes have a variable of it, which is shorter.
+        place = next(
+            (
+                name
+                for name in (f'{phase}_pipeline', 'test_pipeline')
+                if self.cfg.get(name) == old.pipeline
+            ),
+            f'{phase}_dataloader.dataset.pipeline',
         )
+        pipeline = differences(
+            old.pipeline, self._pipeline(old.pipeline), place
+        )
+        pipeline = _in_slices(pipeline)
         replaced = dict(cls='CustomDataset', seg='BaseSegDataset').get(
             self.task
         )
@@ -383,7 +403,7 @@ class _Fit:
             # It has a split, which others have not.
             new = dict(_delete_=True, **new)
             if pipeline is SAME:
-                pipeline = Same(f'{place}.pipeline')
+                pipeline = Same(place)
         node = self.written[side].node
         new |= {
             key: value
@@ -513,6 +533,47 @@ class _Fit:
         ]
         text = '\n'.join(lines) + '\n'
         return Leaf(text, self.notes, self.batch, self._length)
+
+
+def _in_slices(told: Any) -> Any:
+    """A list in which items of the base that follow one another are one."""
+    if isinstance(told, Changed):
+        values = {key: _in_slices(v) for key, v in told.values.items()}
+        return replace(told, values=values)
+    if not isinstance(told, list):
+        return told
+    runs: list[Any] = []
+    for item in told:
+        found = isinstance(item, Same) and re.fullmatch(
+            r'(.*)\[(\d+)\]', item.path
+        )
+        if not found:
+            runs.append(_in_slices(item))
+            continue
+        place, number = found[1], int(found[2])
+        last = runs[-1] if runs else None
+        if isinstance(last, _Run) and (last.place, last.end) == (
+            place,
+            number,
+        ):
+            last.end += 1
+        else:
+            runs.append(_Run(place, number, number + 1))
+    return [run.told() if isinstance(run, _Run) else run for run in runs]
+
+
+@dataclass
+class _Run:
+    """Items of a list of the base."""
+
+    place: str
+    begin: int
+    end: int
+
+    def told(self) -> Same | Name:
+        if self.end == self.begin + 1:
+            return Same(f'{self.place}[{self.begin}]')
+        return Name(f'*_base_.{self.place}[{self.begin}:{self.end}]')
 
 
 def _drop_masks(model: Any) -> None:

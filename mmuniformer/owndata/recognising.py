@@ -140,6 +140,7 @@ def _objects(given: Given) -> Recognised:
                     f'{other.source} has other keypoints than {part.source}, '
                     'or another order of them'
                 )
+        found.joints = len(joints.names)
         found.metainfo, notes = metainfo_of(joints, given.name)
         found.notes += notes
     return found
@@ -296,9 +297,13 @@ def _yolo_sides(
                     f'{given.labels} names {folder}, which does not exist; '
                     'give --images'
                 )
+        folders = dict(about.folders)
+        if 'val' in folders and folders['val'].samefile(folders['train']):
+            # As in files that are made to try a program.
+            del folders['val']
         return {
             side: (folder, yolo.labels_beside(folder))
-            for side, folder in about.folders.items()
+            for side, folder in folders.items()
         }
     labels = yolo.labels_beside(given.images) if is_yaml else given.labels
     sides = {'train': (given.images, labels)}
@@ -376,7 +381,7 @@ def _lists(
             part.classes,
         )
         notes += more
-    return Recognised('list', part.classes, parts, notes)
+    return Recognised('list of files', part.classes, parts, notes)
 
 
 def _folders(

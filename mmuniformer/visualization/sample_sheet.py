@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from mmuniformer.visualization.actions import draw_frame
 from mmuniformer.visualization.contact_sheet import Colour
 from mmuniformer.visualization.instances import Instances, draw_instances
 from mmuniformer.visualization.samples import frames_of
@@ -23,6 +24,8 @@ from mmuniformer.visualization.skeletons import (
 )
 
 COLUMNS = 5
+# For the title.
+LEAST_COLUMNS = 2
 CELL = 3.0  # inches
 CAPTION = 0.28
 LEGEND = 0.3  # for each of its lines
@@ -34,9 +37,24 @@ MOST_LINES = 3
 # Around a person, as a share of the longer side.
 MARGIN = 0.15
 FRAMES = 3
+TEXT = (40, 40, 40)
+# Points of keypoints, of which a cell shows one person.
+MARKER = 4.0
 IGNORED = 255
 
-Cell = tuple[str, Callable[[Axes], None]]
+
+class Cell(NamedTuple):
+    """One sample.
+
+    Attributes:
+        caption: Below it.
+        draw: Draws it into axes.
+        ratio: Height by width of what is drawn.
+    """
+
+    caption: str
+    draw: Callable[[Axes], None]
+    ratio: float
 
 
 def sample_sheet(
@@ -46,41 +64,43 @@ def sample_sheet(
 
     Args:
         out: File to write.
-        cells: Caption and drawing of each sample.
+        cells: The samples.
         legend: RGB colours, 0 to 255, by name.
         title: The first line.
     """
     columns = min(COLUMNS, len(cells))
-    rows = -(-len(cells) // columns)
+    rows = [cells[n : n + columns] for n in range(0, len(cells), columns)]
+    heights = [CELL * min(1, max(c.ratio for c in row)) for row in rows]
     shown = dict(list(legend.items())[: IN_A_LINE * MOST_LINES])
     lines = -(-len(shown) // IN_A_LINE)
-    top = LEGEND * (lines + 1) + 0.1
-    width, height = columns * CELL, rows * (CELL + CAPTION) + top
+    upper = LEGEND * (lines + 1) + 0.1
+    width = max(columns, LEAST_COLUMNS) * CELL
+    height = upper + sum(heights) + CAPTION * len(rows)
     figure = Figure(figsize=(width, height), dpi=DPI)
     figure.text(0.01, 1 - 0.22 / height, title, va='center', fontsize=11)
-    for number, (caption, draw) in enumerate(cells):
-        row, column = divmod(number, columns)
-        left, upper = column * CELL, top + row * (CELL + CAPTION)
-        axes = figure.add_axes(
-            (
-                (left + 0.04) / width,
-                1 - (upper + CELL) / height,
-                (CELL - 0.08) / width,
-                CELL / height,
+    for row, row_height in zip(rows, heights, strict=True):
+        for column, cell in enumerate(row):
+            axes = figure.add_axes(
+                (
+                    (column * CELL + 0.04) / width,
+                    1 - (upper + row_height) / height,
+                    (CELL - 0.08) / width,
+                    row_height / height,
+                )
             )
-        )
-        draw(axes)
-        axes.set_axis_off()
-        # Below the picture, whose height is not the cell's.
-        axes.set_anchor('S')
-        figure.text(
-            (left + CELL / 2) / width,
-            1 - (upper + CELL + CAPTION / 2) / height,
-            _short(caption),
-            ha='center',
-            va='center',
-            fontsize=8.5,
-        )
+            cell.draw(axes)
+            axes.set_axis_off()
+            # Captions are below the pictures, which differ in height.
+            axes.set_anchor('S')
+            figure.text(
+                (column + 0.5) * CELL / width,
+                1 - (upper + row_height + CAPTION / 2) / height,
+                _short(cell.caption),
+                ha='center',
+                va='center',
+                fontsize=8.5,
+            )
+        upper += row_height + CAPTION
     if shown:
         figure.legend(
             handles=[
@@ -112,7 +132,7 @@ def cell_of(
     sides: Sequence[str],
     colours: Sequence[Colour],
 ) -> Cell:
-    """Caption and drawing of a sample.
+    """The cell of a sample.
 
     Args:
         scope: The library of its data set.
@@ -142,6 +162,11 @@ def _name(results: dict) -> str:
     return Path(str(path)).name
 
 
+def _ratio(results: dict) -> float:
+    height, width = frames_of(results)[0].shape[:2]
+    return height / width
+
+
 def _objects(
     results: dict, sample: Any, metainfo: dict, _: Any, colours: Any
 ) -> Cell:
@@ -161,7 +186,7 @@ def _objects(
         classes=classes,
         colours=colours,
     )
-    return _name(results), draw
+    return Cell(_name(results), draw, _ratio(results))
 
 
 def _labels(
@@ -169,9 +194,10 @@ def _labels(
 ) -> Cell:
     labels = sample.gt_sem_seg.data.squeeze().numpy()
     painted = paint(labels, np.array(colours, np.uint8))
-    return _name(results), partial(
+    draw = partial(
         _draw_labels, image=_rgb(results), labels=labels, painted=painted
     )
+    return Cell(_name(results), draw, _ratio(results))
 
 
 def _draw_labels(
@@ -203,7 +229,8 @@ def _person(
         skeleton=skeleton,
         box=np.asarray(results['bbox'], float).reshape(-1, 4)[0],
     )
-    return _name(results), draw
+    # Of the person and not of the image.
+    return Cell(_name(results), draw, 1.0)
 
 
 def _draw_person(
@@ -213,7 +240,7 @@ def _draw_person(
     skeleton: Skeleton,
     box: np.ndarray,
 ) -> None:
-    draw_poses(axes, image, poses, skeleton)
+    draw_poses(axes, image, poses, skeleton, MARKER)
     corners = [box.reshape(2, 2), *(p[s] for p, s in zip(*poses, strict=True))]
     corners = np.concatenate(corners)
     low, high = corners.min(0), corners.max(0)
@@ -229,23 +256,22 @@ def _clip(results: dict, sample: Any, metainfo: dict, *_: Any) -> Cell:
     chosen = np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)
     # Above one another: a cell is as high as wide, and films are wide.
     strip = np.concatenate([frames[i] for i in chosen], axis=0)
-    name = _class_of(sample, metainfo)
-    return f'{name}: {_name(results)}', partial(_show, image=strip)
+    ratio = strip.shape[0] / strip.shape[1]
+    return Cell(_name(results), _with_class(strip, sample, metainfo), ratio)
 
 
 def _image(results: dict, sample: Any, metainfo: dict, *_: Any) -> Cell:
-    name = _class_of(sample, metainfo)
-    return f'{name}: {_name(results)}', partial(_show, image=_rgb(results))
+    draw = _with_class(_rgb(results), sample, metainfo)
+    return Cell(_name(results), draw, _ratio(results))
 
 
-def _class_of(sample: Any, metainfo: dict) -> str:
+def _with_class(
+    image: np.ndarray, sample: Any, metainfo: dict
+) -> Callable[[Axes], None]:
     classes = metainfo.get('classes')
     labels = sample.gt_label.reshape(-1).tolist()
-    return ', '.join(str(classes[i] if classes else i) for i in labels)
-
-
-def _show(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(image)
+    name = ', '.join(str(classes[i] if classes else i) for i in labels)
+    return partial(draw_frame, image=image, lines=[(name, TEXT)])
 
 
 def legend_of(

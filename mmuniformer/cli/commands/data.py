@@ -2,6 +2,8 @@
 
 import argparse
 
+from mmuniformer.cli.arguments import add_config_arguments
+
 TASKS = ('det', 'ins', 'seg', 'pose', 'cls', 'video')
 
 
@@ -74,11 +76,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='write over the files of an earlier call',
     )
 
+    _add_browse(commands)
+
+
+def _add_browse(commands: argparse._SubParsersAction) -> None:
+    browse = commands.add_parser(
+        'browse',
+        help='draw what the pipeline of a config gives to the model',
+        description='Draws samples of a config with their annotations.',
+    )
+    add_browsing_arguments(browse)
+
+
+def add_browsing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds which samples are drawn, and where."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        '--phase',
+        choices=['train', 'val', 'test'],
+        default='train',
+        help='which dataloader (default: train)',
+    )
+    parser.add_argument(
+        '--mode',
+        choices=['transformed', 'original', 'pipeline'],
+        default='transformed',
+        help='what the model gets (default), what the files hold, or each '
+        'step between them',
+    )
+    parser.add_argument(
+        '--number',
+        type=int,
+        default=10,
+        metavar='N',
+        help='how many samples (default: 10)',
+    )
+    parser.add_argument(
+        '--out-dir',
+        metavar='DIR',
+        help='folder for the pictures (default: work_dirs/CONFIG NAME/browse)',
+    )
+    parser.add_argument(
+        '--show', action='store_true', help='show each picture in a window'
+    )
+    parser.add_argument(
+        '--no-check',
+        action='store_false',
+        dest='check',
+        help='do not look at annotations and images first',
+    )
+
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the subcommand."""
+    options = vars(arguments)
+    if options.pop('subcommand') == 'browse':
+        from mmuniformer.apis import browse
+
+        browse(**options)
+        return
     from mmuniformer.apis.own_data import new_data
 
-    options = vars(arguments)
-    options.pop('subcommand')
     new_data(**options)
