@@ -79,8 +79,9 @@ def write_yolo(truth: Truth, root: Path, kind: str = 'boxes') -> Path:
             values = [x + width / 2, y + height / 2, width, height]
             values = np.divide(values, [*size, *size]).tolist()
             if kind == 'polygons':
-                polygon = np.reshape(annotation['segmentation'][0], (-1, 2))
-                values = (polygon / size).ravel().tolist()
+                # All parts of it in one, as there is one in a line.
+                polygon = np.concatenate(annotation['segmentation'])
+                values = (polygon.reshape(-1, 2) / size).ravel().tolist()
             if kind == 'keypoints':
                 points = np.reshape(annotation['keypoints'], (-1, 3))
                 points = points / [*size, 1]

@@ -16,6 +16,7 @@ from mmuniformer.owndata.parts import CocoPart
 
 # As mmpose's CocoMetric has it without areas (use_area=False).
 BODY = 0.53
+LEFT_OUT = 'left out'
 
 
 def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
@@ -49,10 +50,12 @@ def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
     _look_at_ids(file, content)
     names = _found_files(file, images, content['images'])
     added = Counter()
-    annotations = [
-        _completed(file, place, annotation, task, added)
-        for place, annotation in enumerate(content['annotations'])
-    ]
+    annotations = []
+    for place, annotation in enumerate(content['annotations']):
+        if task == 'pose' and _is_nothing(annotation):
+            added[LEFT_OUT] += 1
+            continue
+        annotations.append(_completed(file, place, annotation, task, added))
     changed = added or names is not None
     if names is not None:
         added['file_name'] = len(names)
@@ -61,7 +64,8 @@ def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
             for image, name in zip(content['images'], names, strict=True)
         ]
     content['annotations'] = annotations
-    return CocoPart(images, content, None if changed else file, str(file))
+    kept = None if changed else file
+    return CocoPart(images, content, kept, str(file), dict(added))
 
 
 def class_names(part: CocoPart) -> tuple[str, ...]:
@@ -72,6 +76,14 @@ def class_names(part: CocoPart) -> tuple[str, ...]:
 def objects_told(part: CocoPart, task: str) -> list[str]:
     """What a user should know of the objects."""
     notes = []
+    for key, number in part.added.items():
+        what = (
+            f'{number} objects have neither a box nor a visible joint, and '
+            'are left out'
+            if key == LEFT_OUT
+            else f'{key} of {number} entries is told from the rest'
+        )
+        notes.append(f'{part.source}: {what}')
     counts = sum(part.counts(), Counter())
     unused = [name for name in class_names(part) if not counts[name]]
     if unused:
@@ -195,6 +207,16 @@ def _completed(
         return annotation
     added.update(known.keys() - annotation.keys() or {'area'})
     return known
+
+
+def _is_nothing(annotation: dict) -> bool:
+    """Whether neither a box nor a joint says where an object is."""
+    points = annotation.get('keypoints')
+    return (
+        not annotation.get('bbox')
+        and isinstance(points, list)
+        and not any(value > 0 for value in points[2::3])
+    )
 
 
 def _box(annotation: dict, where: str) -> list[float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmuniformer.checks.finding import few, suggest
 from mmuniformer.checks.lists.reading import (
+    SUFFIX,
     Line,
     class_file,
     is_header,
@@ -145,11 +146,14 @@ def _columns(file: Path, lines: list[Line]) -> list[tuple[Line, str, str]]:
     """Line, path and label of each line."""
     first = lines[0]
     delimiter = next((d for d in DELIMITERS if d in first.text), None)
-    header = is_header(first) and not re.search(r'\.\w{2,4}\b', first.text)
+    words = _words(first, delimiter)
+    header = is_header(first) and not any(
+        whole_number(word) is not None or SUFFIX.search(word) for word in words
+    )
     path_at, label_at = 0, -1
     if header:
-        words = [w.strip().lower() for w in _words(first, delimiter)]
-        path_at, label_at = _places(file, words)
+        columns = [word.strip().lower() for word in words]
+        path_at, label_at = _places(file, columns)
         lines = lines[1:]
         if not lines:
             raise UserError(f'{file} has a header and no line below it')
@@ -216,7 +220,7 @@ def _places(file: Path, words: list[str]) -> tuple[int, int]:
         if PATHS.fullmatch(w) and n not in labels
     ]
     # A number and its name: the name says more.
-    named = [n for n in labels if words[n].endswith('name')]
+    named = [n for n in labels if not re.search('(id|index)$', words[n])]
     labels = named if len(labels) > 1 and len(named) == 1 else labels
     exact = [n for n in paths if 'path' in words[n] or 'file' in words[n]]
     paths = exact if len(paths) > 1 and len(exact) == 1 else paths

@@ -17,12 +17,14 @@ class CocoPart:
         file (Path, optional): The file that holds just this content; None if
             it has to be written.
         source (str): What it was read from, for messages.
+        added (dict[str, int]): What was told from the rest, and how often.
     """
 
     images: Path
     content: dict[str, Any]
     file: Path | None
     source: str
+    added: dict[str, int] = field(default_factory=dict)
 
     @property
     def files(self) -> list[str]:

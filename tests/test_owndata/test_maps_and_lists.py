@@ -98,7 +98,7 @@ def test_palettes_are_indices_and_colours(images, tmp_path):
     labels.mkdir()
     for name in 'ab':
         image = Image.fromarray(MAP, 'P')
-        image.putpalette(COLOURS.ravel().tolist())
+        image.putpalette([*COLOURS.ravel().tolist(), *[9] * (256 * 3 - 9)])
         image.save(labels / f'{name}.png')
     given = Given('seg', images, labels, classes='road,car,tree')
     found = recognise(given)
@@ -108,7 +108,7 @@ def test_palettes_are_indices_and_colours(images, tmp_path):
 
 def test_labels_from_1(images, tmp_path):
     ones = np.where(MAP == 255, 255, MAP + 1).astype(np.uint8)
-    found, out = read(images, {n: ones for n in 'ab'}, tmp_path, 'a,b,c')
+    found, out = read(images, dict.fromkeys('ab', ones), tmp_path, 'a,b,c')
     np.testing.assert_array_equal(out['a'], MAP)
     assert any('count from 1' in note for note in found.notes)
 
