@@ -166,7 +166,7 @@ def new_data(
         leaf = make_leaf(recipe, batch=batch, **settings)
         files.put(leaf.text, config)
         report = _check(config, validates='val' in found.parts)
-        _sheet(config, files.sheet)
+        _build_and_draw(config, files.sheet)
     except BaseException:
         files.remove()
         raise
@@ -360,7 +360,7 @@ def _batch(
 
 
 def _check(config: Path, validates: bool) -> Report:
-    """Reads the config, checks its data and builds its model."""
+    """Reads the config and checks its data."""
     report = check_dataset(str(config))
     if not validates:
         # That has been told.
@@ -370,15 +370,14 @@ def _check(config: Path, validates: bool) -> Report:
     errors = report.of_level('error')
     if errors:
         raise UserError('; '.join(str(e) for e in errors[:3]))
-    cfg = load_config(config, **NO_RUN)
-    with readable_errors(cfg):
-        MODELS.build(cfg.model)
     return report
 
 
-def _sheet(config: Path, out: Path) -> None:
-    """Draws samples as the written config reads them."""
+def _build_and_draw(config: Path, out: Path) -> None:
+    """Builds the model, and draws samples as the config reads them."""
     cfg = load_config(config, **NO_RUN)
+    with readable_errors(cfg):
+        MODELS.build(cfg.model)
     prepare(cfg)
     # pycocotools prints that it reads.
     with readable_errors(cfg), redirect_stdout(sys.stderr):

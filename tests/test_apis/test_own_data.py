@@ -6,8 +6,10 @@ stage.
 
 import json
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
+import mmengine
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,14 @@ class Batches(Hook):
         samples = data_batch['data_samples']
         for inputs, sample in zip(data_batch['inputs'], samples, strict=True):
             SEEN.append((inputs, sample.clone()))
+
+
+@pytest.fixture(autouse=True, scope='module')
+def quick_configs():
+    """Reads the index of a library once, and not for each base config."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mmengine.config.utils, 'load', cache(mmengine.load))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -313,7 +323,7 @@ def test_nothing_is_written_over_and_nothing_stays(source):
         new_data(*arguments, like='tiny')
     assert not Path('own.py').exists()
     Path('own.png').unlink()
-    Path('notes.txt').write_text('person')
+    Path('notes.txt').write_text('whale')
     with pytest.raises(UserError, match='no categories'):
         new_data(*arguments, like='tiny', classes='notes.txt')
     assert not list(Path().glob('own*'))
