@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 from rich.console import Console
 
+from mmuniformer.analysis.memory import Memory
 from mmuniformer.apis.check_report import print_report
 from mmuniformer.apis.checking import Report, check_dataset
 from mmuniformer.apis.rehearsing import dry_run
@@ -170,13 +171,12 @@ def new_data(
     except BaseException:
         files.remove()
         raise
-    for line in [*leaf.notes, f'batch {leaf.batch}: {why}']:
+    told += (last := [*leaf.notes, f'batch {leaf.batch}: {why}'])
+    for line in last:
         _say(console, line)
     print_report(report, console)
     _tell(console, config, files.sheet)
-    return NewData(
-        config, files.sheet, files.written, found, report, told + leaf.notes
-    )
+    return NewData(config, files.sheet, files.written, found, report, told)
 
 
 def _look_at_options(
@@ -346,17 +346,28 @@ def _batch(
             'another'
         )
     free = torch.cuda.mem_get_info()[0] * SHARE
-    memory = plan.memory
-    each = memory.activations / most
-    room = free - (memory.total - memory.activations)
-    fits = max(1, int(room / each))
-    chosen = 1
-    while chosen * 2 <= min(fits, most):
-        chosen *= 2
+    chosen = fitting_batch(plan.memory, most, free)
     return chosen, (
-        f'a sample keeps {each / 2**20:.0f} MiB for the backward pass, and '
-        f'{free / 2**30:.1f} GiB are for the taking; --batch sets another'
+        f'of {free / 2**30:.1f} GiB that are for the taking, a sample keeps '
+        f'{plan.memory.activations / most / 2**20:.0f} MiB for the backward '
+        'pass; --batch sets another'
     )
+
+
+def fitting_batch(memory: Memory, batch: int, room: float) -> int:
+    """The largest power of two that memory is there for.
+
+    Args:
+        memory (Memory): What a step needs.
+        batch (int): Samples of that step; no larger batch is chosen.
+        room (float): Bytes that there are.
+    """
+    each = memory.activations / batch
+    fits = (room - (memory.total - memory.activations)) / each
+    chosen = 1
+    while chosen * 2 <= min(fits, batch):
+        chosen *= 2
+    return chosen
 
 
 def _check(config: Path, validates: bool) -> Report:

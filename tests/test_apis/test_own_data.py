@@ -20,8 +20,9 @@ from own_forms import Truth, source_files, write_masks, write_voc, write_yolo
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mmuniformer.analysis.memory import Memory
 from mmuniformer.apis import train
-from mmuniformer.apis.own_data import new_data
+from mmuniformer.apis.own_data import fitting_batch, new_data
 from mmuniformer.datasets.shapes import generate_videos
 from mmuniformer.errors import UserError
 
@@ -356,3 +357,22 @@ def test_recipes_of_full_size(source, size):
     text = Path('own.py').read_text()
     assert max(map(len, text.splitlines()[3:])) <= 79
     compile(text, 'own.py', 'exec')
+
+
+def test_the_batch_fits_into_memory():
+    gib = 2**30
+    memory = Memory(gib, gib, 2 * gib, 0, 0, 16 * gib, 0)
+    # 16 samples of a GiB, and 4 GiB besides.
+    assert fitting_batch(memory, 16, 40 * gib) == 16
+    assert fitting_batch(memory, 16, 19 * gib) == 8
+    assert fitting_batch(memory, 16, 6.5 * gib) == 2
+    assert fitting_batch(memory, 16, 2 * gib) == 1
+
+
+@pytest.mark.cuda
+def test_the_batch_of_this_device(source):
+    images, objects, _ = source
+    made = new_data('ins', str(images), str(objects), 'own.py', like='tiny')
+    assert any('GiB that are for the taking' in n for n in made.notes)
+    cfg = Config.fromfile('own.py')
+    assert cfg.train_dataloader.batch_size in (2, 4)
