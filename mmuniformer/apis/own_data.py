@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -387,7 +388,9 @@ def _check(config: Path, validates: bool) -> Report:
 def _build_and_draw(config: Path, out: Path) -> None:
     """Builds the model, and draws samples as the config reads them."""
     cfg = load_config(config, **NO_RUN)
-    with readable_errors(cfg):
+    with readable_errors(cfg), warnings.catch_warnings():
+        # Libraries advise about what recipes mean.
+        warnings.simplefilter('ignore')
         MODELS.build(cfg.model)
     prepare(cfg)
     # pycocotools prints that it reads.
