@@ -83,7 +83,7 @@ RECIPES = dict(
     video=dict(
         small='video/uniformer/uniformer-small_k400-pre_8xb16-16x4x1-25e_'
         'ucf101-split1-rgb.py',
-        base='video/uniformer/uniformer-base_imagenet1k-pre_8xb4-16x4x1-110e_'
+        base='video/uniformer/uniformer-base_imagenet1k-pre_8xb5-16x4x1-110e_'
         'kinetics400-rgb.py',
         xxs='video/uniformer_light/uniformer-xxs-128px_imagenet1k-pre_'
         '8xb32-u16-110e_kinetics400-rgb.py',
@@ -312,10 +312,16 @@ class _Fit:
                 self.notes.append(
                     f'starts from the weights of ImageNet, {weights}'
                 )
+        start = start if weights is None else weights
+        if start and '://' not in start and not Path(start).is_file():
+            self.notes.append(
+                f'the weights {start} are not here: put them there, or give '
+                '--weights FILE or none before you train'
+            )
         if weights is None:
             return
         if not weights:
-            if start is not None:
+            if backbone.get('init_cfg') is not None:
                 backbone['init_cfg'] = None
             self.notes.append('starts from random weights')
             return
