@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     'train': 'Train a config of mmdet, mmseg, mmpose, mmaction2 or mmpretrain',
     'test': 'Test a checkpoint with the config that it was trained with',
     'predict': 'Run a model on photos, videos, cameras and links',
+    'data': 'Make a config for own data: recognise, show, split, write',
     'check': "Look at the annotations, images and classes of a config's data",
     'report': 'Write a page about trainings: curves, tables and pictures',
     'flops': "Count parameters and FLOPs of a config's model",

@@ -30,6 +30,13 @@ class Changed:
     values: dict
 
 
+@dataclass(frozen=True)
+class Name:
+    """A variable of the text itself."""
+
+    name: str
+
+
 SAME = object()
 
 
@@ -135,7 +142,7 @@ def leaf_text(
         checkpoint (str, optional): A link that gets a name of its own.
         lazy (bool): Whether it is a pure Python config.
     """
-    write = _Writer(lazy, checkpoint)
+    write = Writer(lazy, checkpoint)
     lines = [f'# {line}' for line in notes]
     if lazy:
         lines += _pure_python_head(base, new)
@@ -188,7 +195,7 @@ def _pure_python_head(base: str, new: Config) -> list[str]:
     ]
 
 
-class _Writer:
+class Writer:
     """Values as the text of Python, as ruff and black lay it out."""
 
     def __init__(self, lazy: bool, checkpoint: str | None):
@@ -197,6 +204,7 @@ class _Writer:
         self.checkpoint = checkpoint
 
     def assign(self, name: str, value: Any) -> str:
+        """``name = value``, in lines that fit."""
         return self._text(value, f'{name} = ', '', '')
 
     def call(self, name: str, value: Any) -> str:
@@ -234,6 +242,8 @@ class _Writer:
     def _flat(self, value: Any) -> str:
         if isinstance(value, Same):
             return self.prefix + value.path
+        if isinstance(value, Name):
+            return value.name
         if value == self.checkpoint and isinstance(value, str):
             return 'pretrained'
         if isinstance(value, type):

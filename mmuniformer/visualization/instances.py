@@ -23,13 +23,14 @@ class Instances(NamedTuple):
     Attributes:
         labels: (N,) indices of classes.
         boxes: (N, 4) x1, y1, x2, y2 in pixels.
-        masks: N of (H, W) bool; None for an object that has none.
+        masks: N of (H, W) bool, None for an object that has none; None if
+            there are boxes alone.
         scores: (N,), or None for ground truth.
     """
 
     labels: np.ndarray
     boxes: np.ndarray
-    masks: Sequence[np.ndarray | None]
+    masks: Sequence[np.ndarray | None] | None
     scores: np.ndarray | None = None
 
 
@@ -45,7 +46,7 @@ def draw_instances(
     height, width = image.shape[:2]
     for index, label in enumerate(instances.labels):
         colour = tuple(np.divide(colours[label], 255))
-        mask = instances.masks[index]
+        mask = None if instances.masks is None else instances.masks[index]
         if mask is not None and mask.any():
             overlay = np.zeros((height, width, 4))
             overlay[mask] = [*colour, 0.55]

@@ -49,9 +49,13 @@ class Poses(NamedTuple):
 
 
 def draw_poses(
-    axes: Axes, image: np.ndarray, poses: Poses, skeleton: Skeleton
+    axes: Axes,
+    image: np.ndarray,
+    poses: Poses,
+    skeleton: Skeleton,
+    marker: float = 2.6,
 ) -> None:
-    """Draws an image (H, W, 3), RGB, and skeletons over it."""
+    """Draws an image (H, W, 3), RGB, and skeletons with ``marker`` points."""
     axes.imshow(image)
     height, width = image.shape[:2]
     sides = [_side(name) for name in skeleton.names]
@@ -70,7 +74,7 @@ def draw_poses(
             axes.plot(
                 *(points[index] - 0.5),
                 marker='o',
-                ms=2.6,
+                ms=marker,
                 mec='white',
                 mew=0.4,
                 color=np.divide(COLOURS[sides[index]], 255),

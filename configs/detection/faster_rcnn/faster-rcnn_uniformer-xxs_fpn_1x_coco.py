@@ -1,0 +1,17 @@
+_base_ = './faster-rcnn_uniformer-s-h14_fpn_amp-1x_coco.py'
+# From the official model zoo, which keeps it on Google Drive.
+pretrained = 'checkpoints/uniformer_xxs_224_in1k.pth'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmuniformer.UniFormerLight',
+        arch='xxs',
+        drop_path_rate=0.0,
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained),
+    ),
+    neck=dict(in_channels=[56, 112, 224, 448]),
+)
+
+# The light models were trained in full precision.
+optim_wrapper = dict(type='OptimWrapper')

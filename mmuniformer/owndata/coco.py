@@ -1,0 +1,297 @@
+"""COCO's JSON: objects with boxes, masks or keypoints."""
+
+from collections import Counter
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from mmuniformer.checks.coco_file import read_coco
+from mmuniformer.checks.finding import few
+from mmuniformer.errors import UserError
+from mmuniformer.owndata.naming import unique
+from mmuniformer.owndata.parts import CocoPart
+
+# As mmpose's CocoMetric has it without areas (use_area=False).
+BODY = 0.53
+LEFT_OUT = 'left out'
+
+
+def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
+    """Reads a file, and adds what a library asks for and can be told.
+
+    Boxes of masks or keypoints, areas and numbers of keypoints are added to
+    a copy where the file has none.
+
+    Args:
+        file (Path): The JSON file.
+        images (Path): The folder of the images.
+        task (str): 'det', 'ins' or 'pose'.
+
+    Raises:
+        UserError: Naming the file and the entry.
+    """
+    read = read_coco(file)
+    if read.content is None:
+        raise UserError(str(read.findings[0]))
+    content = {
+        key: read.content.get(key, [])
+        for key in ('images', 'annotations', 'categories')
+    }
+    for key, entries in content.items():
+        if not entries:
+            raise UserError(
+                f'{file} has no {key}; it has to be a dict of images, '
+                'annotations and categories'
+            )
+    _look_at_categories(file, content['categories'], task)
+    _look_at_ids(file, content)
+    names = _found_files(file, images, content['images'])
+    added = Counter()
+    annotations = []
+    for place, annotation in enumerate(content['annotations']):
+        if task == 'pose' and _is_nothing(annotation):
+            added[LEFT_OUT] += 1
+            continue
+        annotations.append(_completed(file, place, annotation, task, added))
+    changed = added or names is not None
+    if names is not None:
+        added['file_name'] = len(names)
+        content['images'] = [
+            dict(image, file_name=name)
+            for image, name in zip(content['images'], names, strict=True)
+        ]
+    content['annotations'] = annotations
+    kept = None if changed else file
+    return CocoPart(images, content, kept, str(file), dict(added))
+
+
+def class_names(part: CocoPart) -> tuple[str, ...]:
+    """Names of the categories in the order of the file."""
+    return tuple(c['name'] for c in part.content['categories'])
+
+
+def objects_told(part: CocoPart, task: str) -> list[str]:
+    """What a user should know of the objects."""
+    notes = []
+    for key, number in part.added.items():
+        what = (
+            f'{number} objects have neither a box nor a visible joint, and '
+            'are left out'
+            if key == LEFT_OUT
+            else f'{key} of {number} entries is told from the rest'
+        )
+        notes.append(f'{part.source}: {what}')
+    counts = sum(part.counts(), Counter())
+    unused = [name for name in class_names(part) if not counts[name]]
+    if unused:
+        notes.append(
+            f'{part.source}: {len(unused)} of {len(class_names(part))} '
+            f'classes have no object: {few(unused)}'
+        )
+    crowds = sum(bool(a.get('iscrowd')) for a in part.content['annotations'])
+    if crowds:
+        notes.append(
+            f'{part.source}: {crowds} objects are crowds (iscrowd): they '
+            'are neither learned nor counted as missed'
+        )
+    with_objects = {a['image_id'] for a in part.content['annotations']}
+    empty = len(part.content['images']) - len(with_objects)
+    if empty:
+        told = 'nothing to learn' if task == 'pose' else 'left out of training'
+        notes.append(f'{part.source}: {empty} images have no object ({told})')
+    return notes
+
+
+def _look_at_categories(file: Path, categories: list, task: str) -> None:
+    for place, category in enumerate(categories):
+        where = f'{file}: categories[{place}]'
+        if 'id' not in category:
+            raise UserError(f'{where} has no id: {category}')
+        if not isinstance(category.get('name'), str):
+            raise UserError(
+                f'{where} (id {category["id"]}) has no name; write a "name" '
+                'into it'
+            )
+        if task == 'pose' and not category.get('keypoints'):
+            raise UserError(
+                f'{where} ({category["name"]!r}) has no keypoints, the names '
+                'of the joints in their order; write them into it, or use '
+                '--task det for the boxes'
+            )
+    unique(tuple(c['name'] for c in categories), f'{file}: categories')
+
+
+def _look_at_ids(file: Path, content: dict[str, list]) -> None:
+    categories = {c['id'] for c in content['categories']}
+    images = Counter()
+    for place, image in enumerate(content['images']):
+        if 'id' not in image or not image.get('file_name'):
+            raise UserError(
+                f'{file}: images[{place}] has no '
+                f'{"file_name" if "id" in image else "id"}: {image}'
+            )
+        images[image['id']] += 1
+    for place, annotation in enumerate(content['annotations']):
+        where = f'{file}: annotations[{place}]'
+        for key, known in (('category_id', categories), ('image_id', images)):
+            if key not in annotation:
+                raise UserError(f'{where} has no {key}')
+            value = annotation[key]
+            if value not in known:
+                part = key.removesuffix('_id')
+                raise UserError(
+                    f'{where} (id {annotation.get("id")}) has the {key} '
+                    f'{value!r}, which is no {part} of the file; it has '
+                    f'{few(sorted(map(str, known)), 8)}'
+                )
+    twice = [key for key, number in images.items() if number > 1]
+    if twice:
+        raise UserError(
+            f'{file} has {len(twice)} ids of images twice: '
+            f'{few([str(key) for key in twice])}'
+        )
+
+
+def _found_files(
+    file: Path, folder: Path, images: list[dict]
+) -> list[str] | None:
+    """Names below the folder, if those of the file are not; else None."""
+    names = [image['file_name'] for image in images]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if not missing:
+        return None
+    # Exported with the folder's name in front, or with a whole path.
+    short = [str(name).replace('\\', '/').rpartition('/')[2] for name in names]
+    if len(set(short)) == len(short) and all(
+        (folder / name).is_file() for name in short
+    ):
+        return short
+    image = next(i for i in images if i['file_name'] == missing[0])
+    raise UserError(
+        f'{file}: {len(missing)} of {len(names)} images are not in {folder}: '
+        f'{few(missing)} (the first has the id {image["id"]}); say with '
+        '--images which folder their names are below'
+    )
+
+
+def _completed(
+    file: Path, place: int, annotation: dict, task: str, added: Counter
+) -> dict:
+    """An annotation with what can be told from it; itself if it is whole."""
+    where = f'{file}: annotations[{place}] (id {annotation.get("id")})'
+    known = dict(annotation)
+    if task == 'ins' and not annotation.get('segmentation'):
+        raise UserError(
+            f'{where} has no segmentation, and --task ins learns masks; use '
+            '--task det for boxes alone'
+        )
+    if task == 'pose':
+        points = known.get('keypoints')
+        if not isinstance(points, list) or len(points) % 3:
+            raise UserError(
+                f'{where} has no keypoints of three numbers each (x, y, '
+                'visible)'
+            )
+        known.setdefault('num_keypoints', sum(v > 0 for v in points[2::3]))
+    if 'bbox' not in known:
+        known['bbox'] = _box(known, where)
+    if not known.get('area'):
+        # Of keypoints, the share of a box that mmpose takes for a body.
+        known['area'] = _area(known) * (BODY if task == 'pose' else 1)
+    known.setdefault('iscrowd', 0)
+    known.setdefault('id', place + 1)
+    if known.keys() == annotation.keys() and known == annotation:
+        return annotation
+    added.update(known.keys() - annotation.keys() or {'area'})
+    return known
+
+
+def _is_nothing(annotation: dict) -> bool:
+    """Whether neither a box nor a joint says where an object is."""
+    points = annotation.get('keypoints')
+    return (
+        not annotation.get('bbox')
+        and isinstance(points, list)
+        and not any(value > 0 for value in points[2::3])
+    )
+
+
+def _box(annotation: dict, where: str) -> list[float]:
+    """x, y, width and height of what an annotation has in place of a box."""
+    shape = annotation.get('segmentation')
+    if isinstance(shape, list) and shape:
+        points = np.concatenate([np.reshape(p, (-1, 2)) for p in shape])
+    elif isinstance(shape, dict):
+        return coco_mask.toBbox(_rle(shape)).tolist()
+    elif annotation.get('keypoints'):
+        values = np.reshape(annotation['keypoints'], (-1, 3))
+        points = values[values[:, 2] > 0, :2]
+    else:
+        points = np.empty((0, 2))
+    if not len(points):
+        raise UserError(
+            f'{where} has no bbox, and nothing to tell it from; write x, y, '
+            'width and height'
+        )
+    low, high = points.min(0), points.max(0)
+    if 'segmentation' not in annotation:
+        # Joints lie within a body: as far beyond them as it is usual.
+        margin = 0.1 * (high - low).max()
+        low, high = low - margin, high + margin
+    return [*low.tolist(), *(high - low).tolist()]
+
+
+def _rle(shape: dict) -> dict:
+    if isinstance(shape.get('counts'), list):
+        return coco_mask.frPyObjects(shape, *shape['size'])
+    return shape
+
+
+def _area(annotation: dict) -> float:
+    """Of the mask, as COCO counts it; of the box without one."""
+    shape = annotation.get('segmentation')
+    if isinstance(shape, dict):
+        return float(coco_mask.area(_rle(shape)))
+    if shape:
+        return float(sum(polygon_area(points) for points in shape))
+    return float(annotation['bbox'][2] * annotation['bbox'][3])
+
+
+def polygon_area(points: list[float]) -> float:
+    """Square pixels within x1, y1, x2, y2, ... (the shoelace formula)."""
+    x, y = np.reshape(np.asarray(points, float), (-1, 2)).T
+    return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
+
+
+def new_content(classes: tuple[str, ...], **of_categories: Any) -> dict:
+    """A file without images; categories are numbered from 1."""
+    return dict(
+        images=[],
+        annotations=[],
+        categories=[
+            dict(id=number, name=name, **deepcopy(of_categories))
+            for number, name in enumerate(classes, 1)
+        ],
+    )
+
+
+def add_image(
+    content: dict, name: str, size: tuple[int, int], objects: list[dict]
+) -> None:
+    """Adds an image and its objects, with ids of their own."""
+    image_id = len(content['images']) + 1
+    content['images'].append(
+        dict(id=image_id, file_name=name, width=size[0], height=size[1])
+    )
+    for found in objects:
+        content['annotations'].append(
+            dict(
+                id=len(content['annotations']) + 1,
+                image_id=image_id,
+                iscrowd=0,
+                **found,
+            )
+        )

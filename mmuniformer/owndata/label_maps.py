@@ -1,0 +1,450 @@
+"""Maps of labels: grey, with a palette, in colours, of 8 or 16 bits."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mmuniformer.checks import scan
+from mmuniformer.checks.finding import few
+from mmuniformer.checks.label_maps.files import LOSSY, read_map
+from mmuniformer.errors import UserError
+from mmuniformer.owndata.images import IMAGE_SUFFIXES, files_below
+from mmuniformer.owndata.naming import name_file, read_names, unique
+from mmuniformer.owndata.parts import MapPart
+
+# The label that is neither learned nor counted, and its name in a table.
+IGNORED = 255
+IGNORE = 'ignore'
+BINARY = ('background', 'foreground')
+# Tables of names and colours, as CVAT and CamVid's programs write them.
+TABLES = ('labelmap.txt', 'class_dict.csv', 'colors.txt', 'colours.txt')
+SHOWN = 8
+Value = int | tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Names of labels, and the value or colour that stands for each.
+
+    Attributes:
+        names (tuple[str, ...]): In the order of the labels.
+        values (dict): The label of each value or RGB colour; empty if names
+            stand for 0, 1, 2 ...
+        source (str): Where it is from.
+    """
+
+    names: tuple[str, ...]
+    values: dict[Value, int]
+    source: str
+
+    @property
+    def colours(self) -> bool:
+        """Whether colours stand for labels."""
+        return any(isinstance(value, tuple) for value in self.values)
+
+
+def read_table(given: str | None, labels: Path) -> Table | None:
+    """The table of ``--classes``, or of a file beside the maps.
+
+    Args:
+        given (str, optional): Names or ``value=name`` between commas, or a
+            file with a line of each: a name, a value and a name, or red,
+            green, blue and a name.
+        labels (Path): The folder of the maps.
+    """
+    if given is not None and not Path(given).is_file():
+        if '=' not in given:
+            return Table(read_names(given), {}, '--classes')
+        rows = [(entry, entry.split('=')) for entry in given.split(',')]
+        return _table(rows, '--classes')
+    folders = (labels, labels.parent)
+    file = Path(given) if given else None
+    if file is None:
+        found = (f / n for f in folders for n in TABLES)
+        file = next((p for p in found if p.is_file()), name_file(*folders))
+    if file is None:
+        return None
+    rows = []
+    for line in file.read_text(encoding='utf-8').splitlines():
+        text = line.strip()
+        if text and not text.startswith('#'):
+            rows.append((text, _words(text)))
+    # A header: name,r,g,b
+    if rows and [w.lower() for w in rows[0][1]][-1] in ('b', 'blue', 'name'):
+        rows = rows[1:]
+    return _table(rows, str(file))
+
+
+def _words(text: str) -> list[str]:
+    if text.count(':') >= 3:
+        # CVAT: name:r,g,b:parts:actions
+        name, colour, *_ = text.split(':')
+        return [*colour.split(','), name]
+    if ',' in text:
+        return [w.strip() for w in next(csv.reader([text]))]
+    # Names may have spaces, numbers have none.
+    numbers = re.match(r'((?:\d+\s+)+)(.*\D.*)', text)
+    if numbers:
+        return [*numbers[1].split(), numbers[2].strip()]
+    numbers = re.match(r'(.*\D.*?)((?:\s+\d+)+)$', text)
+    if numbers:
+        return [numbers[1].strip(), *numbers[2].split()]
+    return [text]
+
+
+def _table(rows: Iterable[tuple[str, list[str]]], source: str) -> Table:
+    names, values, ignored = [], {}, []
+    for text, words in rows:
+        name = next((w for w in words if not w.strip().isdigit()), None)
+        numbers = tuple(int(w) for w in words if w.strip().isdigit())
+        if name is None or len(numbers) not in (0, 1, 3):
+            raise UserError(
+                f'{source}: {text!r} is no name with a value or with red, '
+                'green and blue'
+            )
+        key = numbers if len(numbers) == 3 else (numbers or (None,))[0]
+        if key is not None and key in values:
+            raise UserError(
+                f'{source}: {text!r} has a value that is there twice'
+            )
+        if name.strip().lower() == IGNORE:
+            ignored.append(key)
+            continue
+        if key is not None:
+            values[key] = len(names)
+        names.append(name.strip())
+    if values and len(values) != len(names):
+        raise UserError(
+            f'{source}: some names have a value and others have none'
+        )
+    values |= {key: IGNORED for key in ignored if key is not None}
+    return Table(unique(tuple(names), source), values, source)
+
+
+def read_map_part(
+    images: Path, labels: Path, table: Table | None
+) -> tuple[MapPart, tuple[str, ...], list[tuple], list[str]]:
+    """Reads the maps of a folder of images.
+
+    Args:
+        images (Path): Folder of images.
+        labels (Path): Folder of maps, named like the images.
+        table (Table, optional): Names of the labels.
+
+    Returns:
+        tuple: The maps, the names of classes, the colours that the files'
+        palette has for them (none without one), and notes.
+
+    Raises:
+        UserError: Naming the file and the value.
+    """
+    names, image_suffix, map_suffix = _pairs(images, labels)
+    files = [str(labels / f'{name}{map_suffix}') for name in names]
+    looked = list(scan.each(_look, files, 'label maps'))
+    for file, seen in zip(files, looked, strict=True):
+        if seen.problem:
+            raise UserError(f'{file} {seen.problem}')
+    channels = any(seen.colours for seen in looked)
+    if not (table and table.colours) and all(
+        len(set(value)) == 1
+        for seen in looked
+        if seen.colours
+        for value in seen.pixels
+    ):
+        # Three channels alike are one.
+        looked = [_grey(seen) for seen in looked]
+    kinds = {seen.colours for seen in looked}
+    if len(kinds) > 1:
+        odd = next(f for f, s in zip(files, looked, strict=True) if s.colours)
+        raise UserError(
+            f'{odd} has colours, and other maps have one value a pixel; write '
+            'all in one way'
+        )
+    totals = sum((seen.pixels for seen in looked), Counter())
+    fits = _of_colours if kinds == {True} else _of_values
+    names_, convert, notes = fits(labels, files, looked, totals, table)
+    in_file = {label: label for label in range(len(names_))}
+    meaning = convert or {**in_file, IGNORED: IGNORED}
+    if channels and convert is None:
+        # mmseg reads one channel.
+        convert = meaning
+    pixels = [
+        Counter(
+            {
+                names_[meaning[value]]: number
+                for value, number in seen.pixels.items()
+                if meaning[value] != IGNORED
+            }
+        )
+        for seen in looked
+    ]
+    part = MapPart(
+        images,
+        labels,
+        names,
+        image_suffix,
+        map_suffix,
+        pixels,
+        convert,
+        whole=len(names) == len(files_below(images, IMAGE_SUFFIXES)),
+    )
+    colours = [looked[0].palette.get(i) for i in range(len(names_))]
+    if convert or None in colours or len(set(colours)) < len(colours):
+        colours = []
+    return part, names_, colours, notes
+
+
+@dataclass(frozen=True)
+class _Seen:
+    pixels: Counter
+    colours: bool = False
+    palette: Mapping[int, tuple] = field(default_factory=dict)
+    problem: str = ''
+
+
+def _look(file: str) -> _Seen:
+    """Values or colours of a map, with their pixels."""
+    try:
+        with Image.open(file) as opened:
+            form, mode = opened.format, opened.mode
+            flat = opened.getpalette() if mode == 'P' else None
+        values = read_map(file, 'pillow')
+    except Exception as error:
+        return _Seen(Counter(), problem=f'cannot be read: {error}')
+    colours = values.ndim == 3
+    if colours and values.shape[-1] >= 3:
+        values = values[..., 2::-1]
+    elif colours:
+        # Grey with alpha.
+        colours, values = False, values[..., 0]
+    if form in LOSSY and len(np.unique(values)) > 1:
+        return _Seen(
+            Counter(),
+            problem='is a JPEG, whose compression changes values at the '
+            'edges of objects: write maps as PNG from where they were made',
+        )
+    if not colours:
+        found = np.unique(values, return_counts=True)
+        pixels = Counter(
+            {
+                v.item(): n
+                for v, n in zip(found[0], found[1].tolist(), strict=True)
+            }
+        )
+        palette = {
+            i: tuple(flat[3 * i : 3 * i + 3])
+            for i in range(len(flat or ()) // 3)
+        }
+        return _Seen(pixels, palette=palette)
+    packed = _packed(values)
+    found = np.unique(packed, return_counts=True)
+    pixels = Counter(
+        {
+            (c >> 16, c >> 8 & 255, c & 255): n
+            for c, n in zip(found[0].tolist(), found[1].tolist(), strict=True)
+        }
+    )
+    return _Seen(pixels, colours=True)
+
+
+def _grey(seen: _Seen) -> _Seen:
+    if not seen.colours:
+        return seen
+    pixels = Counter({value[0]: n for value, n in seen.pixels.items()})
+    return replace(seen, pixels=pixels, colours=False)
+
+
+def _packed(rgb: np.ndarray) -> np.ndarray:
+    rgb = rgb.astype(np.int64)
+    return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
+
+
+def _pairs(images: Path, labels: Path) -> tuple[list[str], str, str]:
+    """Names of images without suffix, their suffix, and that of the maps."""
+    files = files_below(images, IMAGE_SUFFIXES)
+    suffixes = Counter('.' + name.rpartition('.')[2] for name in files)
+    if len(suffixes) > 1:
+        raise UserError(
+            f'{images} has images that end with {", ".join(suffixes)}, and '
+            'mmseg reads one suffix; convert the fewer ones'
+        )
+    (image_suffix,) = suffixes
+    stems = [name.removesuffix(image_suffix) for name in files]
+    maps = files_below(labels, IMAGE_SUFFIXES)
+    known = set(maps)
+    if images.resolve() == labels.resolve():
+        raise UserError(
+            f'--images and --labels are both {images}; maps belong into a '
+            'folder of their own'
+        )
+    endings = Counter(
+        name.removeprefix(stem)
+        for stem in stems[:SHOWN]
+        for name in maps
+        if name.startswith(stem)
+    )
+    endings = [
+        end for end, _ in endings.most_common() if stems[0] + end in known
+    ]
+    if not endings:
+        raise UserError(
+            f'no map in {labels} is named like the image {files[0]}; maps '
+            f'are named like their images ({stems[0]}.png), and there is '
+            f'{few(maps)}'
+        )
+    best = max(endings, key=lambda end: sum(s + end in known for s in stems))
+    missing = [s for s in stems if s + best not in known]
+    if missing:
+        raise UserError(
+            f'{len(missing)} of {len(stems)} images have no map in {labels}: '
+            f'{few([s + best for s in missing])}; take the images out, or '
+            'make maps of them'
+        )
+    return stems, image_suffix, best
+
+
+def _of_values(
+    labels: Path,
+    files: Sequence[str],
+    looked: Sequence[_Seen],
+    totals: Counter,
+    table: Table | None,
+) -> tuple[tuple[str, ...], dict | None, list[str]]:
+    """Names and meaning of maps with one value a pixel."""
+    values = sorted(totals)
+    if table is not None and table.colours:
+        raise UserError(
+            f'{table.source} has colours, and the maps in {labels} hold '
+            f'values: {_told(values)}; name the values'
+        )
+    if table is not None and table.values:
+        return _by_table(files, looked, table)
+    if table is None and not set(values) <= {0, 1, IGNORED}:
+        raise UserError(
+            f'the maps in {labels} hold the values {_shares(totals)}, and '
+            'nothing names them: give --classes, names in the order of the '
+            'values between commas, or 7=cat,11=dog for values with gaps'
+        )
+    names = table.names if table else BINARY
+    note = (
+        []
+        if table
+        else [
+            f'{labels}: the two values are called {" and ".join(names)} '
+            '(--classes gives other names)'
+        ]
+    )
+    if values == [0, IGNORED] and len(names) == 2:
+        note.append(
+            f'{labels}: maps of 0 and 255 are written as 0 ({names[0]}) and '
+            f'1 ({names[1]}): 255 would be ignored'
+        )
+        return names, {0: 0, IGNORED: 1}, note
+    number = len(names)
+    inside = [value for value in values if value != IGNORED]
+    if inside and min(inside) == 1 and max(inside) == number:
+        note.append(
+            f'{labels}: labels count from 1, and are written as 0 to '
+            f'{number - 1}'
+        )
+        return names, {v: v if v == IGNORED else v - 1 for v in values}, note
+    for value in inside:
+        if value != int(value) or not 0 <= value < number:
+            file = next(
+                f
+                for f, s in zip(files, looked, strict=True)
+                if value in s.pixels
+            )
+            raise UserError(
+                f'{file} holds the value {value:g}, and {number} names are '
+                f'known, for 0 to {number - 1}: {few(names, SHOWN)}. All maps '
+                f'hold {_shares(totals)}; name each, the background too, or '
+                'say which value is which (7=cat,11=dog)'
+            )
+    return names, None, note
+
+
+def _of_colours(
+    labels: Path,
+    files: Sequence[str],
+    looked: Sequence[_Seen],
+    totals: Counter,
+    table: Table | None,
+) -> tuple[tuple[str, ...], dict, list[str]]:
+    """Names and meaning of maps in colours."""
+    if table is None or not table.colours:
+        raise UserError(
+            f'the maps in {labels} are in colours, {_shares(totals)}, and '
+            'nothing says what they mean: give --classes FILE with a line '
+            'for each, "128,0,0,car" (red, green, blue, name), or '
+            'labelmap.txt beside the maps'
+        )
+    return _by_table(files, looked, table)
+
+
+def _by_table(
+    files: Sequence[str], looked: Sequence[_Seen], table: Table
+) -> tuple[tuple[str, ...], dict | None, list[str]]:
+    meaning = dict(table.values)
+    if not table.colours:
+        meaning.setdefault(IGNORED, IGNORED)
+    for file, seen in zip(files, looked, strict=True):
+        unknown = [value for value in seen.pixels if value not in meaning]
+        if unknown:
+            raise UserError(
+                f'{file} has {seen.pixels[unknown[0]]} pixels of '
+                f'{unknown[0]}, which {table.source} does not have; it has '
+                f'{_told(table.values)}. Add it, with the name "ignore" if '
+                'it is to be left out'
+            )
+    same = not table.colours and all(
+        key == label for key, label in meaning.items()
+    )
+    kind = 'colours' if table.colours else 'values'
+    note = f'maps are written with the labels of the {kind} of {table.source}'
+    return table.names, None if same else meaning, [] if same else [note]
+
+
+def _told(values: Iterable) -> str:
+    return few([str(value) for value in values], SHOWN)
+
+
+def _shares(totals: Counter) -> str:
+    """The most frequent values and their shares of all pixels."""
+    pixels = totals.total()
+    return few(
+        [f'{v} ({n / pixels:.1%})' for v, n in totals.most_common()], SHOWN
+    )
+
+
+def write_maps(part: MapPart, folder: Path) -> None:
+    """Writes maps of labels, as PNG below a folder."""
+    work = partial(_write, part, folder)
+    list(scan.each(work, part.files, 'writing label maps'))
+
+
+def _write(part: MapPart, folder: Path, name: str) -> None:
+    values = read_map(str(part.maps / f'{name}{part.map_suffix}'), 'pillow')
+    coloured = any(isinstance(value, tuple) for value in part.convert)
+    if values.ndim == 3:
+        values = values[..., 2::-1] if coloured else values[..., 0]
+    keys = np.array(
+        [
+            _packed(np.array(value)).item() if coloured else value
+            for value in part.convert
+        ]
+    )
+    order = keys.argsort()
+    packed = _packed(values) if coloured else values
+    found = np.searchsorted(keys[order], packed)
+    labels = np.array(list(part.convert.values()), np.uint8)[order][found]
+    file = folder / f'{name}.png'
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(labels).save(file)

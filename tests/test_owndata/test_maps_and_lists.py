@@ -1,0 +1,221 @@
+"""Label maps, folders of classes, lists of images and videos."""
+
+import numpy as np
+import pytest
+from own_forms import write_masks
+from PIL import Image
+
+from mmuniformer.errors import UserError
+from mmuniformer.owndata.label_maps import write_maps
+from mmuniformer.owndata.recognising import Given, recognise
+
+MAP = np.array([[0, 1, 2, 0], [1, 1, 2, 0], [0, 0, 255, 0]], np.uint8)
+COLOURS = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 7]], np.uint8)
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for name in 'ab':
+        Image.new('RGB', (4, 3)).save(folder / f'{name}.jpg')
+    return folder
+
+
+def read(images, maps, tmp_path, classes=None):
+    """Classes and the labels that a model would be given."""
+    labels = write_masks(maps, tmp_path / 'maps')
+    found = recognise(Given('seg', images, labels, classes=classes))
+    part = found.parts['train']
+    folder, suffix = part.maps, part.map_suffix
+    if part.convert is not None:
+        folder, suffix = tmp_path / 'out', '.png'
+        write_maps(part, folder)
+    out = {
+        name: np.array(Image.open(folder / f'{name}{suffix}'))
+        for name in part.files
+    }
+    return found, out
+
+
+def test_labels_stay_as_they_are(images, tmp_path):
+    maps = {'a': MAP, 'b': np.zeros_like(MAP)}
+    found, out = read(images, maps, tmp_path, 'road,car,tree')
+    assert found.classes == ('road', 'car', 'tree')
+    assert found.parts['train'].convert is None
+    np.testing.assert_array_equal(out['a'], MAP)
+    # 255 is counted for none.
+    assert found.parts['train'].pixels[0].total() == MAP.size - 1
+
+
+@pytest.mark.parametrize('other', [0, 255])
+def test_0_and_255_become_0_and_1(images, tmp_path, other):
+    binary = np.where(MAP == 1, 255, 0).astype(np.uint8)
+    maps = {'a': binary, 'b': np.full_like(MAP, other)}
+    found, out = read(images, maps, tmp_path)
+    assert found.classes == ('background', 'foreground')
+    np.testing.assert_array_equal(out['a'], MAP == 1)
+    np.testing.assert_array_equal(out['b'], np.full_like(MAP, other > 0))
+
+
+def test_grey_in_three_channels(images, tmp_path):
+    binary = np.where(MAP == 1, 255, 0).astype(np.uint8)
+    maps = {name: np.stack([binary] * 3, -1) for name in 'ab'}
+    _, out = read(images, maps, tmp_path, 'ground,thing')
+    np.testing.assert_array_equal(out['a'], MAP == 1)
+
+
+@pytest.mark.parametrize(
+    'table',
+    [
+        'road:0,0,0::\ncar:128,0,0::\ntree:0,128,7::\n',
+        'name,r,g,b\nroad,0,0,0\ncar,128,0,0\ntree,0,128,7\n',
+        '0 0 0 road\n128 0 0 car\n0 128 7 tree\n',
+    ],
+)
+def test_colours_by_a_table(images, tmp_path, table):
+    file = tmp_path / 'table.txt'
+    file.write_text(table)
+    labels = np.where(MAP == 255, 0, MAP)
+    maps = {'a': COLOURS[labels], 'b': COLOURS[np.zeros_like(labels)]}
+    found, out = read(images, maps, tmp_path, str(file))
+    assert found.classes == ('road', 'car', 'tree')
+    np.testing.assert_array_equal(out['a'], labels)
+    np.testing.assert_array_equal(out['b'], 0)
+
+
+def test_values_of_16_bits_with_gaps(images, tmp_path):
+    wide = np.array([0, 700, 42], np.uint16)[np.where(MAP == 255, 0, MAP)]
+    maps = {'a': wide, 'b': wide}
+    found, out = read(images, maps, tmp_path, '42=tree,0=road,700=car')
+    assert found.classes == ('tree', 'road', 'car')
+    wanted = np.array([1, 2, 0])[np.where(MAP == 255, 0, MAP)]
+    np.testing.assert_array_equal(out['a'], wanted)
+
+
+def test_palettes_are_indices_and_colours(images, tmp_path):
+    labels = tmp_path / 'maps'
+    labels.mkdir()
+    for name in 'ab':
+        image = Image.fromarray(MAP, 'P')
+        image.putpalette([*COLOURS.ravel().tolist(), *[9] * (256 * 3 - 9)])
+        image.save(labels / f'{name}.png')
+    given = Given('seg', images, labels, classes='road,car,tree')
+    found = recognise(given)
+    assert found.parts['train'].convert is None
+    assert found.metainfo['palette'] == [tuple(c) for c in COLOURS.tolist()]
+
+
+def test_labels_from_1(images, tmp_path):
+    ones = np.where(MAP == 255, 255, MAP + 1).astype(np.uint8)
+    found, out = read(images, dict.fromkeys('ab', ones), tmp_path, 'a,b,c')
+    np.testing.assert_array_equal(out['a'], MAP)
+    assert any('count from 1' in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ('maps', 'classes', 'said'),
+    [
+        (MAP, None, 'nothing names them'),
+        (MAP, 'road,car', r'a\.png holds the value 2, and 2 names'),
+        (COLOURS[np.minimum(MAP, 2)], None, 'in colours.*nothing says'),
+        (MAP, '0=road,1=car', r'a\.png has 2 pixels of 2'),
+    ],
+)
+def test_values_without_a_name(images, tmp_path, maps, classes, said):
+    labels = write_masks({'a': maps, 'b': maps}, tmp_path / 'maps')
+    with pytest.raises(UserError, match=said):
+        recognise(Given('seg', images, labels, classes=classes))
+
+
+def test_maps_that_are_not_there_or_lossy(images, tmp_path):
+    labels = write_masks({'a': MAP}, tmp_path / 'maps')
+    with pytest.raises(UserError, match=r'1 of 2 images have no map.*b\.png'):
+        recognise(Given('seg', images, labels, classes='a,b,c'))
+    folder = tmp_path / 'jpegs'
+    folder.mkdir()
+    for name in 'ab':
+        Image.fromarray(MAP * 80).save(folder / f'{name}.jpg')
+    with pytest.raises(UserError, match='is a JPEG'):
+        recognise(Given('seg', images, folder, classes='a,b,c'))
+
+
+@pytest.fixture
+def videos(tmp_path):
+    folder = tmp_path / 'videos'
+    folder.mkdir()
+    for name in ('one.mp4', 'two two.mp4', 'three.mp4'):
+        (folder / name).write_bytes(b'')
+    return folder
+
+
+LISTS = {
+    'header': 'path,label\none.mp4,run\ntwo two.mp4,jump high\nthree.mp4,run',
+    'other order': 'id;class_id;class;file\n7;1;run;one\n8;0;jump high;two two'
+    '\n9;1;run;three.mp4',
+    'spaces': 'one.mp4 run\ntwo two.mp4 jump high\nthree.mp4 run',
+    'tabs': 'x/one.mp4\trun\nx/two two.mp4\tjump high\nx/three.mp4\trun\n\n',
+    'quotes': '"one.mp4","run"\n"two two.mp4","jump high"\n"three.mp4","run"',
+}
+
+
+@pytest.mark.parametrize('form', LISTS)
+def test_lists_of_videos(videos, tmp_path, form):
+    file = tmp_path / 'list.csv'
+    file.write_text(LISTS[form])
+    found = recognise(Given('video', videos, file))
+    part = found.parts['train']
+    assert found.classes == ('jump high', 'run')
+    assert part.files == ['one.mp4', 'two two.mp4', 'three.mp4']
+    assert part.labels == [1, 0, 1]
+    assert part.file is None
+
+
+def test_a_list_that_mmaction2_reads_is_left_alone(videos, tmp_path):
+    file = tmp_path / 'list.txt'
+    file.write_text('one.mp4 1\nthree.mp4 0\n')
+    given = Given('video', videos, file, classes='jump,run')
+    part = recognise(given).parts['train']
+    assert part.file == file
+    assert part.labels == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ('text', 'classes', 'said'),
+    [
+        ('one.mp4 1\nthree.mp4\n', None, r"line 2: 'three\.mp4' has no label"),
+        ('one.mp4 1\nfour.mp4 0\n', None, r'four\.mp4 \(line 2\)'),
+        ('one.mp4 5\n', 'jump,run', 'line 1: there is no class 5'),
+        ('one.mp4 ran\n', 'jump,run', "'ran' is none of the 2.*mean run"),
+        ('one.mp4 1\nthree.mp4 run\n', None, 'is a name, and others are num'),
+        ('one.mp4 1\none.mp4 0\n', None, 'has 1 files twice'),
+        ('a,b,c\none.mp4,run,fast\n', None, 'line 1: .*columns'),
+        ('frames 30 1\n', None, 'folders of frames'),
+        ('', None, 'is empty'),
+    ],
+)
+def test_mistakes_of_lists_name_the_line(
+    videos, tmp_path, text, classes, said
+):
+    file = tmp_path / 'list.txt'
+    file.write_text(text)
+    with pytest.raises(UserError, match=said) as caught:
+        recognise(Given('video', videos, file, classes=classes))
+    assert str(file) in str(caught.value)
+
+
+def test_folders_of_classes(tmp_path):
+    for name in ('cat/1', 'cat/2', 'dog/1'):
+        file = tmp_path / f'all/{name}.png'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (2, 2)).save(file)
+    found = recognise(Given('cls', tmp_path / 'all', None))
+    assert found.classes == ('cat', 'dog')
+    assert found.parts['train'].labels == [0, 0, 1]
+    given = Given('cls', tmp_path / 'all', None, classes='dog,cat')
+    assert recognise(given).parts['train'].labels == [1, 1, 0]
+    with pytest.raises(UserError, match='none of --classes; did you mean'):
+        recognise(Given('cls', tmp_path / 'all', None, classes='dog,cats'))
+    (tmp_path / 'all/bird').mkdir()
+    with pytest.raises(UserError, match='bird has no file'):
+        recognise(Given('cls', tmp_path / 'all', None))
