@@ -65,9 +65,7 @@ def of_checkpoint(key: str) -> bool:
 
 
 def _is_below(key: str, tops: tuple[str, ...]) -> bool:
-    return any(
-        key == top or key.startswith((f'{top}.', f'{top}[')) for top in tops
-    )
+    return any(key == top or key.startswith(f'{top}.') for top in tops)
 
 
 def _values(text: str) -> Iterator[tuple[str, str]]:
@@ -95,6 +93,6 @@ def _flat(path: str, node: ast.expr) -> Iterator[tuple[str, str]]:
         isinstance(each, ast.Call | ast.Dict) for each in node.elts
     ):
         for index, value in enumerate(node.elts):
-            yield from _flat(f'{path}[{index}]', value)
+            yield from _flat(f'{path}.{index}', value)
     else:
         yield path, ast.unparse(node)

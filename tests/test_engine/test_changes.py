@@ -34,7 +34,7 @@ def test_changes():
     )
     found = changes(text(), now)
     assert found == {
-        'train_dataloader.dataset.pipeline[0].prob': ('0.5', '0.1'),
+        'train_dataloader.dataset.pipeline.0.prob': ('0.5', '0.1'),
         'optim_wrapper.optimizer.lr': ('0.1', '0.2'),
         'optim_wrapper.clip_grad.max_norm': ('not set', '1'),
     }
