@@ -14,6 +14,7 @@ from mmuniformer.dropin.measuring import (
     NotMeasured,
     measure_backbone,
 )
+from mmuniformer.dropin.optimizer import Exchange, fit_optimizer
 from mmuniformer.dropin.places import Place, Retriever, find_places
 from mmuniformer.dropin.readers import (
     Channels,
@@ -27,7 +28,6 @@ from mmuniformer.dropin.readers import (
 from mmuniformer.dropin.recipe import (
     find_teachers,
     fit_colours,
-    fit_optimizer,
     forget_weights,
     stop_distilling,
 )
@@ -50,6 +50,7 @@ KEYS = (
     'test_dataloader',
     'optim_wrapper',
     'param_scheduler',
+    'custom_hooks',
     'load_from',
 )
 # Whose anchors, boxes or keypoints are counted in strides.
@@ -105,8 +106,10 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     swapped = Swapped(new, checkpoint or None)
     clips = False
     done: list[tuple[dict, dict]] = []
+    exchanged: list[tuple[Place, dict]] = []
     for place in places:
         host = deepcopy(dict(place.owner))
+        exchanged.append((place, host['backbone']))
         for before, after in done:
             # A teacher and its student, or a variable used twice.
             if before == host:
@@ -129,7 +132,13 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     if all(place.backbone.get('in_channels', 3) == 3 for place in places):
         fit_colours(new, clips)
     swapped.warnings += [
-        *fit_optimizer(new),
+        *fit_optimizer(
+            new,
+            [
+                Exchange(place.path.partition('.')[2], host, place.backbone)
+                for place, host in exchanged
+            ],
+        ),
         *forget_weights(new),
         *stop_distilling(new),
         *find_teachers(new),
