@@ -162,11 +162,19 @@ def arguments(node: dict, scope: str | None = None) -> dict[str, Parameter]:
         node (dict): Of a config; its type is registered.
         scope (str, optional): Where a name without one is looked up; by
             default, in the scope that is active.
+
+    Raises:
+        LookupError: If it is not registered.
     """
     kind = node['type']
     if isinstance(kind, str):
         with MODELS.switch_scope_and_registry(scope) as registry:
-            kind = registry.get(kind)
+            name, kind = kind, registry.get(kind)
+        if kind is None:
+            raise LookupError(
+                f'{name} is in no registry: install its package, or name its '
+                'module in custom_imports'
+            )
     known: dict[str, Parameter] = {}
     for parent in kind.__mro__:
         own = signature(parent.__init__).parameters

@@ -1,11 +1,9 @@
-"""What goes with a backbone: colours, optimizer, schedule, weights."""
+"""What goes with a backbone: colours and weights."""
 
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
-from torch import nn
 
 from mmuniformer.dropin.recipe import (
     CLIP_MEAN,
@@ -13,7 +11,6 @@ from mmuniformer.dropin.recipe import (
     STD,
     find_teachers,
     fit_colours,
-    fit_optimizer,
     forget_weights,
     stop_distilling,
 )
@@ -92,74 +89,6 @@ def test_heatmaps_of_joints_keep_their_numbers():
     cfg = config(default_scope='mmaction', model=model)
     fit_colours(cfg, clips=True)
     assert cfg.model.data_preprocessor == dict(mean=mean, std=mean)
-
-
-SGD = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4)
-
-
-def test_an_optimizer_for_resnets_becomes_the_published_one():
-    step = dict(type='MultiStepLR', milestones=[8, 11])
-    cfg = config(
-        optim_wrapper=dict(
-            type='AmpOptimWrapper',
-            optimizer=SGD,
-            clip_grad=dict(max_norm=35),
-        ),
-        param_scheduler=[step],
-        auto_scale_lr=dict(base_batch_size=32),
-    )
-    (optimizer, warm_up) = fit_optimizer(cfg)
-    wrapper = cfg.optim_wrapper
-    # Twice as many images as in the published experiment.
-    assert wrapper.optimizer.to_dict() == dict(
-        type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=0.05
-    )
-    assert wrapper.type == 'AmpOptimWrapper'
-    assert wrapper.clip_grad == dict(max_norm=35)
-    assert cfg.param_scheduler[1] == step
-    assert cfg.param_scheduler[0].type == 'mmuniformer.LinearWarmupLR'
-    assert 'SGD at 0.02' in optimizer
-    assert '500 iterations' in warm_up
-
-
-def test_a_layer_that_is_used_twice_is_one_parameter():
-    cfg = config(optim_wrapper=dict(optimizer=SGD))
-    fit_optimizer(cfg)
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    # SwAV's loss has the last layer of its head.
-    model.add_module('loss', nn.Sequential(model[0]))
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    groups = wrapper.optimizer.param_groups
-    assert sum(len(group['params']) for group in groups) == 4
-
-
-def test_a_warm_up_that_is_there_stays():
-    schedule = [dict(type='LinearLR', begin=0, end=500), dict(type='PolyLR')]
-    cfg = config(
-        optim_wrapper=dict(optimizer=SGD), param_scheduler=list(schedule)
-    )
-    fit_optimizer(cfg)
-    assert cfg.param_scheduler == schedule
-
-
-def test_adamw_stays_without_keys_of_other_backbones():
-    adamw = dict(type='AdamW', lr=1e-4)
-    cfg = config(
-        optim_wrapper=dict(
-            optimizer=adamw,
-            paramwise_cfg=dict(
-                custom_keys=dict(
-                    pos_embed=dict(decay_mult=0.0),
-                    absolute_pos_embed=dict(decay_mult=0.0),
-                )
-            ),
-        )
-    )
-    (told,) = fit_optimizer(cfg)
-    assert 'pos_embed' in told
-    assert cfg.optim_wrapper.optimizer == adamw
-    keys = cfg.optim_wrapper.paramwise_cfg.custom_keys
-    assert list(keys) == ['absolute_pos_embed']
 
 
 @pytest.mark.parametrize('key', ['load_from', 'init_cfg', 'pretrained'])
