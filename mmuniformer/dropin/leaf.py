@@ -74,6 +74,9 @@ def differences(old: Any, new: Any, path: str) -> Any:
         return dict(_delete_=True, **new)
     if isinstance(new, list) and isinstance(old, list):
         return [_item(old, value, path) for value in new]
+    if isinstance(new, list):
+        # A list of what was one before.
+        return [Same(path) if _equal(old, value) else value for value in new]
     return new
 
 

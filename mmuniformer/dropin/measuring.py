@@ -1,12 +1,15 @@
 """What a host's backbone and neck give, by running them on a small input."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torchvision.models import get_model
@@ -134,7 +137,23 @@ def _sides(stride: int) -> tuple[int, int]:
 
 def build(node: dict) -> nn.Module:
     """A module in eval mode, without weights of a file."""
-    node = deepcopy(node)
+    with quiet():
+        return _build(deepcopy(node))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the line that mmengine logs for each parameter to itself."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _build(node: dict) -> nn.Module:
     for _, inner in walk(node):
         for key in ('init_cfg', 'pretrained'):
             if key in inner:

@@ -134,3 +134,34 @@ def find_teachers(cfg: Config) -> list[str]:
                 f'{name} here'
             )
     return notes
+
+
+def compare_weights(
+    cfg: Config, path: str, host: dict, checkpoint: str | None
+) -> list[str]:
+    """Says where the host's backbone trained otherwise than ours will.
+
+    Args:
+        cfg (Config): The host's.
+        path (str): Of the backbone.
+        host (dict): Its node.
+        checkpoint (str, optional): What ours starts from.
+    """
+    notes = []
+    if type_name(host) == 'LoRAModel':
+        notes.append(
+            f'{path}: LoRAModel is left out, so all of UniFormer trains; to '
+            'keep it, give it the new backbone as its module'
+        )
+    given = [cfg.get('load_from')]
+    for node in (dict(cfg.model, backbone=None), *(n for _, n in walk(host))):
+        given.append(node.get('pretrained'))
+        inits = node.get('init_cfg')
+        inits = inits if isinstance(inits, list | tuple) else [inits]
+        given += [type_name(init) == 'Pretrained' for init in inits]
+    if checkpoint and not any(given):
+        notes.append(
+            f"{path}: the host's starts from no weights, and this one from "
+            "a file; --checkpoint '' for none"
+        )
+    return notes

@@ -28,6 +28,7 @@ from mmuniformer.dropin.readers import (
     use_linear_head,
 )
 from mmuniformer.dropin.recipe import (
+    compare_weights,
     find_teachers,
     fit_colours,
     forget_weights,
@@ -147,6 +148,8 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     # Not of heatmaps, spectrograms and the like.
     if all(place.backbone.get('in_channels', 3) == 3 for place in places):
         fit_colours(new, clips)
+    for place, host in exchanged:
+        told += compare_weights(cfg, place.path, host, swapped.checkpoint)
     swapped.warnings += [
         *told,
         *fit_optimizer(

@@ -1,15 +1,15 @@
 """A swapped config, built and run on generated pictures."""
 
-import logging
 from copy import deepcopy
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS
 from torch import nn
 
+from mmuniformer.dropin.measuring import quiet
 from mmuniformer.dropin.samples import Picture, draw, make_batch
 from mmuniformer.nodes import type_name, walk
 
@@ -55,16 +55,10 @@ def side_of(cfg: Config) -> int:
 
 def build_model(cfg: Config) -> nn.Module:
     """The model without weights of files; BN where SyncBN needs a GPU."""
-    model = MODELS.build(model_node(cfg))
-    # Untrained heads have values that losses depend on. A line is logged for
-    # each parameter.
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
+    with quiet():
+        model = MODELS.build(model_node(cfg))
+        # Untrained heads have values that losses depend on.
         model.init_weights()
-    finally:
-        logger.setLevel(level)
     # That of arguments which have it by default.
     return revert_sync_batchnorm(model)
 

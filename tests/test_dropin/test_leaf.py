@@ -95,3 +95,12 @@ def test_files_of_a_library_are_named_on_any_machine(tmp_path):
     text = leaf_text('base.py', old, new, ['model'], ['Note'], None, False)
     assert str(folder) not in text
     assert read(tmp_path, text).model == new.model
+
+
+def test_one_scheduler_of_the_base_is_referred_to(tmp_path):
+    (tmp_path / 'base.py').write_text('schedule = dict(type="S", end=10)')
+    old = Config.fromfile(tmp_path / 'base.py')
+    new = Config(dict(schedule=[dict(type='W'), dict(old.schedule)]))
+    text = leaf_text('base.py', old, new, ['schedule'], [], None, False)
+    assert "schedule = [dict(type='W'), _base_.schedule]" in text
+    assert plain(read(tmp_path, text)) == plain(new)

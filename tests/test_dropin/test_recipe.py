@@ -9,11 +9,14 @@ from mmuniformer.dropin.recipe import (
     CLIP_MEAN,
     MEAN,
     STD,
+    compare_weights,
     find_teachers,
     fit_colours,
     forget_weights,
     stop_distilling,
 )
+
+PRETRAINED = dict(type='Pretrained', checkpoint='x.pth')
 
 
 def config(**keys) -> Config:
@@ -127,3 +130,35 @@ def test_the_config_of_a_teacher_is_looked_up_where_it_is_installed():
     cfg = config(model=dict(teacher_config='configs/no.py'))
     assert not find_teachers(cfg)
     assert cfg.model.teacher_config == 'configs/no.py'
+
+
+@pytest.mark.parametrize(
+    ('model', 'checkpoint', 'said'),
+    [
+        (dict(backbone=dict(type='ResNet')), 'a.pth', True),
+        (dict(backbone=dict(type='ResNet')), None, False),
+        (
+            dict(backbone=dict(type='ResNet', init_cfg=PRETRAINED)),
+            'a.pth',
+            False,
+        ),
+        (
+            dict(backbone=dict(type='ResNet', init_cfg=[PRETRAINED])),
+            'a.pth',
+            False,
+        ),
+        (dict(pretrained='b.pth', backbone=dict(type='R')), 'a.pth', False),
+    ],
+)
+def test_weights_that_the_host_does_without_are_said(model, checkpoint, said):
+    cfg = config(model=model)
+    backbone = cfg.model.backbone
+    told = compare_weights(cfg, 'model.backbone', backbone, checkpoint)
+    assert bool(told) is said
+
+
+def test_lora_does_not_go_under():
+    lora = dict(type='LoRAModel', module=dict(type='V', init_cfg=PRETRAINED))
+    cfg = config(model=dict(backbone=lora))
+    (told,) = compare_weights(cfg, 'model.backbone', lora, 'a.pth')
+    assert 'LoRAModel is left out' in told
