@@ -98,6 +98,19 @@ def test_ended_in_a_validation(small):
     assert list(scores[0]) == list(scores[1])
 
 
+def test_ended_in_a_validation_without_an_end(small):
+    """Of a sampler that was meant for training."""
+    run = small(
+        'pose',
+        val_interval=1,
+        more='val_dataloader = dict(loader, sampler=dict(_delete_=True, '
+        "type='InfiniteSampler', shuffle=False))\n",
+    )
+    # Four images have been read long ago.
+    run.run('run', end=dict(step=20, by='SIGTERM', val=True))
+    assert (run.folder / 'run' / 'epoch_1.pth').is_file()
+
+
 @pytest.mark.slow
 def test_validations_have_no_say(small):
     """The same training, however often it is validated."""
