@@ -10,6 +10,7 @@
 #              mmsegmentation and mmpretrain in place of the originals
 # make test-forks
 #              the test suite with them; what needs mmpose or mmaction2 skips
+# make docs    the pages as a site, with those of the API: site/index.html
 # make docs-data
 #              what is written from data: tables of results, the model index,
 #              docs/zoo.md and docs/recipes.md
@@ -24,7 +25,7 @@ TASK ?= det
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-forks demo test test-slow test-forks docs-data lint
+.PHONY: help setup setup-forks demo test test-slow test-forks docs docs-data lint
 .DEFAULT_GOAL := help
 
 help:
@@ -49,6 +50,11 @@ test test-slow test-forks:
 	@"$(abspath $(VENV))/bin/python" -m pytest -n $(WORKERS) --dist worksteal -m "$(MARKED)" $(PYTEST_ARGS)
 test test-forks: MARKED = not slow
 test-slow: MARKED = slow
+
+docs: export NO_MKDOCS_2_WARNING ?= 1
+docs: setup
+	@"$(abspath $(VENV))/bin/python" -m mkdocs build -q
+	@echo "docs: site/index.html"
 
 docs-data: setup
 	@"$(abspath $(VENV))/bin/python" tools/misc/write_tables.py

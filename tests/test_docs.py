@@ -1,6 +1,8 @@
 """Pages: what they show works, and their links lead somewhere."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ import torch
 from mmengine import Config
 from mmengine.registry import MODELS, DefaultScope
 
+import mmuniformer.apis
+import mmuniformer.checkpoint
 import mmuniformer.models
 from mmuniformer.cli.main import COMMANDS
 
@@ -17,7 +21,7 @@ PAGES = [
     ROOT / 'CHANGELOG.md',
     ROOT / 'CONTRIBUTING.md',
     ROOT / 'SECURITY.md',
-    *sorted((ROOT / 'docs').glob('*.md')),
+    *sorted((ROOT / 'docs').rglob('*.md')),
     *sorted((ROOT / 'configs').rglob('README.md')),
 ]
 
@@ -50,6 +54,21 @@ def test_links_lead_somewhere(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_site_is_built_and_has_the_public_names(tmp_path):
+    pytest.importorskip('material', reason='requirements/docs.txt')
+    pytest.importorskip('mkdocstrings_handlers.python')
+    # Strict: links, anchors and pages that are in no menu.
+    command = [sys.executable, '-m', 'mkdocs', 'build', '-q', '-d', tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for room in (mmuniformer.models, mmuniformer.apis, mmuniformer.checkpoint):
+        name = room.__name__.rpartition('.')[2]
+        page = (tmp_path / 'api' / f'{name}.html').read_text()
+        for public in room.__all__:
+            assert f'id="{room.__name__}.{public}"' in page
+    assert not re.search(':(class|func|meth|mod):', page)
 
 
 def test_table_of_commands_is_complete():

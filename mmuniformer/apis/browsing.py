@@ -95,7 +95,8 @@ def browse(
             sample = recorder.read(index)
             picture = _picture(cfg, visualizer, sample, mode)
             if out_dir is not None:
-                _write(picture, Path(out_dir, f'{phase}_{index:04d}.png'))
+                name = f'{phase}_{index:04d}_{_name(sample)}.png'
+                _write(picture, Path(out_dir, name))
             if show:
                 visualizer.show(picture, win_name=f'{phase} {index}')
 
@@ -134,6 +135,15 @@ def _picture(
     if mode == 'pipeline' or len(pictures) > 1:
         return side_by_side(pictures)
     return pictures[0][1]
+
+
+def _name(sample: list[tuple[str, Notes]]) -> str:
+    """Name of the image or video that a sample is of, without its suffix."""
+    results = sample[0][1].steps[-1].results
+    # mmaction2's videos have the latter.
+    path = results.get('img_path') or results.get('filename', '')
+    name = Path(path).stem.encode()[:200]
+    return name.decode(errors='ignore')
 
 
 def _write(picture: np.ndarray, path: Path) -> None:

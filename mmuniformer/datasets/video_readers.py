@@ -4,9 +4,12 @@ What the readers of mmaction2 raise names no file, nor do the errors of the
 decoders below them. Imports mmaction2.
 """
 
+import io
 from copy import deepcopy
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 from mmaction.datasets.transforms import loading
 
 from mmuniformer.errors import DamagedSample, UnreadableVideo, UserError
@@ -81,12 +84,41 @@ class OpenCVDecode(NamesVideo, loading.OpenCVDecode):
     """Decodes frames with OpenCV."""
 
 
-class PyAVInit(OpensVideo, loading.PyAVInit):
+class SeesRotation(loading.PyAVInit):
+    """Sees, too, how a video is turned to be looked at.
+
+    PyAV gives frames as they are stored, and telephones store those of an
+    upright video lying. The other readers turn them.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Opens a video."""
+        results = super().transform(results)
+        # Another opening: the reader stays at the beginning.
+        video = io.BytesIO(self.file_client.get(results['filename']))
+        with import_module('av').open(video) as container:
+            frame = next(container.decode(video=0), None)
+        results['quarter_turns'] = frame and round(frame.rotation / 90)
+        return results
+
+
+class PyAVInit(OpensVideo, SeesRotation):
     """Opens a video with PyAV."""
 
 
 class PyAVDecode(NamesVideo, loading.PyAVDecode):
-    """Decodes frames with PyAV."""
+    """Decodes frames with PyAV, and turns them upright."""
+
+    def _read(self, results: dict) -> dict:
+        results = super()._read(results)
+        turns = results.pop('quarter_turns', None)
+        if turns:
+            # Counterclockwise.
+            frames = [np.rot90(frame, turns) for frame in results['imgs']]
+            results['imgs'] = [np.ascontiguousarray(frame) for frame in frames]
+            shape = frames[0].shape[:2]
+            results['original_shape'] = results['img_shape'] = shape
+        return results
 
 
 READERS = {

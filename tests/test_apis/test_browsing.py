@@ -145,6 +145,8 @@ def config(host, shapes, tmp_path) -> str:
 def test_transformed(host, config, shapes, tmp_path):
     browse(config, number=1, out_dir=str(tmp_path / 'out'))
     (file,) = (tmp_path / 'out').iterdir()
+    name = 'v' if host == 'mmaction' else '000001'
+    assert file.name == f'train_0000_{name}.png'
     picture = cv2.imread(str(file))
     width, height = SIZES.get(host, (48, 48))
     assert picture.shape[1] == width
@@ -192,7 +194,9 @@ class TestLabels:
         for model in ('{}', 'dict(decode_head=dict(num_classes=20))'):
             Path(config).write_text(f'{text}model = {model}\n')
             browse(config, mode='pipeline', number=1, out_dir=str(tmp_path))
-            pictures.append(cv2.imread(str(tmp_path / 'train_0000.png')))
+            pictures.append(
+                cv2.imread(str(tmp_path / 'train_0000_000001.png'))
+            )
         np.testing.assert_array_equal(*pictures)
 
 

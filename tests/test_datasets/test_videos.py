@@ -1,9 +1,11 @@
 """A video that cannot be read ends a run, or is skipped, with its name."""
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip('mmaction')
@@ -53,6 +55,18 @@ def scope():
     DefaultScope._instance_dict.popitem()
 
 
+def turn(path: Path, degrees: int) -> None:
+    """Has players show a video turned clockwise."""
+    data = bytearray(path.read_bytes())
+    # Of the header of the track, in fixed point.
+    place = data.index(b'tkhd') + 4 + 40
+    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    rows = (cos, sin, 0, -sin, cos, 0)
+    matrix = [value << 16 for value in rows] + [0, 0, 1 << 30]
+    data[place : place + 36] = struct.pack('>9i', *matrix)
+    path.write_bytes(data)
+
+
 def read(path: Path, reader: str) -> dict:
     steps = [f'{reader}Init', SAMPLE | dict(test_mode=True), f'{reader}Decode']
     steps = [s if isinstance(s, dict) else dict(type=s) for s in steps]
@@ -92,6 +106,21 @@ class TestReaders:
         steps = [dict(type=f'{reader}Init'), dict(type=f'{reader}Decode')]
         with pytest.raises(KeyError, match='frame_inds'):
             Compose(with_names(steps))(dict(filename=str(path), start_index=0))
+
+
+@pytest.mark.usefixtures('scope')
+@pytest.mark.parametrize('degrees', [90, 180, 270])
+@pytest.mark.parametrize('reader', ['Decord', 'OpenCV', 'PyAV'])
+def test_a_video_that_lies_is_read_upright(tmp_path, reader, degrees):
+    pytest.importorskip({'OpenCV': 'cv2', 'PyAV': 'av'}.get(reader, 'decord'))
+    path = tmp_path / 'a.mp4'
+    write_video(path, [frame[:64] for frame in textured()])
+    lying = read(path, reader)
+    turn(path, degrees)
+    upright = read(path, reader)
+    assert upright['img_shape'] == upright['imgs'][0].shape[:2]
+    for frame, other in zip(upright['imgs'], lying['imgs'], strict=True):
+        np.testing.assert_array_equal(frame, np.rot90(other, -degrees // 90))
 
 
 def test_a_reader_that_is_not_installed_is_named(tmp_path, scope, monkeypatch):
