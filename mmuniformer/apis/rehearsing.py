@@ -19,6 +19,7 @@ from mmuniformer.analysis.memory import (
     state_bytes,
 )
 from mmuniformer.checks import Finding, data_checks
+from mmuniformer.checks.counting import check_counting
 from mmuniformer.checks.data_sets import data_sets
 from mmuniformer.dropin.samples import draw, make_batch
 from mmuniformer.engine.config import load_run_config
@@ -120,6 +121,7 @@ def dry_run(
         )
         phases = ('train',) if no_validate else ('train', 'val')
         findings = _of_the_data(cfg, phases) if check else []
+        findings += check_counting(cfg)
         prepare(
             cfg,
             amp=amp,

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from rich.console import Console
 
 from mmuniformer.dropin import Swapped, leaf_text, swap, try_model
 from mmuniformer.dropin.leaf import base_of, registered_name
 from mmuniformer.dropin.levels import Tied
-from mmuniformer.dropin.swap import KEYS
+from mmuniformer.dropin.swap import KEYS, scope_of
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors
@@ -94,12 +95,15 @@ def read_host(config: str) -> tuple[Config, bool]:
     else:
         cfg = load_config(config)
         lazy = Config._is_lazy_import(cfg.filename)
-    if cfg.get('default_scope') not in HOSTS:
+    if 'model' not in cfg:
+        raise UserError(f'{config} has no model')
+    scope = scope_of(cfg)
+    if scope not in HOSTS:
         raise UserError(
             f'{config}: default_scope must be one of {", ".join(HOSTS)}'
         )
-    if 'model' not in cfg:
-        raise UserError(f'{config} has no model')
+    with readable_errors(cfg):
+        init_default_scope(scope)
     return cfg, lazy
 
 

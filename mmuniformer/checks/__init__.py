@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmuniformer.checks.checkpoints import check_start
 from mmuniformer.checks.classes import check_classes
 from mmuniformer.checks.coco_file import forget_files
+from mmuniformer.checks.counting import check_counting
 from mmuniformer.checks.data_sets import check_types
 from mmuniformer.checks.decoding import check_decoding
 from mmuniformer.checks.detection.coco import check_coco
@@ -58,6 +59,7 @@ def check_inputs(
     yield from check_start(cfg)
     if 'train' in phases:
         yield from check_layer_decay(cfg)
+        yield from check_counting(cfg)
     if not data:
         return
     try:

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from mmuniformer.nodes import walk
 WIDTH = 79
 INDENT = '    '
 OURS = 'mmuniformer.'
+# What a leaf calls the folder of a library.
+INSTALLED = 'installed'
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ def differences(old: Any, new: Any, path: str) -> Any:
         return dict(_delete_=True, **new)
     if isinstance(new, list) and isinstance(old, list):
         return [_item(old, value, path) for value in new]
+    if isinstance(new, list):
+        # A list of what was one before.
+        return [Same(path) if _equal(old, value) else value for value in new]
     return new
 
 
@@ -142,20 +149,24 @@ def leaf_text(
         checkpoint (str, optional): A link that gets a name of its own.
         lazy (bool): Whether it is a pure Python config.
     """
-    write = Writer(lazy, checkpoint)
-    lines = [f'# {line}' for line in notes]
+    library = None if lazy else _library(new)
+    write = Writer(lazy, checkpoint, library)
+    lines: list[str] = []
     if lazy:
         lines += _pure_python_head(base, new)
     else:
         lines.append(f'_base_ = {base!r}')
-        imports = (old.get('custom_imports') or {}).get('imports') or []
+        given = old.get('custom_imports') or {}
+        imports = given.get('imports') or []
         imports = [imports] if isinstance(imports, str) else list(imports)
         if 'mmuniformer' not in imports:
             text = write.assign(
                 'custom_imports',
                 dict(
                     imports=[*imports, 'mmuniformer'],
-                    allow_failed_imports=False,
+                    allow_failed_imports=given.get(
+                        'allow_failed_imports', False
+                    ),
                 ),
             )
             lines.append(text)
@@ -174,7 +185,19 @@ def leaf_text(
             lines.append(write.call(f'{key}.merge', told))
         else:
             lines.append(write.assign(key, told))
-    return '\n'.join(lines) + '\n'
+    if write.names_library:
+        at = f'find_spec({library.name!r}).submodule_search_locations[0]'
+        # Before its base, an import would make it a pure Python config.
+        lines[1:1] = [
+            'from importlib.util import find_spec',
+            f'{INSTALLED} = {at}',
+        ]
+    return '\n'.join([*(f'# {line}' for line in notes), *lines]) + '\n'
+
+
+def _library(cfg: Config) -> ModuleSpec | None:
+    scope = cfg.get('default_scope')
+    return find_spec(scope) if scope else None
 
 
 def _pure_python_head(base: str, new: Config) -> list[str]:
@@ -198,8 +221,16 @@ def _pure_python_head(base: str, new: Config) -> list[str]:
 class Writer:
     """Values as the text of Python, as ruff and black lay it out."""
 
-    def __init__(self, lazy: bool, checkpoint: str | None):
+    def __init__(
+        self,
+        lazy: bool,
+        checkpoint: str | None,
+        library: ModuleSpec | None = None,
+    ):
         self.lazy = lazy
+        # Files of a library are elsewhere on another machine.
+        self.folder = library and library.submodule_search_locations[0]
+        self.names_library = False
         self.prefix = '' if lazy else '_base_.'
         self.checkpoint = checkpoint
 
@@ -246,6 +277,10 @@ class Writer:
             return value.name
         if value == self.checkpoint and isinstance(value, str):
             return 'pretrained'
+        if self._is_installed(value):
+            self.names_library = True
+            inside = value.removeprefix(self.folder)
+            return f'f{f"{{{INSTALLED}}}{inside}"!r}'
         if isinstance(value, type):
             return repr(registered_name(value))
         if self.lazy and str(value).startswith(f'{OURS}UniFormer'):
@@ -258,6 +293,13 @@ class Writer:
         if isinstance(value, tuple) and len(items) == 1:
             inner += ','
         return opening + inner + closing
+
+    def _is_installed(self, value: Any) -> bool:
+        return (
+            self.folder is not None
+            and isinstance(value, str)
+            and value.startswith(self.folder + os.sep)
+        )
 
 
 def registered_name(kind: type) -> str:

@@ -1,12 +1,15 @@
 """What a host's backbone and neck give, by running them on a small input."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torchvision.models import get_model
@@ -134,7 +137,23 @@ def _sides(stride: int) -> tuple[int, int]:
 
 def build(node: dict) -> nn.Module:
     """A module in eval mode, without weights of a file."""
-    node = deepcopy(node)
+    with quiet():
+        return _build(deepcopy(node))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the line that mmengine logs for each parameter to itself."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _build(node: dict) -> nn.Module:
     for _, inner in walk(node):
         for key in ('init_cfg', 'pretrained'):
             if key in inner:
@@ -162,11 +181,19 @@ def arguments(node: dict, scope: str | None = None) -> dict[str, Parameter]:
         node (dict): Of a config; its type is registered.
         scope (str, optional): Where a name without one is looked up; by
             default, in the scope that is active.
+
+    Raises:
+        LookupError: If it is not registered.
     """
     kind = node['type']
     if isinstance(kind, str):
         with MODELS.switch_scope_and_registry(scope) as registry:
-            kind = registry.get(kind)
+            name, kind = kind, registry.get(kind)
+        if kind is None:
+            raise LookupError(
+                f'{name} is in no registry: install its package, or name its '
+                'module in custom_imports'
+            )
     known: dict[str, Parameter] = {}
     for parent in kind.__mro__:
         own = signature(parent.__init__).parameters

@@ -37,12 +37,10 @@ class Place:
         return self.owner['backbone']
 
     @property
-    def first_neck(self) -> dict | None:
-        """What reads the maps before all heads."""
-        neck = self.owner.get('neck')
-        if isinstance(neck, list | tuple):
-            return neck[0] if neck else None
-        return neck or None
+    def necks(self) -> list[dict]:
+        """What reads the maps before all heads, one after the other."""
+        neck = self.owner.get('neck') or []
+        return list(neck) if isinstance(neck, list | tuple) else [neck]
 
     def readers(self) -> Iterator[tuple[str, Any]]:
         """The other parts of the owner: its heads, by key."""

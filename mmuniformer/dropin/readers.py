@@ -105,60 +105,78 @@ def fit_readers(
     Raises:
         Tied: If a neck has no way to take them.
     """
-    owner, neck = place.owner, place.first_neck
+    owner, necks = place.owner, place.necks
     kinds = {type_name(node) for _, node in walk(dict(owner))}
     if kinds & ADDING:
         raise Tied(
             'its neck adds up maps of one size, as a plain transformer gives '
             'them. Start from upernet or sem_fpn'
         )
-    if type_name(neck) in DOUBLING:
+    if any(type_name(neck) in DOUBLING for neck in necks):
         raise Tied(
             'its neck takes maps whose channels double from level to level. '
             'Start from a config without it'
         )
     before = [level.channels for level in old]
     new = [Level(dim, STRIDES[s]) for dim, s in zip(dims, stages, strict=True)]
-    changes = Channels(before, dims)
-    if neck is None:
+    if not necks:
         for _, reader in place.readers():
             _double_maps(reader, old, stages)
-            replace_channels(reader, changes)
+            replace_channels(reader, Channels(before, dims))
         return tuple(stages)
-    if type_name(neck) in PYRAMID_MAKERS and len({x.stride for x in old}) == 1:
-        owner['neck'] = None
-        channels = measure_neck(neck, old, 2) or before
-        for _, reader in place.readers():
-            replace_channels(reader, Channels(channels, dims))
-        return tuple(stages)
-    ndim = 3 if owner.get('type') == 'Recognizer3D' else 2
-    passed = measure_neck(owner['neck'], old, ndim)
-    replace_channels(neck, changes)
-    kept = _keep_outputs(neck, before, dims)
-    if kept is not None:
-        passed, now = kept
-    else:
-        now = measure_neck(owner['neck'], new, ndim)
-    unknown = passed is None or now is None
-    kind = type_name(neck)
-    if kind in POOLS or (kind in PASSING and unknown):
-        passed, now = before, dims
-    if kind in POOLS and neck.get('dim') == 1:
-        # Of EfficientFormer's tokens.
-        neck['dim'] = ndim
+    ndim = 3 if type_name(owner) == 'Recognizer3D' else 2
+    whole = deepcopy(necks)
+    same_size = len({level.stride for level in old}) == 1
+    if type_name(necks[0]) in PYRAMID_MAKERS and same_size:
+        before = measure_neck(necks.pop(0), old, ndim) or before
+        owner['neck'] = necks or None
+    made = len(whole) - len(necks)
+    passed: list[int] | None = before
+    now: list[int] | None = dims
+    for count, neck in enumerate(necks, 1):
+        known = _fit_neck(neck, passed, now, ndim)
+        if known is None:
+            told = (
+                measure_neck(whole[: made + count], old, ndim),
+                measure_neck(necks[:count], new, ndim),
+            )
+            if None not in told or type_name(neck) not in PASSING:
+                known = told
+        passed, now = known or (passed, now)
     if passed and now and passed != now:
         for _, reader in place.readers():
             replace_channels(reader, Channels(passed, now))
-    skipped = _skipped(neck, len(stages))
+    skipped = _skipped(necks[0], len(stages)) if necks else 0
     if not skipped:
         return tuple(stages)
-    whole = deepcopy(neck)
+    neck, unskipped = necks[0], deepcopy(necks[0])
     _skip_none(neck, skipped)
-    if now and measure_neck(owner['neck'], new[skipped:], ndim) != now:
+    if now and measure_neck(necks, new[skipped:], ndim) != now:
         # NAS-FCOS's counts levels from the finest in any case.
-        neck.update(whole)
+        neck.update(unskipped)
         return tuple(stages)
     return tuple(stages[skipped:])
+
+
+def _fit_neck(
+    neck: dict, passed: list[int] | None, now: list[int] | None, ndim: int
+) -> tuple[list[int], list[int]] | None:
+    """Gives one neck the channels that it reads now.
+
+    Returns:
+        tuple[list[int], list[int]] or None: What it gave, and gives, if that
+        is known without running it.
+    """
+    if not passed or not now:
+        return None
+    replace_channels(neck, Channels(passed, now))
+    kind = type_name(neck)
+    if kind in POOLS:
+        if neck.get('dim') == 1:
+            # Of EfficientFormer's tokens.
+            neck['dim'] = ndim
+        return passed, now
+    return _keep_outputs(neck, passed, now)
 
 
 def _double_maps(

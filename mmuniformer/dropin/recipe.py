@@ -1,11 +1,11 @@
-"""What goes with a backbone: its colours, its optimizer, its weights."""
+"""What goes with a backbone: its colours and its weights."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
 from mmuniformer.dropin.measuring import arguments
 from mmuniformer.nodes import type_name, walk
@@ -17,30 +17,10 @@ STD = [58.395, 57.12, 57.375]
 CLIP_MEAN = [114.75, 114.75, 114.75]
 CLIP_STD = [57.375, 57.375, 57.375]
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# What the published experiments train with: rate, decay and the batch that
-# they are for.
-PUBLISHED = {
-    'mmdet': (1e-4, 0.05, 16),
-    'mmseg': (6e-5, 0.01, 16),
-    'mmpose': (2e-3, 0.01, 1024),
-    'mmaction': (1e-4, 0.05, 32),
-    'mmpretrain': (1e-3, 0.05, 1024),
-}
-# Their rates are for networks of convolutions and BatchNorm.
-FOR_CNNS = ('SGD', 'LARS', 'RMSprop', 'RMSpropTF')
-# They count the layers of other backbones.
-LAYER_DECAY = (
-    'LearningRateDecayOptimizerConstructor',
-    'LayerDecayOptimizerConstructor',
-    'LayerDecayOptimWrapperConstructor',
-)
 # Heads of mmpretrain that have a second one to distil with.
 DISTILLING = ('LeViTClsHead', 'EfficientFormerClsHead')
 # What preprocessors have.
 ORDERS = ('bgr_to_rgb', 'to_rgb')
-WARM_UPS = ('LinearLR', 'LinearWarmupLR', 'QuadraticWarmupLR')
-OUR_LAYER_DECAY = 'mmuniformer.LayerDecayOptimWrapperConstructor'
-RATE = 'layer_decay_rate'
 
 
 def fit_colours(cfg: Config, clips: bool) -> None:
@@ -100,90 +80,6 @@ def _normalisers(cfg: Config) -> Iterator[dict]:
                 yield node
 
 
-def fit_optimizer(cfg: Config) -> list[str]:
-    """Replaces an optimizer that is made for ResNets by the published one.
-
-    Args:
-        cfg (Config): Changed in place.
-
-    Returns:
-        list[str]: What was done, in lines.
-    """
-    wrapper = cfg.get('optim_wrapper')
-    if not isinstance(wrapper, dict) or 'optimizer' not in wrapper:
-        return []
-    optimizer = wrapper['optimizer']
-    if type_name(optimizer) not in FOR_CNNS:
-        return _keep_optimizer(wrapper)
-    kind = type_name(optimizer)
-    rate, decay, batch = PUBLISHED[cfg.default_scope]
-    host_batch = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
-    scaled = float(f'{rate * (host_batch or batch) / batch:.2g}')
-    wrapper['optimizer'] = ConfigDict(
-        type='AdamW', lr=scaled, betas=(0.9, 0.999), weight_decay=decay
-    )
-    wrapper['paramwise_cfg'] = ConfigDict(
-        custom_keys={'norm': dict(decay_mult=0.0)},
-        # A layer that a neck or a loss uses as well is no second parameter.
-        bypass_duplicate=True,
-    )
-    wrapper.pop('constructor', None)
-    told = f'AdamW at {scaled:g} with warm-up, as published'
-    if host_batch and host_batch != batch:
-        told += f' for {batch} images a step and scaled to {host_batch}'
-    return [
-        f"optimizer: {told}, instead of the host's {kind} at "
-        f'{optimizer.get("lr")}, which is for ResNets',
-        *_warm_up(cfg),
-    ]
-
-
-def _keep_optimizer(wrapper: dict) -> list[str]:
-    """Leaves out what is about other backbones' parameters."""
-    notes = []
-    paramwise = wrapper.get('paramwise_cfg') or {}
-    keys = paramwise.get('custom_keys') or {}
-    for key in ('pos_embed', '.pos_embed'):
-        if key in keys:
-            del keys[key]
-            notes.append(
-                f"custom_keys: '{key}' is left out; in UniFormer it is a "
-                'convolution, which is decayed as others are'
-            )
-    constructor = str(wrapper.get('constructor', '')).rpartition('.')[2]
-    if constructor in LAYER_DECAY:
-        rates = [paramwise.pop(k, None) for k in ('decay_rate', RATE)]
-        for key in ('decay_type', 'num_layers'):
-            paramwise.pop(key, None)
-        paramwise[RATE] = next(rate for rate in rates if rate is not None)
-        wrapper['constructor'] = OUR_LAYER_DECAY
-        notes.append(
-            f'{constructor}: ours instead, which knows the layers of UniFormer'
-        )
-    return notes
-
-
-def _warm_up(cfg: Config) -> list[str]:
-    schedulers = cfg.get('param_scheduler') or []
-    if isinstance(schedulers, dict):
-        schedulers = [schedulers]
-    if any(is_warm_up(node) for node in schedulers):
-        return []
-    warm_up = ConfigDict(
-        type='mmuniformer.LinearWarmupLR',
-        start_factor=0.001,
-        by_epoch=False,
-        end=500,
-    )
-    cfg.param_scheduler = [warm_up, *schedulers]
-    return ['param_scheduler: a warm-up over 500 iterations']
-
-
-def is_warm_up(node: dict) -> bool:
-    """Whether a scheduler raises the learning rate from the start."""
-    return type_name(node) in WARM_UPS and node.get('begin', 0) == 0
-
-
 def forget_weights(cfg: Config) -> list[str]:
     """Leaves out files that hold the weights of the host's model."""
     notes = []
@@ -237,4 +133,35 @@ def find_teachers(cfg: Config) -> list[str]:
                 f'{path}.teacher_config: the installed one, as there is no '
                 f'{name} here'
             )
+    return notes
+
+
+def compare_weights(
+    cfg: Config, path: str, host: dict, checkpoint: str | None
+) -> list[str]:
+    """Says where the host's backbone trained otherwise than ours will.
+
+    Args:
+        cfg (Config): The host's.
+        path (str): Of the backbone.
+        host (dict): Its node.
+        checkpoint (str, optional): What ours starts from.
+    """
+    notes = []
+    if type_name(host) == 'LoRAModel':
+        notes.append(
+            f'{path}: LoRAModel is left out, so all of UniFormer trains; to '
+            'keep it, give it the new backbone as its module'
+        )
+    given = [cfg.get('load_from')]
+    for node in (dict(cfg.model, backbone=None), *(n for _, n in walk(host))):
+        given.append(node.get('pretrained'))
+        inits = node.get('init_cfg')
+        inits = inits if isinstance(inits, list | tuple) else [inits]
+        given += [type_name(init) == 'Pretrained' for init in inits]
+    if checkpoint and not any(given):
+        notes.append(
+            f"{path}: the host's starts from no weights, and this one from "
+            "a file; --checkpoint '' for none"
+        )
     return notes

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmuniformer.dropin.leaf import registered_name
 from mmuniformer.dropin.levels import STRIDES, Tied, stages_for
 from mmuniformer.dropin.limits import missing_packages, refuse
 from mmuniformer.dropin.measuring import (
@@ -14,6 +16,7 @@ from mmuniformer.dropin.measuring import (
     NotMeasured,
     measure_backbone,
 )
+from mmuniformer.dropin.optimizer import Exchange, fit_optimizer
 from mmuniformer.dropin.places import Place, Retriever, find_places
 from mmuniformer.dropin.readers import (
     Channels,
@@ -25,9 +28,9 @@ from mmuniformer.dropin.readers import (
     use_linear_head,
 )
 from mmuniformer.dropin.recipe import (
+    compare_weights,
     find_teachers,
     fit_colours,
-    fit_optimizer,
     forget_weights,
     stop_distilling,
 )
@@ -42,6 +45,7 @@ WEIGHTS = {
 }
 # Keys of a config that change, in the order of the text.
 KEYS = (
+    'default_scope',
     'model',
     'data_preprocessor',
     'preprocess_cfg',
@@ -50,8 +54,17 @@ KEYS = (
     'test_dataloader',
     'optim_wrapper',
     'param_scheduler',
+    'custom_hooks',
     'load_from',
 )
+# Arguments of ours that are no options: what says them.
+CHOSEN = {
+    'out_indices': 'what reads the maps says which stages',
+    'init_cfg': '--checkpoint names the weights',
+}
+# Packages whose backbones mmaction2's recognizers build without a registry, or
+# by a name that is gone.
+FOREIGN = ('timm.', 'mmcls.')
 # Whose anchors, boxes or keypoints are counted in strides.
 STRICT = ('mmdet', 'mmpose')
 # Decoders of mmseg that are written as a backbone around another.
@@ -95,6 +108,11 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     ours.setdefault('arch', 'small')
     new = deepcopy(cfg)
     kind = type_name(new.model)
+    scope = scope_of(cfg)
+    told = []
+    if cfg.get('default_scope') is None:
+        new.default_scope = scope
+        told.append(f"default_scope: '{scope}', as of model.type")
     refuse(new.model)
     retriever = Retriever(new.model) if 'image_encoder' in new.model else None
     places = find_places(retriever.owner if retriever else new.model)
@@ -105,8 +123,10 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     swapped = Swapped(new, checkpoint or None)
     clips = False
     done: list[tuple[dict, dict]] = []
+    exchanged: list[tuple[Place, dict]] = []
     for place in places:
         host = deepcopy(dict(place.owner))
+        exchanged.append((place, host['backbone']))
         for before, after in done:
             # A teacher and its student, or a variable used twice.
             if before == host:
@@ -128,14 +148,31 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     # Not of heatmaps, spectrograms and the like.
     if all(place.backbone.get('in_channels', 3) == 3 for place in places):
         fit_colours(new, clips)
+    for place, host in exchanged:
+        told += compare_weights(cfg, place.path, host, swapped.checkpoint)
     swapped.warnings += [
-        *fit_optimizer(new),
+        *told,
+        *fit_optimizer(
+            new,
+            [
+                Exchange(place.path.partition('.')[2], host, place.backbone)
+                for place, host in exchanged
+            ],
+        ),
         *forget_weights(new),
         *stop_distilling(new),
         *find_teachers(new),
     ]
     swapped.missing += missing_packages(new)
     return swapped
+
+
+def scope_of(cfg: Config) -> str | None:
+    """The library of a config: its default scope, or that of its model."""
+    kind = cfg.get('model', {}).get('type', '')
+    if isinstance(kind, type):
+        kind = registered_name(kind)
+    return cfg.get('default_scope') or kind.rpartition('.')[0] or None
 
 
 def _swap_one(place: Place, swapped: Swapped, ours: dict) -> bool:
@@ -147,20 +184,47 @@ def _swap_one(place: Place, swapped: Swapped, ours: dict) -> bool:
         return False
     video = reads_clips(cfg, owner)
     ndim = 3 if video else 2
-    levels = measure_backbone(host, ndim, likely_sizes(cfg, host))
     kind = 'UniFormer3D' if video else 'UniFormer'
+    check_options(kind, ours)
+    levels = _levels_of_others(host, owner) or measure_backbone(
+        host, ndim, likely_sizes(cfg, host)
+    )
     arguments = dict(ours)
-    if video:
-        for key in ('stage3', 'window_size', 'test_stage3'):
-            arguments.pop(key, None)
     channels = host.get('in_channels', host.get('base_channels_in', 3))
     if isinstance(channels, int) and channels != 3:
-        arguments['in_channels'] = channels
+        arguments.setdefault('in_channels', channels)
     archs = OURS.get(kind).archs
     dims = resolve_arch(arguments['arch'], archs).embed_dims
     stages = _choose(place, levels, cfg, video, dims, swapped)
     owner['backbone'] = _our_node(kind, arguments, stages, swapped)
     return video
+
+
+def _levels_of_others(host: dict, owner: dict) -> list[Level] | None:
+    """One map, of what mmaction2 builds by other packages for its TSN."""
+    head = owner.get('cls_head') or {}
+    if not str(host['type']).startswith(FOREIGN) or owner.get('neck'):
+        return None
+    channels = head.get('in_channels')
+    return [Level(channels, STRIDES[-1])] if channels else None
+
+
+def check_options(kind: str, options: dict) -> None:
+    """Refuses options of a backbone that would not be in the result.
+
+    Args:
+        kind (str): Our backbone.
+        options (dict): As they were given.
+
+    Raises:
+        Tied: For what it has not, or what goes with the host's config.
+    """
+    known = signature(OURS.get(kind)).parameters
+    for name in options:
+        if name in CHOSEN:
+            raise Tied(f'{name} is no option here, {CHOSEN[name]}')
+        if name not in known:
+            raise Tied(f'it gets {kind}, which has no argument {name}')
 
 
 def _our_node(
@@ -178,6 +242,7 @@ def _our_node(
 
 def _swap_within(place: Place, swapped: Swapped, ours: dict) -> None:
     """Replaces the backbone that STDC's context path is built around."""
+    check_options('UniFormer', ours)
     path = place.backbone
     before = [level.channels for level in measure_backbone(path, 2)]
     inner = measure_backbone(path['backbone_cfg'], 2)

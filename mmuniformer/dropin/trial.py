@@ -9,6 +9,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS
 from torch import nn
 
+from mmuniformer.dropin.measuring import quiet
 from mmuniformer.dropin.samples import Picture, draw, make_batch
 from mmuniformer.nodes import type_name, walk
 
@@ -54,9 +55,10 @@ def side_of(cfg: Config) -> int:
 
 def build_model(cfg: Config) -> nn.Module:
     """The model without weights of files; BN where SyncBN needs a GPU."""
-    model = MODELS.build(model_node(cfg))
-    # Untrained heads have values that losses depend on.
-    model.init_weights()
+    with quiet():
+        model = MODELS.build(model_node(cfg))
+        # Untrained heads have values that losses depend on.
+        model.init_weights()
     # That of arguments which have it by default.
     return revert_sync_batchnorm(model)
 

@@ -104,10 +104,11 @@ def _unknown_type(error: Exception, cfg: Any) -> str | None:
                     f'installed; pip install {packages()[owner]}'
                 )
     place = f'{places[0]}.type: ' if places else ''
-    return (
-        f"{place}there is no {kind} '{name}' in {scope}"
-        f'{suggest(name, _registered(kind))}'
-    )
+    known = _registered(kind) - {name}
+    elsewhere = sorted(k for k in known if k.endswith(f'.{name}'))
+    written = ' or '.join(map(repr, elsewhere))
+    hint = f'; write {written}' if elsewhere else suggest(name, known)
+    return f"{place}there is no {kind} '{name}' in {scope}{hint}"
 
 
 def _registered(kind: str) -> set[str]:

@@ -138,11 +138,12 @@ def lost_process(error: Exception, cfg: Any) -> LostProcess | None:
         )
     if 'client socket has' in text:
         return LostProcess(f'{me}: no first process at {place} within {limit}')
-    if isinstance(error, torch_dist.DistError) and 'imed out' in text:
+    late = re.search('[Tt]imed out|[Tt]ime-?out', text)
+    if isinstance(error, torch_dist.DistError) and late:
         return LostProcess(f'{me} waited at {place} in vain, for {limit}')
     if re.search('gloo|NCCL|ProcessGroup', text) is None:
         return None
-    if re.search('[Tt]imed out|[Tt]imeout', text):
+    if late:
         return LostProcess(
             f'{me} waited in vain for another one, for {limit}: that one '
             'hangs, or takes longer for its step'

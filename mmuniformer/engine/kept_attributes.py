@@ -36,7 +36,7 @@ def take(named: Iterable[tuple[str, Any]]) -> dict[str, dict[str, Any]]:
     """
     return {
         name: {
-            path: _plain(attrgetter(path)(each))
+            path: plain(attrgetter(path)(each))
             for path in ATTRIBUTES[type(each).__name__]
         }
         for name, each in named
@@ -63,10 +63,10 @@ def put(
                 setattr(target, attribute, value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numbers of numpy as those of Python, which every reader knows."""
     if isinstance(value, list | tuple):
-        return type(value)(_plain(each) for each in value)
+        return type(value)(plain(each) for each in value)
     if isinstance(value, Integral):
         return int(value)
     return float(value) if isinstance(value, Real) else value

@@ -8,9 +8,13 @@ saved, another number of workers gives the same batches, and the batches
 before one are passed over by the sampler alone.
 """
 
-from collections.abc import Iterator
+from array import array
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -19,7 +23,13 @@ from torch.utils.data import (
     get_worker_info,
 )
 
-from mmuniformer.engine.random_states import kept, seed_cpu
+from mmuniformer.engine.data_parts import parts
+from mmuniformer.engine.random_states import (
+    GENERATORS,
+    kept,
+    seed_cpu,
+    seed_own,
+)
 
 
 class NumberedBatch(list):
@@ -39,26 +49,132 @@ class NumberedBatches:
         self.batch_sampler = batch_sampler
         # Seed of the run, number of the process and epoch.
         self.entropy: tuple[int, int, int] = (0, 0, 0)
-        # Batches to pass over, of the next epoch alone.
-        self.skip = 0
+        # An epoch that was begun before a loader asks for it.
+        self._begun: Iterator[NumberedBatch] | None = None
+        self._first = 0
+        self._indices: array | None = array('q')
+        self._ends: list[int] = []
+        # Loaders are so far ahead of the training, and less.
+        self._recent: deque[tuple[int, list]] = deque(maxlen=1024)
 
     def __iter__(self) -> Iterator[NumberedBatch]:
-        skip, self.skip = self.skip, 0
-        entropy = self.entropy
-        for index, indices in enumerate(self.batch_sampler):
-            if index < skip:
-                continue
-            batch = NumberedBatch(indices)
-            batch.entropy = (*entropy, index)
-            yield batch
+        # A loader may make an iterator that it does not use.
+        begun, self._begun = self._begun, None
+        yield from self._epoch(0, None) if begun is None else begun
 
     def __len__(self) -> int:
         return len(self.batch_sampler)
+
+    def go_to(
+        self, batch: int, first: int = 0, rest: Sequence[int] | None = None
+    ) -> None:
+        """Begins the next epoch, and passes over batches of it.
+
+        Args:
+            batch (int): Number of the batch that is the next one.
+            first (int): Number of the first batch.
+            rest (Sequence[int], optional): Indices of this epoch, instead of
+                the sampler's.
+        """
+        self._leave()
+        self._begun = self._epoch(first, rest)
+        for _ in range(batch - first):
+            next(self._begun, None)
+
+    def _leave(self) -> None:
+        """Ends an epoch that was begun in vain: a sampler keeps buckets."""
+        begun, self._begun = self._begun, None
+        if begun is not None and self._ends:
+            deque(begun, maxlen=0)
+
+    def batch(self, number: int) -> list | None:
+        """Indices of a batch that was given lately; None if there is none."""
+        return dict(self._recent).get(number)
+
+    def counts(self, batch: int, length: int) -> np.ndarray | None:
+        """How often each sample came in this epoch before a batch.
+
+        Args:
+            batch (int): The number of the batch.
+            length (int): Samples of the data set.
+
+        Returns:
+            np.ndarray or None: Of int64 (length,); None if it is not known.
+        """
+        if self._indices is None:
+            return None
+        number = min(batch - self._first, len(self._ends))
+        end = self._ends[number - 1] if number > 0 else 0
+        indices = np.frombuffer(self._indices, np.int64, end) if end else []
+        counts = np.bincount(np.asarray(indices, np.int64), minlength=length)
+        return counts if len(counts) == length else None
+
+    def _epoch(
+        self, first: int, rest: Sequence[int] | None
+    ) -> Iterator[NumberedBatch]:
+        entropy, self._first = self.entropy, first
+        self._ends = []
+        self._recent.clear()
+        # Of a sampler without an end they would be too many.
+        is_counted = not is_endless(getattr(self.batch_sampler, 'sampler', 0))
+        self._indices = array('q') if is_counted else None
+        with _given(self.batch_sampler, rest):
+            for index, indices in enumerate(self.batch_sampler, first):
+                self._note(index, indices)
+                batch = NumberedBatch(indices)
+                batch.entropy = (*entropy, index)
+                yield batch
+
+    def _note(self, index: int, indices: list) -> None:
+        self._recent.append((index, list(indices)))
+        if self._indices is None:
+            return
+        try:
+            self._indices.extend(array('q', indices))
+        except TypeError:
+            # Such as pairs of a video and a frame.
+            self._indices = None
+        else:
+            self._ends.append(len(self._indices))
+
+
+class _Rest:
+    """A sampler with other indices than its own."""
+
+    def __init__(self, sampler: Any, indices: Sequence[int]) -> None:
+        self.sampler = sampler
+        self.indices = indices
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sampler, name)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@contextmanager
+def _given(
+    batch_sampler: BatchSampler, indices: Sequence[int] | None
+) -> Iterator[None]:
+    """Has batches made of other indices than those of the sampler."""
+    if indices is None:
+        yield
+        return
+    sampler = batch_sampler.sampler
+    batch_sampler.sampler = _Rest(sampler, indices)
+    try:
+        yield
+    finally:
+        batch_sampler.sampler = sampler
 
 
 class SeededItems:
     """Reads the samples of a batch with random numbers of its own.
 
+    Generators that the data set or a transform holds are seeded as well.
     torch's loaders look for ``__getitems__`` on a data set.
 
     Args:
@@ -80,6 +196,7 @@ class SeededItems:
 
     def _read_seeded(self, batch: NumberedBatch) -> list:
         seed_cpu(*batch.entropy)
+        seed_own(parts(self.dataset), *batch.entropy)
         return self._read(batch)
 
     def _read(self, indices: list) -> list:
@@ -129,27 +246,46 @@ def resumable(loader: DataLoader) -> DataLoader:
     return ResumableLoader(loader)
 
 
-def sampler_of(loader: DataLoader) -> Any:
+def sampler_of(loader: Any) -> Any:
     """What gives single indices; None where there is nothing of the kind."""
-    return getattr(loader.batch_sampler, 'sampler', None)
+    return getattr(getattr(loader, 'batch_sampler', None), 'sampler', None)
+
+
+def batch_size(loader: Any) -> int:
+    """Samples that a process reads for one pass; 0 if unknown."""
+    size = getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None)
+    return (sum(size) if isinstance(size, list | tuple) else size) or 0
 
 
 def goes_on(sampler: Any) -> bool:
     """Whether an epoch of a sampler begins where the last one ended.
 
-    Most begin anew, shuffled by the number of the epoch. Such as mmpose's
-    ``MultiSourceSampler`` hold iterators that never end.
+    Most begin anew, shuffled by the number of the epoch. Others hold
+    iterators or generators of random numbers.
     """
-    return _holds_iterator(list(vars(sampler).values()), depth=3)
+    return _holds(sampler, (Iterator, *GENERATORS))
 
 
-def _holds_iterator(value: Any, depth: int) -> bool:
-    if isinstance(value, Iterator):
+def is_endless(sampler: Any) -> bool:
+    """Whether a sampler holds iterators, which mmengine's never end.
+
+    Such as ``InfiniteSampler``, and mmpose's ``MultiSourceSampler``.
+    """
+    return _holds(sampler, (Iterator,))
+
+
+def _holds(value: Any, kinds: tuple[type, ...]) -> bool:
+    values = list(getattr(value, '__dict__', {}).values())
+    return _one_is(values, kinds, depth=3)
+
+
+def _one_is(value: Any, kinds: tuple[type, ...], depth: int) -> bool:
+    if isinstance(value, kinds):
         return True
     if depth and isinstance(value, dict):
         value = list(value.values())
     # Lists of all indices are long, and alike.
     several = isinstance(value, list | tuple) and depth
     return bool(several) and any(
-        _holds_iterator(each, depth - 1) for each in value[:64]
+        _one_is(each, kinds, depth - 1) for each in value[:64]
     )

@@ -17,6 +17,7 @@ from mmengine.runner import IterBasedTrainLoop as MMEngineIterLoop
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mmuniformer.engine.epoch_rest import EpochRest
 from mmuniformer.engine.loaders import (
     ResumableLoader,
     goes_on,
@@ -47,12 +48,52 @@ class _FromPlace:
     """What both loops have in common.
 
     Attributes:
-        place (Place): Where the training is, or where it is to go on.
+        place (Place): Where the training is.
+        rest (EpochRest, optional): What the present epoch reads, if it is not
+            what the sampler gives.
     """
 
     runner: Runner
     dataloader: DataLoader
     place: Place
+    rest: EpochRest | None = None
+
+    def go_to(self, place: Place) -> None:
+        """Goes on from a place, instead of from the beginning.
+
+        Args:
+            place (Place): Epochs and batches before it are passed over; of a
+                sampler that goes on through epochs, one after the other.
+        """
+        self.place, self.rest = place, None
+        sampler = sampler_of(self.dataloader)
+        if sampler is not None and goes_on(sampler):
+            for epoch in range(place.epoch):
+                self._set_epoch(epoch)
+                for _ in self.dataloader.batch_sampler:
+                    pass
+        self._set_epoch(place.epoch)
+        if isinstance(self.dataloader, ResumableLoader):
+            self._set_entropy()
+            self.dataloader.batches.go_to(place.batch)
+
+    def go_on_with(self, rest: EpochRest, batch: int | None = None) -> None:
+        """Reads what is left of an epoch in place of the sampler's order.
+
+        Args:
+            rest (EpochRest): Of the epoch of the place.
+            batch (int, optional): The next batch, if it is not the first one
+                of the rest.
+        """
+        batches = self.dataloader.batches
+        self.place.batch = rest.first if batch is None else batch
+        self.rest = rest
+        self._set_entropy()
+        batches.go_to(self.place.batch, rest.first, rest.mine)
+
+    def _set_entropy(self) -> None:
+        numbers = (self.runner.seed, get_rank(), self.place.epoch)
+        self.dataloader.batches.entropy = numbers
 
     def _rest_of_epoch(self) -> Iterator[Any]:
         """The batches of the epoch from the place on."""
@@ -60,21 +101,12 @@ class _FromPlace:
         if not isinstance(loader, ResumableLoader):
             # Read and passed over, as mmengine does.
             return islice(loader, place.batch, None)
-        seed, rank = self.runner.seed, get_rank()
-        loader.batches.entropy = (seed, rank, place.epoch)
-        loader.batches.skip = place.batch
+        self._set_entropy()
         return iter(loader)
 
-    def _replay(self) -> None:
-        """Has a sampler that goes on through epochs go to the present one."""
-        sampler = sampler_of(self.dataloader)
-        if sampler is None or not goes_on(sampler):
-            return
-        for epoch in range(self.place.epoch):
-            self._set_epoch(epoch)
-            for _ in self.dataloader.batch_sampler:
-                pass
-        self._set_epoch(self.place.epoch)
+    def _begin_epoch(self, epoch: int, validated: bool) -> None:
+        self.place = Place(epoch, validated=validated)
+        self.rest = None
 
     def _set_epoch(self, epoch: int) -> None:
         sampler = sampler_of(self.dataloader)
@@ -128,7 +160,6 @@ class EpochBasedTrainLoop(_FromPlace, MMEngineEpochLoop):
     def run(self) -> Any:
         """Trains from the place to the last epoch; returns the model."""
         self.runner.call_hook('before_train')
-        self._replay()
         if not self.place.validated and not self.place.batch:
             self._validate_if_due(self._epoch, self._max_epochs)
         while self._epoch < self._max_epochs and not self.stop_training:
@@ -147,7 +178,7 @@ class EpochBasedTrainLoop(_FromPlace, MMEngineEpochLoop):
             self.place.batch = index + 1
             self.place.validated = True
             self.run_iter(index, batch)
-        self.place = Place(self._epoch + 1, validated=False)
+        self._begin_epoch(self._epoch + 1, validated=False)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
@@ -189,7 +220,6 @@ class IterBasedTrainLoop(_FromPlace, MMEngineIterLoop):
     def run(self) -> Any:
         """Trains from the place to the last iteration; returns the model."""
         self.runner.call_hook('before_train')
-        self._replay()
         if not self.place.validated:
             self._validate_if_due(self._iter, self._max_iters)
         with kept():
@@ -212,7 +242,7 @@ class IterBasedTrainLoop(_FromPlace, MMEngineIterLoop):
             yield from self._rest_of_epoch()
             if not self.place.batch:
                 raise UserError('train_dataloader gives no batch')
-            self.place = Place(self.place.epoch + 1, validated=True)
+            self._begin_epoch(self.place.epoch + 1, validated=True)
 
 
 def _build(runner: Runner, dataloader: DataLoader | dict) -> DataLoader:

@@ -1,12 +1,19 @@
 """The random numbers of a process: Python's, numpy's and torch's."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+
+GENERATORS = (
+    random.Random,
+    np.random.Generator,
+    np.random.RandomState,
+    torch.Generator,
+)
 
 
 def take() -> dict[str, Any]:
@@ -72,6 +79,33 @@ def kept() -> Iterator[None]:
         torch.set_rng_state(cpu)
         if cuda is not None:
             torch.cuda.set_rng_state(cuda)
+
+
+def seed_own(objects: Iterable[Any], *entropy: int) -> None:
+    """Seeds the generators that objects hold, each in a way of its own.
+
+    Args:
+        objects (Iterable[Any]): Their attributes are looked at.
+        entropy (int): Numbers, none negative.
+    """
+    held = (g for each in objects for g in vars(each).values())
+    for place, generator in enumerate(g for g in held if is_generator(g)):
+        seeds = np.random.SeedSequence((*entropy, place + 1))
+        words = seeds.generate_state(8)
+        if isinstance(generator, np.random.Generator):
+            bits = generator.bit_generator
+            bits.state = type(bits)(seeds).state
+        elif isinstance(generator, torch.Generator):
+            generator.manual_seed(int(words[:2].view(np.int64)[0]))
+        elif isinstance(generator, np.random.RandomState):
+            generator.seed(words)
+        else:
+            generator.seed(words.tobytes())
+
+
+def is_generator(value: Any) -> bool:
+    """Whether an object gives random numbers."""
+    return isinstance(value, GENERATORS)
 
 
 def seed_cpu(*entropy: int) -> None:

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from mmengine.runner.loops import EpochBasedTrainLoop
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from mmuniformer.checks.counting import counts_other_epochs
 from mmuniformer.checks.data_sets import DataSet, data_sets
 from mmuniformer.checks.finding import Finding
 from mmuniformer.datasets.published_sizes import Sized, published_size
@@ -331,7 +332,8 @@ def _of_the_rate(cfg: Config, rehearsal: Rehearsal) -> Iterator[Finding]:
 
 def _of_the_schedule(cfg: Config, rehearsal: Rehearsal) -> Iterator[Finding]:
     for path, node in walk(cfg.get('param_scheduler'), 'param_scheduler'):
-        if not type_name(node):
+        if not type_name(node) or counts_other_epochs(cfg, node):
+            # Told by a check of its own.
             continue
         by_epoch = node.get('by_epoch', True)
         total = rehearsal.epochs if by_epoch else rehearsal.passes

@@ -108,7 +108,11 @@ class Agent(LocalElasticAgent):
                 for worker in self._worker_group.workers:
                     _send(worker.id, signum)
                 time.sleep(LAST_WORDS)
-            self.leave()
+                if self._asked != since:
+                    # It has answered: other processes may be there by now.
+                    break
+            else:
+                self.leave()
 
     def _rendezvous(self, worker_group: WorkerGroup) -> None:
         self._asked = None
@@ -147,6 +151,8 @@ class Agent(LocalElasticAgent):
         )
 
     def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
+        # To end processes that do not end may take longer than an answer.
+        self._asked = None
         for worker in worker_group.workers:
             self._end_if_overdue(worker)
         result = super()._monitor_workers(worker_group)

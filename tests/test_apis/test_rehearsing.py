@@ -146,6 +146,29 @@ def test_schedules_that_the_run_does_not_reach(data):
     assert any(entry.startswith('param_scheduler') for entry in told)
 
 
+def test_epochs_in_a_run_by_iterations(data, tmp_path):
+    """For mmengine it is one, whose end is that of the run."""
+    config = tmp_path / 'by_iterations.py'
+    config.write_text(f"""
+_base_ = '{QUICK}'
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=144)
+schedule = dict(type='MultiStepLR', milestones=[8, 11])
+param_scheduler = [
+    schedule,
+    dict(schedule, convert_to_iter_based=True),
+    dict(schedule, by_epoch=False),
+]
+""")
+    plan = dry_run(str(config), 1, cfg_options=options(data))
+    told = {f.entry: f.what for f in plan.findings}
+    # It is read 12 times.
+    assert plan.run.epochs == 12
+    schedules = [entry for entry in told if 'param_scheduler' in entry]
+    assert schedules == ['param_scheduler.0.by_epoch']
+    assert 'when the run is over' in told[schedules[0]]
+    assert 'default_hooks.checkpoint.by_epoch' in told
+
+
 def test_the_command(run_tool, data):
     done = run_tool(
         'train.py',

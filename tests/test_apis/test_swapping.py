@@ -86,13 +86,17 @@ def test_the_result_is_what_one_would_write(tmp_path, capsys):
     assert [p.name for p in tmp_path.iterdir()] == ['mine.py']
 
 
-def test_a_pure_python_config_stays_one(tmp_path):
+def test_a_pure_python_config_stays_one(tmp_path, capfd):
     (tmp_path / 'host.py').write_text(HOST)
     out = tmp_path / 'mine.py'
     arch = dict(depths=(1, 1, 1, 1), embed_dims=(16, 32, 48, 64), head_dim=16)
     swap_backbone(str(tmp_path / 'host.py'), str(out), arch=arch)
     text = out.read_text()
     assert 'from .host import *' in text
+    # Nothing of the libraries' drowns what is said.
+    said = ''.join(capfd.readouterr())
+    assert 'warning: optimizer' in said
+    assert 'init_weights' not in said
     assert 'from mmuniformer.models import UniFormer\n' in text
     assert '_base_' not in text
     cfg = Config.fromfile(out)

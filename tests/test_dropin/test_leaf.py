@@ -1,5 +1,8 @@
 """A config as the changes to another."""
 
+from pathlib import Path
+
+import mmdet
 import pytest
 from mmengine.config import Config
 
@@ -67,3 +70,37 @@ def test_the_base_is_named_as_seen_from_the_leaf(tmp_path):
     assert base_of(host, out, lazy=True) == '..theirs.host'
     with pytest.raises(ValueError, match='nothing that Python can import'):
         base_of(str(tmp_path / 'r50-fpn.py'), out, lazy=True)
+
+
+@pytest.mark.parametrize('allow', [True, False])
+def test_imports_may_fail_where_they_might_before(tmp_path, allow):
+    imports = dict(imports=['not_there'], allow_failed_imports=allow)
+    old = Config(dict(model=dict(), custom_imports=imports))
+    text = leaf_text('base.py', old, old, [], [], None, False)
+    wanted = dict(imports, imports=['not_there', 'mmuniformer'])
+    assert f'allow_failed_imports={allow}' in text
+    values: dict = {}
+    exec(text, values)
+    assert values['custom_imports'] == wanted
+
+
+def test_files_of_a_library_are_named_on_any_machine(tmp_path):
+    (tmp_path / 'base.py').write_text(
+        "default_scope = 'mmdet'\nmodel = dict()"
+    )
+    old = Config.fromfile(tmp_path / 'base.py')
+    new = Config.fromfile(tmp_path / 'base.py')
+    folder = Path(mmdet.__file__).parent
+    new.model.teacher_config = str(folder / '.mim' / 'a.py')
+    text = leaf_text('base.py', old, new, ['model'], ['Note'], None, False)
+    assert str(folder) not in text
+    assert read(tmp_path, text).model == new.model
+
+
+def test_one_scheduler_of_the_base_is_referred_to(tmp_path):
+    (tmp_path / 'base.py').write_text('schedule = dict(type="S", end=10)')
+    old = Config.fromfile(tmp_path / 'base.py')
+    new = Config(dict(schedule=[dict(type='W'), dict(old.schedule)]))
+    text = leaf_text('base.py', old, new, ['schedule'], [], None, False)
+    assert "schedule = [dict(type='W'), _base_.schedule]" in text
+    assert plain(read(tmp_path, text)) == plain(new)

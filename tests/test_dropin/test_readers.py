@@ -221,3 +221,44 @@ def test_other_heads_of_a_fine_map_stay(owner):
     before = deepcopy(owner)
     assert not draw_corners(owner, [Level(256, 4)], 512)
     assert owner == before
+
+
+def test_necks_are_followed_one_after_the_other():
+    pooling = dict(type='mmpretrain.GlobalAveragePooling')
+    linear = dict(
+        type='mmpretrain.LinearNeck', in_channels=2048, out_channels=256
+    )
+    head = dict(type='LinearClsHead', in_channels=256)
+    owner = dict(
+        backbone=dict(), neck=[dict(pooling), dict(linear)], head=dict(head)
+    )
+    place = Place('model.backbone', owner)
+    assert fit_readers(place, LEVELS[3:], (3,), [512]) == (3,)
+    assert owner['neck'] == [pooling, dict(linear, in_channels=512)]
+    assert owner['head'] == head
+    # A pooling alone passes on what the backbone gives.
+    owner = dict(
+        backbone=dict(),
+        neck=[dict(pooling)],
+        head=dict(head, in_channels=2048),
+    )
+    fit_readers(Place('model.backbone', owner), LEVELS[3:], (3,), [512])
+    assert owner['head']['in_channels'] == 512
+
+
+def test_a_neck_behind_an_fpn_stays_and_levels_are_skipped():
+    fpn = dict(
+        type='mmdet.FPN',
+        in_channels=list(OLD),
+        out_channels=64,
+        start_level=1,
+        num_outs=5,
+    )
+    bfp = dict(type='mmdet.BFP', in_channels=64, num_levels=5)
+    owner = dict(backbone=dict(), neck=[dict(fpn), dict(bfp)])
+    place = Place('model.backbone', owner)
+    assert fit_readers(place, LEVELS, (0, 1, 2, 3), NEW) == (1, 2, 3)
+    assert owner['neck'] == [
+        dict(fpn, in_channels=NEW[1:], start_level=0),
+        bfp,
+    ]

@@ -1,22 +1,22 @@
-"""What goes with a backbone: colours, optimizer, schedule, weights."""
+"""What goes with a backbone: colours and weights."""
 
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
-from torch import nn
 
 from mmuniformer.dropin.recipe import (
     CLIP_MEAN,
     MEAN,
     STD,
+    compare_weights,
     find_teachers,
     fit_colours,
-    fit_optimizer,
     forget_weights,
     stop_distilling,
 )
+
+PRETRAINED = dict(type='Pretrained', checkpoint='x.pth')
 
 
 def config(**keys) -> Config:
@@ -94,74 +94,6 @@ def test_heatmaps_of_joints_keep_their_numbers():
     assert cfg.model.data_preprocessor == dict(mean=mean, std=mean)
 
 
-SGD = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4)
-
-
-def test_an_optimizer_for_resnets_becomes_the_published_one():
-    step = dict(type='MultiStepLR', milestones=[8, 11])
-    cfg = config(
-        optim_wrapper=dict(
-            type='AmpOptimWrapper',
-            optimizer=SGD,
-            clip_grad=dict(max_norm=35),
-        ),
-        param_scheduler=[step],
-        auto_scale_lr=dict(base_batch_size=32),
-    )
-    (optimizer, warm_up) = fit_optimizer(cfg)
-    wrapper = cfg.optim_wrapper
-    # Twice as many images as in the published experiment.
-    assert wrapper.optimizer.to_dict() == dict(
-        type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=0.05
-    )
-    assert wrapper.type == 'AmpOptimWrapper'
-    assert wrapper.clip_grad == dict(max_norm=35)
-    assert cfg.param_scheduler[1] == step
-    assert cfg.param_scheduler[0].type == 'mmuniformer.LinearWarmupLR'
-    assert 'SGD at 0.02' in optimizer
-    assert '500 iterations' in warm_up
-
-
-def test_a_layer_that_is_used_twice_is_one_parameter():
-    cfg = config(optim_wrapper=dict(optimizer=SGD))
-    fit_optimizer(cfg)
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    # SwAV's loss has the last layer of its head.
-    model.add_module('loss', nn.Sequential(model[0]))
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    groups = wrapper.optimizer.param_groups
-    assert sum(len(group['params']) for group in groups) == 4
-
-
-def test_a_warm_up_that_is_there_stays():
-    schedule = [dict(type='LinearLR', begin=0, end=500), dict(type='PolyLR')]
-    cfg = config(
-        optim_wrapper=dict(optimizer=SGD), param_scheduler=list(schedule)
-    )
-    fit_optimizer(cfg)
-    assert cfg.param_scheduler == schedule
-
-
-def test_adamw_stays_without_keys_of_other_backbones():
-    adamw = dict(type='AdamW', lr=1e-4)
-    cfg = config(
-        optim_wrapper=dict(
-            optimizer=adamw,
-            paramwise_cfg=dict(
-                custom_keys=dict(
-                    pos_embed=dict(decay_mult=0.0),
-                    absolute_pos_embed=dict(decay_mult=0.0),
-                )
-            ),
-        )
-    )
-    (told,) = fit_optimizer(cfg)
-    assert 'pos_embed' in told
-    assert cfg.optim_wrapper.optimizer == adamw
-    keys = cfg.optim_wrapper.paramwise_cfg.custom_keys
-    assert list(keys) == ['absolute_pos_embed']
-
-
 @pytest.mark.parametrize('key', ['load_from', 'init_cfg', 'pretrained'])
 def test_files_with_the_hosts_backbone_are_left_out(key):
     model = dict(backbone=dict(type='ResNet'))
@@ -198,3 +130,35 @@ def test_the_config_of_a_teacher_is_looked_up_where_it_is_installed():
     cfg = config(model=dict(teacher_config='configs/no.py'))
     assert not find_teachers(cfg)
     assert cfg.model.teacher_config == 'configs/no.py'
+
+
+@pytest.mark.parametrize(
+    ('model', 'checkpoint', 'said'),
+    [
+        (dict(backbone=dict(type='ResNet')), 'a.pth', True),
+        (dict(backbone=dict(type='ResNet')), None, False),
+        (
+            dict(backbone=dict(type='ResNet', init_cfg=PRETRAINED)),
+            'a.pth',
+            False,
+        ),
+        (
+            dict(backbone=dict(type='ResNet', init_cfg=[PRETRAINED])),
+            'a.pth',
+            False,
+        ),
+        (dict(pretrained='b.pth', backbone=dict(type='R')), 'a.pth', False),
+    ],
+)
+def test_weights_that_the_host_does_without_are_said(model, checkpoint, said):
+    cfg = config(model=model)
+    backbone = cfg.model.backbone
+    told = compare_weights(cfg, 'model.backbone', backbone, checkpoint)
+    assert bool(told) is said
+
+
+def test_lora_does_not_go_under():
+    lora = dict(type='LoRAModel', module=dict(type='V', init_cfg=PRETRAINED))
+    cfg = config(model=dict(backbone=lora))
+    (told,) = compare_weights(cfg, 'model.backbone', lora, 'a.pth')
+    assert 'LoRAModel is left out' in told

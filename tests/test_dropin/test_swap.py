@@ -93,3 +93,58 @@ def test_an_installed_config_that_cannot_be_imported_is_refused():
     )
     with pytest.raises(UserError, match=r'pure Python.* Clone its'):
         read_host(name)
+
+
+@pytest.mark.parametrize('package', ['timm.swin_base', 'mmcls.ResNeXt'])
+def test_one_map_stands_for_backbones_of_other_packages(package):
+    cfg = Config(
+        dict(
+            default_scope='mmaction',
+            model=dict(
+                type='Recognizer2D',
+                backbone=dict(type=package),
+                cls_head=dict(type='TSNHead', in_channels=1024),
+            ),
+        )
+    )
+    model = swap(cfg, checkpoint='', arch=TINY).cfg.model
+    assert model.backbone.out_indices == (3,)
+    assert model.cls_head.in_channels == 64
+
+
+def test_a_type_that_is_not_registered_is_named():
+    cfg = config(dict(type='mmdet.MyNet'), type='RetinaNet')
+    with pytest.raises(Tied, match=r'mmdet\.MyNet is in no registry'):
+        swap(cfg, checkpoint='', arch=TINY)
+
+
+RESNET = dict(type='mmdet.ResNet', depth=18)
+
+
+@pytest.mark.parametrize(
+    ('option', 'why'),
+    [
+        (dict(out_indices=(0, 1)), 'out_indices is no option here'),
+        (dict(init_cfg=None), '--checkpoint'),
+        (dict(stage4='hybrid'), 'no argument stage4'),
+    ],
+)
+def test_options_that_would_go_under_are_refused(option, why):
+    cfg = config(dict(RESNET), type='RetinaNet')
+    with pytest.raises(Tied, match=why):
+        swap(cfg, checkpoint='', arch=TINY, **option)
+
+
+def test_clips_have_no_attention_in_windows():
+    cfg = config(dict(type='mmaction.ResNet3dSlowOnly'), type='Recognizer3D')
+    with pytest.raises(
+        Tied, match='UniFormer3D, which has no argument stage3'
+    ):
+        swap(cfg, checkpoint='', arch=TINY, stage3='hybrid')
+
+
+def test_the_library_is_that_of_the_models_type():
+    cfg = Config(dict(model=dict(type='mmdet.Detector', backbone=RESNET)))
+    told = swap(cfg, checkpoint='', arch=TINY)
+    assert told.cfg.default_scope == 'mmdet'
+    assert any("default_scope: 'mmdet'" in line for line in told.warnings)

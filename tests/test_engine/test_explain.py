@@ -28,6 +28,20 @@ def test_type_of_a_library_that_is_not_installed(monkeypatch):
         TRANSFORMS.build(dict(type='Rand', _scope_='mmrotate'))
 
 
+def test_type_of_another_library():
+    import mmdet.models  # noqa: F401
+    import mmseg.registry
+
+    cfg = Config(dict(hook=dict(type='ExpMomentumEMA')))
+    with pytest.raises(UserError) as caught, readable_errors(cfg):
+        mmseg.registry.MODELS.build(dict(type='ExpMomentumEMA'))
+    said = str(caught.value)
+    assert said.startswith("hook.type: there is no model 'ExpMomentumEMA' in")
+    assert "; write 'mmdet.ExpMomentumEMA'" in said
+    # What it says can be built.
+    assert mmseg.registry.MODELS.get('mmdet.ExpMomentumEMA') is not None
+
+
 class Reads:
     """A data set that opens a file, in the process of the loader."""
 

@@ -213,6 +213,36 @@ def test_lost_weights_end_the_run_at_once(toy_config, tmp_path):
     assert all(torch.isfinite(t).all() for t in average.values())
 
 
+class Ruins(Hook):
+    """Weights that are finite, and no loss of theirs is."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def after_train_iter(self, runner, **kwargs) -> None:
+        if runner.iter + 1 == self.step:
+            for parameter in runner.model.parameters():
+                parameter.data.fill_(1e38)
+
+
+@pytest.mark.parametrize(
+    ('step', 'said'),
+    [
+        # The last one of the second epoch, which is saved.
+        (16, 'epoch_2.pth, but no finite step has followed it and its'),
+        (18, 'The last checkpoint is'),
+    ],
+)
+def test_a_checkpoint_of_ruined_weights(toy_config, tmp_path, step, said):
+    options = {'train_cfg.max_epochs': 3}
+    with pytest.raises(UserError) as caught:
+        run(toy_config, tmp_path / 'run', options, (Ruins(step),))
+    told = str(caught.value)
+    assert said in told
+    before = f'the one before it is {tmp_path}/run/epoch_1.pth'
+    assert (before in told) is (step == 16)
+
+
 def test_nothing_that_is_not_finite_is_saved(toy_config, tmp_path):
     """Not over a good file either; buffers and averages count."""
 

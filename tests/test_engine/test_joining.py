@@ -30,6 +30,10 @@ def process(rank: int, port: int, seconds: int, others: str, told) -> None:
         MASTER_ADDR='127.0.0.1',
         MASTER_PORT=str(port),
     )
+    if rank == 1 and others == 'stopped':
+        # It has come, and goes no further.
+        dist.TCPStore('127.0.0.1', port, 2, is_master=False)
+        time.sleep(60)
     cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg={})))
     cfg.env_cfg.dist_cfg.timeout = seconds
     try:
@@ -83,6 +87,12 @@ class TestMeeting:
     def test_no_first_one(self, port):
         assert told_by((1,), port) == (
             f'process 1 of 2: no first process at 127.0.0.1:{port} within 4 s '
+            '(TIMEOUT)'
+        )
+
+    def test_one_that_hangs_while_it_joins(self, port):
+        assert told_by((0, 1), port, 'stopped') == (
+            f'process 0 of 2 waited at 127.0.0.1:{port} in vain, for 4 s '
             '(TIMEOUT)'
         )
 

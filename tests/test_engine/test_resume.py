@@ -1,7 +1,12 @@
 """A run that was ended and resumed is the run that was not."""
 
+import shutil
+
+import numpy as np
 import pytest
 import torch
+from mmengine.registry import DATA_SAMPLERS, LOOPS, TRANSFORMS
+from mmengine.runner.base_loop import BaseLoop
 from small_runs import (
     IMAGES,
     TASKS,
@@ -93,6 +98,19 @@ def test_ended_in_a_validation(small):
     assert list(scores[0]) == list(scores[1])
 
 
+def test_ended_in_a_validation_without_an_end(small):
+    """Of a sampler that was meant for training."""
+    run = small(
+        'pose',
+        val_interval=1,
+        more='val_dataloader = dict(loader, sampler=dict(_delete_=True, '
+        "type='InfiniteSampler', shuffle=False))\n",
+    )
+    # Four images have been read long ago.
+    run.run('run', end=dict(step=20, by='SIGTERM', val=True))
+    assert (run.folder / 'run' / 'epoch_1.pth').is_file()
+
+
 @pytest.mark.slow
 def test_validations_have_no_say(small):
     """The same training, however often it is validated."""
@@ -147,3 +165,184 @@ randomness = dict(seed=5, deterministic=True)
 """
     whole, parts = (small(task, workers=2, more=more) for _ in range(2))
     check_equal(whole, parts, dict(step=4, by='SIGTERM'))
+
+
+class OfProject:
+    """An order of its own generator, without an end of its numbers."""
+
+    def __init__(self, dataset, seed=None, start: int | None = 0) -> None:
+        self.number = len(dataset)
+        self.generator = np.random.default_rng(start)
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __iter__(self):
+        return iter(self.generator.permutation(self.number).tolist())
+
+
+class Darker:
+    """Draws from a generator of its own."""
+
+    def __init__(self) -> None:
+        self.generator = np.random.default_rng(3)
+
+    def __call__(self, results: dict) -> dict:
+        factor = self.generator.uniform(0.5, 1)
+        results['img'] = (results['img'] * factor).astype(np.uint8)
+        return results
+
+
+class LoopOfProject(BaseLoop):
+    """What mmengine asks of a loop, and no more."""
+
+    def __init__(self, runner, dataloader, max_epochs: int) -> None:
+        super().__init__(runner, dataloader)
+        self.max_epochs = max_epochs
+        self.max_iters = max_epochs * len(self.dataloader)
+        self.val_begin, self.val_interval = 1, 100
+        self._epoch = self._iter = 0
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def iter(self) -> int:
+        return self._iter
+
+    def run(self) -> None:
+        runner = self.runner
+        runner.call_hook('before_train')
+        while self._epoch < self.max_epochs:
+            runner.call_hook('before_train_epoch')
+            for index, batch in enumerate(self.dataloader):
+                step = dict(batch_idx=index, data_batch=batch)
+                runner.call_hook('before_train_iter', **step)
+                outputs = runner.model.train_step(
+                    batch, optim_wrapper=runner.optim_wrapper
+                )
+                runner.call_hook('after_train_iter', outputs=outputs, **step)
+                self._iter += 1
+            runner.call_hook('after_train_epoch')
+            self._epoch += 1
+        runner.call_hook('after_train')
+
+
+@pytest.fixture
+def project(monkeypatch):
+    """Parts of a project, registered while the test runs."""
+    for registry, kind in (
+        (DATA_SAMPLERS, OfProject),
+        (TRANSFORMS, Darker),
+        (LOOPS, LoopOfProject),
+    ):
+        monkeypatch.setitem(registry._module_dict, kind.__name__, kind)
+
+
+def log_of(work_dir) -> str:
+    return ''.join(each.read_text() for each in work_dir.glob('*/*.log'))
+
+
+DARKER = """
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='OfProject', start={start}),
+    dataset=dict(pipeline=[
+        dict(type='LoadImage'),
+        dict(type='Darker'),
+        dict(type='GetBBoxCenterScale'),
+        dict(type='TopdownAffine', input_size=(64, 64)),
+        dict(type='GenerateTarget', encoder=dict(
+            type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16),
+            sigma=2)),
+        dict(type='PackPoseInputs'),
+    ]),
+)
+for key, value in loader.items():
+    if key != 'dataset':
+        train_dataloader[key] = value
+train_dataloader['dataset']['data_root'] = data_root
+"""
+
+
+def test_random_numbers_of_a_project(small, project):
+    """In the second epoch, of a sampler and a transform."""
+    more = DARKER.format(start=0)
+    whole, parts = (small('pose', workers=w, more=more) for w in (2, 0))
+    steps = len(seen(whole.run('whole'))) // 4
+    end = dict(step=steps + 2, by='SIGTERM')
+    parts.run('parts', end=end)
+    out = parts.run('parts', resume='auto')
+    assert not differences(whole.last(whole.folder / 'whole'), parts.last(out))
+    assert seen(out) == seen(whole.folder / 'whole')
+
+
+def test_a_sampler_that_cannot_be_repeated(small, project):
+    """What of the epoch was not seen is read, and the log says so."""
+    run = small('pose', more=DARKER.format(start=None))
+    run.run('run', end=dict(step=3, by='SIGTERM'))
+    first = seen(run.folder / 'run')
+    out = run.run('run', resume='auto')
+    assert 'as if it had not' not in log_of(out)
+    assert 'The sampler gives other samples than before' in log_of(out)
+    epoch = seen(out)[: len(seen(out)) // 2]
+    assert epoch[: len(first)] == first
+    # Two people of an image are two samples.
+    again = seen(out)[len(epoch) :]
+    assert sorted(epoch) == sorted(again)
+
+
+def test_a_changed_config(small):
+    """Another batch size, a rate that has no effect, and more workers."""
+    run = small('pose')
+    run.run('run', end=dict(step=3, by='SIGTERM'))
+    run.more = """
+train_dataloader['batch_size'] = 3
+optim_wrapper = dict(optimizer=dict(lr=0.5))
+"""
+    out = run.run('run', resume='auto')
+    log = log_of(out)
+    assert 'as if it had not' not in log
+    assert '3 samples a step instead of 2: of this epoch' in log
+    assert 'train_dataloader.batch_size (2, now 3)' in log
+    effect = log[log.index('Without effect') :].splitlines()[0]
+    assert 'optim_wrapper.optimizer.lr (' in effect
+    assert 'now 0.5' in effect
+    names = seen(out)
+    assert sorted(names[: len(names) // 2]) == sorted(names[len(names) // 2 :])
+    optimizer = read_checkpoint(str(out / 'epoch_2.pth'))['optimizer']
+    assert optimizer['param_groups'][0]['lr'] < 0.1
+
+
+def test_within_a_rest(small):
+    """Ended in an epoch that another batch size goes on with."""
+    run = small('pose')
+    run.run('whole', end=dict(step=3, by='SIGTERM'))
+    shutil.copytree(run.folder / 'whole', run.folder / 'parts')
+    run.more = "train_dataloader['batch_size'] = 3\n"
+    whole = run.run('whole', resume='auto')
+    run.run('parts', resume='auto', end=dict(step=4, by='SIGTERM'))
+    parts = run.run('parts', resume='auto')
+    assert not differences(run.last(whole), run.last(parts))
+    assert seen(whole) == seen(parts)
+
+
+def test_other_data(small):
+    run = small('pose')
+    run.run('run', end=dict(step=3, by='SIGTERM'))
+    run.more = "train_dataloader['dataset']['indices'] = 5\n"
+    log = log_of(run.run('run', resume='auto'))
+    assert 'as if it had not' not in log
+    assert 'The data set has 5 samples instead of' in log
+
+
+def test_a_loop_of_a_project(small, project):
+    run = small(
+        'pose',
+        more="train_cfg = dict(_delete_=True, type='LoopOfProject',"
+        ' max_epochs=2)\n',
+    )
+    run.run('run', end=dict(step=3, by='SIGTERM'))
+    out = run.run('run', resume='auto')
+    assert (out / 'epoch_2.pth').is_file()
+    assert 'LoopOfProject begins the epoch again' in log_of(out)

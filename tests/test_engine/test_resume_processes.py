@@ -112,3 +112,20 @@ def test_two_one_two(data, tmp_path, by_two):
     # Every sample of an epoch once, whoever read it.
     assert max(counts.values()) - min(counts.values()) <= 1
     assert len(counts) == IMAGES
+
+
+@pytest.mark.slow
+def test_an_epoch_of_two_one_and_two(data, tmp_path, by_two):
+    """Images are held back for batches of like shapes, and none is lost."""
+    folder = tmp_path / 'alone'
+    folder.mkdir()
+    small = Small('det', data, folder)
+    small.out = tmp_path
+    by_two(['det', 0, 'parts', None, dict(step=1, by='SIGTERM')])
+    small.run('parts', resume='auto', end=dict(step=4, by='SIGTERM'))
+    by_two(['det', 0, 'parts', 'auto', None])
+    counts = Counter(seen(tmp_path / 'parts'))
+    assert len(counts) == IMAGES
+    # Twice in two epochs; two more make the processes even.
+    assert min(counts.values()) == 2
+    assert sum(counts.values()) <= 2 * IMAGES + 2

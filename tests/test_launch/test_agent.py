@@ -108,6 +108,32 @@ if not restarts:
         assert 'hangs' in said(launcher)
         assert 'restart 1' in launcher.text
 
+    def test_one_that_takes_long_to_end(self, start):
+        """Longer than the first node may take for an answer."""
+        launcher = start(
+            """
+if not restarts:
+    if rank:
+        def end(signum, frame):
+            time.sleep(7)
+            sys.exit(1)
+
+        signal.signal(signal.SIGTERM, end)
+        (folder / 'ready').touch()
+        time.sleep(60)
+    wait_for('ready')
+    sys.exit(3)
+# The launcher might take it for one of those that it has to end.
+time.sleep(7)
+""",
+            *TWO,
+            '--max-restarts=1',
+            MMUNIFORMER_TIMEOUT='2',
+        )
+        assert launcher.wait() == 0, launcher.text
+        assert 'is gone' not in launcher.text
+        assert 'rank 1 of 2, restart 1' in launcher.text
+
     def test_it_says_where(self, start):
         launcher = start(
             """

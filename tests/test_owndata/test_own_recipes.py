@@ -19,10 +19,15 @@ def test_every_recipe_is_there(task):
         recipe_file(task, 'large')
 
 
-def test_a_base_is_named_from_where_the_config_is(tmp_path):
+def test_a_base_of_ours_is_named_wherever_the_config_is(tmp_path):
     recipe = recipe_file('cls', 'small')
-    near = base_name(recipe, recipe.parents[3] / 'own.py')
-    assert near == f'configs/classification/uniformer/{recipe.name}'
+    name = f'mmuniformer::classification/uniformer/{recipe.name}'
+    assert base_name(recipe, tmp_path / 'own.py') == name
+
+
+def test_a_base_of_the_user_is_named_from_where_the_config_is(tmp_path):
+    recipe = tmp_path / 'recipes' / 'mine.py'
+    assert base_name(recipe, tmp_path / 'a' / 'own.py') == '../recipes/mine.py'
     assert base_name(recipe, Path('/a/b/c/d/e/own.py')) == str(recipe)
 
 

@@ -76,6 +76,8 @@ class FiniteStepsHook(Hook):
         self._suspect: _Batch | None = None
         # Whether the next forward pass is the first one of a step.
         self._begins = True
+        # The last checkpoint that a finite step has followed.
+        self._proven: str | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Begins to look at the optimizers of a run."""
@@ -134,6 +136,7 @@ class FiniteStepsHook(Hook):
             self._refuse(runner, reasons, batch)
         elif not left_out:
             self._in_a_row = 0
+            self._proven = runner.message_hub.get_info('last_ckpt')
             if self._averaged:
                 self._check_weights(runner)
         self._suspect = None
@@ -167,7 +170,7 @@ class FiniteStepsHook(Hook):
         written = self._write(runner, ranks, batch)
         raise UserError(
             f'{self._in_a_row} steps in a row were not taken ({reason}), and '
-            f'the run ends: {what}. {written}. {_last_checkpoint(runner)}'
+            f'the run ends: {what}. {written}. {self._last_checkpoint(runner)}'
         )
 
     def _check_weights(self, runner: Runner, what: str = '') -> None:
@@ -176,9 +179,25 @@ class FiniteStepsHook(Hook):
             what = what or f'iteration {runner.iter + 1}'
             raise UserError(
                 f'the weights are not finite in {what}: a step has made '
-                f'them so. {_last_checkpoint(runner)}; a lower learning rate '
-                'or clip_grad may help'
+                f'them so. {self._last_checkpoint(runner)}; a lower learning '
+                'rate or clip_grad may help'
             )
+
+    def _last_checkpoint(self, runner: Runner) -> str:
+        """A sentence about where the run may go on."""
+        last = runner.message_hub.get_info('last_ckpt')
+        if not last:
+            return 'There is no checkpoint'
+        told = f'The last checkpoint is {last}'
+        if last == self._proven:
+            return told
+        older = 'an older one may be better'
+        if self._proven and Path(self._proven).exists():
+            older = f'the one before it is {self._proven}'
+        return (
+            f'{told}, but no finite step has followed it and its weights may '
+            f'be ruined already: {older}'
+        )
 
     def _write(self, runner: Runner, ranks: list[int], batch: _Batch) -> str:
         """Writes batches and weights; a sentence about the files."""
@@ -303,11 +322,4 @@ def _describe(rank: int, each: dict) -> str:
     return (
         f'rank {rank}: {terms or "the loss is finite"}, '
         f'{files or "the batch names no files"}'
-    )
-
-
-def _last_checkpoint(runner: Runner) -> str:
-    last = runner.message_hub.get_info('last_ckpt')
-    return (
-        f'The last checkpoint is {last}' if last else 'There is no checkpoint'
     )

@@ -1,6 +1,7 @@
 """A run that a cluster asks to stop: it saves what it has, and ends."""
 
 import re
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from torch import distributed as torch_dist
 from torch.utils.data import DataLoader, get_worker_info
 
 from mmuniformer.engine.hooks.checkpoints import SafeCheckpointHook
+from mmuniformer.engine.loaders import is_endless, sampler_of
 from mmuniformer.errors import Preempted
 from mmuniformer.registry import HOOKS
 from mmuniformer.signals import StopRequest, heed_parent_alone
@@ -246,11 +248,15 @@ def _device() -> torch.device:
 
 
 def _length(loop: Any) -> int:
-    """Batches of a validation; none where they cannot be counted."""
+    """Batches of a validation, if all processes can know that they have it."""
+    loader = getattr(loop, 'dataloader', None)
+    if is_endless(sampler_of(loader)):
+        return sys.maxsize
     try:
-        return len(loop.dataloader)
+        return len(loader)
     except TypeError:
-        return 0
+        # Nobody else is there to agree with.
+        return sys.maxsize if get_world_size() == 1 else 0
 
 
 def _between_steps(wrapper: OptimWrapper | OptimWrapperDict) -> bool:

@@ -10,15 +10,24 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import DataLoader
 
 from mmuniformer.checkpoint.entries import bare
+from mmuniformer.checks.finding import few
 from mmuniformer.engine import kept_attributes, random_states
-from mmuniformer.engine.loaders import goes_on, sampler_of
-from mmuniformer.engine.loops import EpochBasedTrainLoop, Place
+from mmuniformer.engine.changes import changes, of_checkpoint
+from mmuniformer.engine.continuing import continue_data
+from mmuniformer.engine.data_parts import parts
+from mmuniformer.engine.epoch_rest import counts_of_all
+from mmuniformer.engine.loaders import (
+    ResumableLoader,
+    batch_size,
+    sampler_of,
+)
+from mmuniformer.engine.loops import EpochBasedTrainLoop
 from mmuniformer.registry import HOOKS
 
 KEY = 'run_state'
+SHOWN = 4
 
 
 @HOOKS.register_module()
@@ -44,11 +53,16 @@ class RunStateHook(Hook):
         self._aside: dict[str, Any] | None = None
         # What each process has, by its number.
         self._gathered: list[dict[str, Any]] = []
+        # What they have read of the epoch.
+        self._data: dict[str, Any] = {}
+        # The config of the checkpoint, as text.
+        self._config = ''
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps what the checkpoint holds, if the run goes on from it."""
         if runner._resume:
             self._loaded = checkpoint.get(KEY, {})
+            self._config = str(checkpoint.get('meta', {}).get('cfg') or '')
 
     def before_train(self, runner: Runner) -> None:
         """Goes to the place of the checkpoint, and says what is equal."""
@@ -91,8 +105,10 @@ class RunStateHook(Hook):
             random=self._aside or random_states.take(),
             statistics=_statistics(bare(runner.model)),
             attributes=kept_attributes.take(_objects(runner)),
+            last_batch=_last_batch(runner.train_loop),
         )
         self._gathered = all_gather_object(own)
+        self._data = _data(runner.train_loop)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the run's state to what is saved."""
@@ -103,13 +119,15 @@ class RunStateHook(Hook):
             self.gather_states(runner)
         loop = runner.train_loop
         place = getattr(loop, 'place', None)
+        loader = _loader(loop)
         checkpoint[KEY] = dict(
             processes=get_world_size(),
-            samples=_samples_of_step(loop.dataloader),
-            sampler_seed=_seed(loop.dataloader),
+            samples=_samples_of_step(loader),
+            sampler_seed=_seed(loader),
             place=None if place is None else dict(vars(place)),
-            stopped=bool(loop.stop_training),
+            stopped=bool(getattr(loop, 'stop_training', False)),
             ranks=_without_copies(self._gathered),
+            data=self._data,
         )
         self._gathered = []
 
@@ -121,17 +139,12 @@ class RunStateHook(Hook):
     def _restore(self, runner: Runner, state: dict) -> Iterator[str]:
         """Puts a state in place; lines of the log that say how far."""
         loop = runner.train_loop
-        if hasattr(loop, 'place'):
-            loop.place = _place_of(runner, state)
-        else:
-            yield (
-                f'{type(loop).__name__} begins the epoch again: it cannot go '
-                'on from the middle of one.'
-            )
-        seed, sampler = state.get('sampler_seed'), sampler_of(loop.dataloader)
+        loader = _loader(loop)
+        seed, sampler = state.get('sampler_seed'), sampler_of(loader)
         if seed is not None and sampler is not None:
             sampler.seed = seed
-        loop.stop_training = state.get('stopped', False)
+        if hasattr(loop, 'stop_training'):
+            loop.stop_training = state.get('stopped', False)
         ranks, world = state.get('ranks', []), get_world_size()
         if len(ranks) == world:
             own = ranks[get_rank()]
@@ -142,83 +155,112 @@ class RunStateHook(Hook):
             # Not those that the training began with; on the GPU, too.
             random_states.seed_cpu(runner.seed, runner.iter)
             torch.manual_seed(torch.initial_seed())
-        yield from _explain(runner, state)
+        place, different = continue_data(runner, state)
+        different += _changed(self._config, runner.cfg.pretty_text)
+        yield _explain(runner, state, place, different)
+        yield from different
+        for name in sorted(set(_caches(getattr(loader, 'dataset', None)))):
+            yield (
+                f'{name} mixes images of earlier batches, which are not '
+                'saved: it begins with none.'
+            )
 
 
-def _explain(runner: Runner, state: dict) -> Iterator[str]:
+def _explain(
+    runner: Runner, state: dict, place: str, different: list[str]
+) -> str:
     """What of a resumed run is as if it had not been ended, and what not."""
     loop, world = runner.train_loop, get_world_size()
-    place = getattr(loop, 'place', Place(runner.epoch))
-    by_epoch = isinstance(loop, EpochBasedTrainLoop)
     where = f'iteration {runner.iter}'
-    if by_epoch:
-        where = f'epoch {place.epoch + 1}, batch {place.batch + 1}, {where}'
+    if isinstance(loop, EpochBasedTrainLoop):
+        at = loop.place
+        where = f'epoch {at.epoch + 1}, batch {at.batch + 1}, {where}'
     equal = 'weights, optimizer, schedules'
     if not state:
-        yield (
+        return (
             f'Resumed at {where}. Equal: {equal}. The checkpoint has no '
             'random states: random numbers are others than those of a run '
             'that was not ended.'
         )
-    elif len(state['ranks']) == world:
+    if len(state['ranks']) == world:
         processes = 'process' if world == 1 else 'processes'
-        yield (
-            f'Resumed at {where}, with the random states of {world} '
-            f'{processes}: the run goes on as if it had not been ended.'
+        told = f'Resumed at {where}, with the random states of {world} '
+        if not different:
+            return (
+                f'{told}{processes}: the run goes on as if it had not been '
+                'ended.'
+            )
+        return f'{told}{processes}. It is not the run that was ended:'
+    seen = f', {place}' if place else ''
+    return (
+        f'Resumed at {where} with {world} processes; the checkpoint is of '
+        f'{state["processes"]}. Equal: {equal}{seen}. Different: random '
+        f'numbers, and {_samples_of_step(_loader(loop))} samples a step '
+        f'instead of {state["samples"]}. Schedules go on by iterations.'
+    )
+
+
+def _changed(before: str, now: str) -> list[str]:
+    """Lines about keys of the config that were changed."""
+    found = changes(before, now) if before else {}
+    told = {
+        key: f'{key} ({_short(old)}, now {_short(new)})'
+        for key, (old, new) in found.items()
+    }
+    kept = [line for key, line in told.items() if of_checkpoint(key)]
+    others = [line for key, line in told.items() if not of_checkpoint(key)]
+    lines = []
+    if others:
+        lines.append(f'Changed since the checkpoint: {few(others, SHOWN)}.')
+    if kept:
+        lines.append(
+            'Without effect, since a resumed run has the optimizer and the '
+            f'schedules of its checkpoint: {few(kept, SHOWN)}. A new run that '
+            'loads it (load_from) takes them.'
         )
-    else:
-        yield (
-            f'Resumed at {where} with {world} processes; the checkpoint is of '
-            f'{state["processes"]}. Equal: {equal}, samples seen'
-            f'{_seen(state)}. Different: random numbers, and '
-            f'{_samples_of_step(loop.dataloader)} samples a step instead of '
-            f'{state["samples"]}. Schedules go on by iterations.'
-        )
-    for name in sorted(set(_caches(loop.dataloader.dataset))):
-        yield (
-            f'{name} mixes images of earlier batches, which are not saved: it '
-            'begins with none.'
-        )
+    return lines
 
 
-def _seen(state: dict) -> str:
-    place = state['place']
-    if place is None or not state['samples']:
-        return ''
-    seen = place['batch'] * state['samples']
-    return f' ({seen} of epoch {place["epoch"] + 1} of the data)'
+def _short(value: str) -> str:
+    return value if len(value) <= 40 else f'{value[:37]}...'
 
 
-def _place_of(runner: Runner, state: dict) -> Place:
-    """Where the loop goes on."""
-    loop = runner.train_loop
-    saved = state.get('place')
-    if saved is None:
-        # A checkpoint of mmengine: of whole epochs, or of so many batches.
-        if isinstance(loop, EpochBasedTrainLoop):
-            return Place(runner.epoch)
-        sampler, length = sampler_of(loop.dataloader), len(loop.dataloader)
-        if sampler is None or goes_on(sampler) or not length:
-            return Place(0, runner.iter)
-        return Place(*divmod(runner.iter, length))
-    place = Place(**saved)
-    now = _samples_of_step(loop.dataloader)
-    before = state['samples']
-    if now and before and now != before:
-        # No sample is left out; of the last step some may be seen again.
-        place.batch = place.batch * before // now
-    return place
+def _loader(loop: Any) -> Any:
+    """The loader of a loop; None of one that has none."""
+    return getattr(loop, 'dataloader', None)
 
 
-def _samples_of_step(loader: DataLoader) -> int:
+def _samples_of_step(loader: Any) -> int:
     """Samples that all processes read for one step; 0 if unknown."""
-    size = getattr(loader.batch_sampler, 'batch_size', None)
-    if isinstance(size, list | tuple):
-        size = sum(size)
-    return (size or 0) * get_world_size()
+    return batch_size(loader) * get_world_size()
 
 
-def _seed(loader: DataLoader) -> int | None:
+def _last_batch(loop: Any) -> list | None:
+    """Indices of the batch that a process was last trained on."""
+    loader, place = _loader(loop), getattr(loop, 'place', None)
+    if place is None or not isinstance(loader, ResumableLoader):
+        return None
+    return kept_attributes.plain(loader.batches.batch(place.batch - 1))
+
+
+def _data(loop: Any) -> dict[str, Any]:
+    """What all processes have read of an epoch."""
+    loader, place = _loader(loop), getattr(loop, 'place', None)
+    if place is None or not isinstance(loader, ResumableLoader):
+        return {}
+    rest, seen = loop.rest, None
+    before = None if rest is None else rest.before
+    if place.batch:
+        seen = counts_of_all(loader, place.batch, before)
+    return dict(
+        length=len(loader.dataset),
+        seen=seen,
+        before=before,
+        first=0 if rest is None else rest.first,
+    )
+
+
+def _seed(loader: Any) -> int | None:
     seed = getattr(sampler_of(loader), 'seed', None)
     return int(seed) if seed is not None else None
 
@@ -261,15 +303,6 @@ def _without_copies(ranks: list[dict]) -> list[dict]:
 
 def _caches(dataset: Any) -> Iterator[str]:
     """Names of transforms that keep images of earlier samples."""
-    waiting = [dataset]
-    while waiting:
-        each = waiting.pop()
-        waiting += getattr(each, 'datasets', None) or []
-        if getattr(each, 'dataset', None) is not None:
-            waiting.append(each.dataset)
-        pipeline = getattr(each, 'pipeline', None)
-        transforms = getattr(pipeline, 'transforms', pipeline)
-        if isinstance(transforms, list | tuple):
-            for transform in transforms:
-                if hasattr(transform, 'results_cache'):
-                    yield type(transform).__name__
+    for part in parts(dataset):
+        if hasattr(part, 'results_cache'):
+            yield type(part).__name__
