@@ -135,13 +135,13 @@ def recipe_file(task: str, like: str) -> Path:
     sizes = RECIPES[task]
     if like in sizes:
         return config_folder() / sizes[like]
+    told = f'for --task {task} it is {", ".join(sizes)} or a config'
+    if any(like in others for others in RECIPES.values()):
+        raise UserError(f'--like {like}: {told}')
     try:
         return find_config(like)
     except UserError as error:
-        raise UserError(
-            f'--like is {", ".join(sizes)} for --task {task}, or a config: '
-            f'{error}'
-        ) from error
+        raise UserError(f'--like: {told}; {error}') from error
 
 
 def base_name(recipe: Path, out: Path) -> str:

@@ -106,7 +106,11 @@ def compare_poses(ours, host, images, **options):
             continue
         number += len(found)
         np.testing.assert_allclose(found.boxes, want.bboxes, **PLACES)
-        np.testing.assert_allclose(found.scores, want.keypoint_scores, **CLOSE)
+        # A box that is 1e-4 pixels elsewhere changes the interpolated image
+        # by one of 255 levels here and there.
+        np.testing.assert_allclose(
+            found.scores, want.keypoint_scores, atol=1e-4
+        )
         # A hundredth of a pixel: places are read off the map's largest value.
         np.testing.assert_allclose(found.keypoints, want.keypoints, atol=0.01)
     return number
@@ -155,7 +159,10 @@ def test_batches_threads_and_arrays_change_nothing(
 def same(one, other):
     for name in ('scores', 'boxes', 'labels', 'keypoints', 'masks'):
         value = getattr(one, name, None)
-        if value is not None:
+        if name == 'masks' and value is not None:
+            # A pixel may lie on the threshold.
+            assert (getattr(other, name) != value).mean() < 1e-4
+        elif value is not None:
             np.testing.assert_allclose(
                 getattr(other, name), value, rtol=1e-4, atol=1e-4
             )

@@ -63,7 +63,12 @@ def test_configs_without_a_row():
         for row in table.rows
         for experiment in row.experiments
     }
-    every = {e.name for e in (*zoo.experiments(), *zoo.derived())}
+    # Other detectors than the paper's are ours.
+    every = {
+        e.name
+        for e in (*zoo.experiments(), *zoo.derived())
+        if 'heads' not in e.changed
+    }
     assert {
         name
         for name in every - bound

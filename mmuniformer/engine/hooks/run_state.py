@@ -190,7 +190,7 @@ def _explain(
                 f'{told}{processes}: the run goes on as if it had not been '
                 'ended.'
             )
-        return f'{told}{processes}. It is not the run that was ended:'
+        return f'{told}{processes}. What is different:'
     seen = f', {place}' if place else ''
     return (
         f'Resumed at {where} with {world} processes; the checkpoint is of '
