@@ -230,10 +230,10 @@ def test_another_number_of_keypoints(tmp_path):
         ),
         (
             lambda m: m['keypoint_info'].update(
-                {0: m['keypoint_info'].pop(0)}
+                {17: m['keypoint_info'].pop(0)}
             ),
             'error',
-            'is not numbered 0, 1, 2 ... in its order: number 0 is 1',
+            'is not numbered 0, 1, 2 ...: number 0 is 1',
         ),
         (
             lambda m: m['joint_weights'].pop(),

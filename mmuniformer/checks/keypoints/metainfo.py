@@ -126,9 +126,9 @@ def _check(parsed: dict[str, Any], place: str) -> Iterator[Finding]:
     if ids != list(range(number)):
         wrong = next(i for i, key in enumerate(ids) if key != i)
         yield Finding(
-            f'{place}: keypoint_info is not numbered 0, 1, 2 ... in its '
-            f'order: number {wrong} is {ids[wrong]!r}',
-            'the order of its entries has to be that of the numbers',
+            f'{place}: keypoint_info is not numbered 0, 1, 2 ...: number '
+            f'{wrong} is {ids[wrong]!r}',
+            'give its entries these numbers, without a gap',
             entry=place,
         )
         return
