@@ -13,6 +13,7 @@ from mmuniformer.cli.run import run_command
 
 # Commands by name, with the line that `mmuniformer --help` has for each.
 COMMANDS: dict[str, str] = {
+    'reproduce': "The paper's tables: list, count, test, report.",
     'zoo': 'Published weights: list, show, get.',
 }
 
