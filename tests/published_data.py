@@ -36,6 +36,7 @@ ARCH = dict(
     embed_dims=[64, 128, 320, 512],
     head_dim=64,
 )
+PIPELINE = 'test_dataloader.dataset.pipeline'
 # An experiment of each task, and options that make it small.
 SMALL = {
     'classification': (

@@ -53,7 +53,7 @@ def test_from_data_to_result(task, tmp_path, capsys, monkeypatch):
             tmp_path / 'seeded.pth'
         )
         assert torch.__version__.startswith(entry['versions']['torch'])
-        assert entry['device'] and entry['date'] and entry['options']
+        assert all(entry[key] for key in ('device', 'date', 'options'))
         assert list(entry['metrics']) == list(trial.published)
         for metric in entry['metrics'].values():
             # Weights that have learned nothing are not as published.
@@ -68,7 +68,7 @@ def test_from_data_to_result(task, tmp_path, capsys, monkeypatch):
     assert 'measured before' in capsys.readouterr().out
 
     # Mistakes, a line each.
-    with pytest.raises(UserError, match='data root .* does not exist'):
+    with pytest.raises(UserError, match=r'data root .* does not exist'):
         run(tmp_path / 'nowhere')
     (tmp_path / 'empty').mkdir()
     with pytest.raises(UserError, match='is not laid out as') as error:
