@@ -24,7 +24,7 @@ COCO = [
     (5, 'airplane'),
     (6, 'bus'),
 ]
-SYNSETS = [f'n0144000{i}' for i in range(6)]
+SYNSETS = [f'n{1440000 + i:08}' for i in range(1000)]
 LOADER = {
     'test_dataloader.num_workers': 0,
     'test_dataloader.persistent_workers': False,
@@ -100,8 +100,12 @@ def _imagenet(data: Path) -> None:
     out = data / 'imagenet'
     generate_portraits(out, train=6, val=6, size=64)
     folders = sorted(p for p in (out / 'val').iterdir() if p.is_dir())
-    for folder, synset in zip(folders, SYNSETS, strict=True):
-        folder.rename(folder.with_name(synset))
+    for i, synset in enumerate(SYNSETS):
+        folder = out / 'val' / synset
+        if i < len(folders):
+            folders[i].rename(folder)
+        else:
+            folder.mkdir()
 
 
 def _coco(data: Path) -> None:

@@ -5,6 +5,7 @@ that PyTorch's meta device can run: those of the paper are among them. A
 segmentor of 1.2 T multiply-accumulates takes a second.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from math import prod
 from typing import Any
@@ -84,12 +85,24 @@ def count(
         Inference(model)(torch.zeros(1, *shape, device='meta'))
     counts = counter.get_flop_counts()
     parts = tuple(
-        Part(name, params, _by_kind(counts.get(f'Inference.model.{name}', {})))
+        Part(name, params, _by_kind(_within(module, name, counts)))
         for name, module in model.named_modules()
         if name and name.count('.') < depth and (params := _size(module))
     )
     whole = Part('', _size(model), _by_kind(counts['Global']))
     return Complexity(shape, whole, parts)
+
+
+def _within(module: nn.Module, name: str, counts: dict) -> Counter:
+    """Counts of a module; of a list, which is not called, those in it."""
+    own = counts.get(f'Inference.model.{name}')
+    if own is not None:
+        return Counter(own)
+    children = module.named_children()
+    return sum(
+        (_within(child, f'{name}.{part}', counts) for part, child in children),
+        Counter(),
+    )
 
 
 def _size(module: nn.Module) -> int:

@@ -200,6 +200,45 @@ def reproduce_all(
     return found
 
 
+def write_report(results: str | None = None) -> list[Path]:
+    """Writes docs/reproduction.md and its pictures.
+
+    What was counted is taken from docs/reproduction/complexity.json, as
+    ``--complexity --out`` writes it.
+
+    Args:
+        results (str, optional): File of results, by default the project's.
+
+    Returns:
+        list[Path]: The page and the pictures that are others than before.
+
+    Raises:
+        UserError: Outside of a checkout, or if nothing was counted.
+    """
+    from mmuniformer.engine.backends import AtomicLocalBackend
+    from mmuniformer.reproduction import figures
+    from mmuniformer.reproduction import results as kept
+    from mmuniformer.reproduction.places import root
+    from mmuniformer.reproduction.report import Page
+
+    docs = root() / 'docs'
+    folder = docs / 'reproduction'
+    counted = folder / 'complexity.json'
+    if not counted.is_file():
+        raise UserError(
+            f'{counted} is not there: in a checkout, `mmuniformer reproduce '
+            f'--complexity --out {counted}` writes it'
+        )
+    complexity = json.loads(counted.read_text(encoding='utf-8'))
+    pictures = figures.draw_all(complexity, folder)
+    measured = kept.read(Path(results) if results else kept.default_file())
+    text = Page(complexity, measured, pictures).text()
+    page = docs / 'reproduction.md'
+    if not page.is_file() or page.read_text(encoding='utf-8') != text:
+        AtomicLocalBackend().put_text(text, page)
+    return [page, *(folder / picture.file for picture in pictures)]
+
+
 def _find(name: str) -> Experiment:
     experiment = find_experiment(name)
     if experiment is None:
@@ -257,14 +296,20 @@ def _measure(
     if kept.is_done(before, entry):
         sys.stdout.write(f'{entry["id"]}, {trial.style}: measured before\n')
         return next(e for e in before if kept.key(e) == kept.key(entry))
-    metrics = test(
-        str(path),
-        str(file),
-        work_dir=str(folder / trial.style.replace(' ', '_')),
-        tta=trial.tta,
-        cfg_options=options,
-        launcher=launcher,
-    )
+    try:
+        metrics = test(
+            str(path),
+            str(file),
+            work_dir=str(folder / trial.style.replace(' ', '_')),
+            tta=trial.tta,
+            cfg_options=options,
+            launcher=launcher,
+        )
+    except CheckpointError as error:
+        # Of a backbone's own words, the file is not one.
+        if str(file) in str(error):
+            raise
+        raise CheckpointError(f'{file}: {error}') from error
     entry['metrics'] = compare(experiment.task, trial.published, metrics)
     entry |= kept.circumstances()
     if is_main_process():

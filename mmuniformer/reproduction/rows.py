@@ -85,7 +85,7 @@ def models() -> list[Model]:
     for table in paper_tables():
         for row in table.rows:
             if row.is_uniformer:
-                for model in _models(table, row):
+                for model in models_of(table, row):
                     _merge(merged, model)
     return list(merged.values())
 
@@ -115,7 +115,8 @@ def _merge(merged: dict[tuple, Model], model: Model) -> None:
     merged[key] = model
 
 
-def _models(table: PaperTable, row: PaperRow) -> Iterator[Model]:
+def models_of(table: PaperTable, row: PaperRow) -> Iterator[Model]:
+    """The models of a row with a printed size."""
     cells, number = row.values, table.number
     for i, experiment in enumerate(_experiments(table, row)):
         flops = cells.get(_flops_column(number, i))

@@ -213,15 +213,16 @@ def compare(
     for metric, value in published.items():
         key, factor = MEASURED[task][metric]
         known = spread(task, metric)
-        measured = factor * float(metrics.get(key, float('nan')))
-        difference = measured - value
-        is_number = measured == measured
+        raw = float(metrics.get(key, float('nan')))
+        measured, difference = factor * raw, factor * raw - value
+        # Of COCO's, -1 is that there was nothing to measure.
+        is_number = raw >= 0
         found[metric] = {
             'measured': round(measured, 2) if is_number else None,
             'published': value,
             'difference': round(difference, 2) if is_number else None,
             'spread': known.points,
             'spread_from': known.source,
-            'within': abs(difference) <= known.points + 1e-9,
+            'within': is_number and abs(difference) <= known.points + 1e-9,
         }
     return found
