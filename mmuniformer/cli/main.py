@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     'report': 'Write a page about trainings: curves, tables and pictures',
     'flops': "Count parameters and FLOPs of a config's model",
     'zoo': 'List published weights, show what is known of them, get them',
+    'reproduce': "List, count, test and report the paper's tables",
     'doctor': 'Show what is installed, and what to type for what is missing',
     'completion': 'Print the script by which a shell completes commands',
 }

@@ -162,7 +162,9 @@ def _check_keys(
             kinds = [DataLoader]
             if not loader:
                 kinds = places.built_at(parts[:depth], after)
-            yield from _check_value(before.get(key), kinds, option, value)
+            # A dict with _delete_ may have replaced a word.
+            replaced = before.get(key) if old else None
+            yield from _check_value(replaced, kinds, option, value)
         before = before.get(key) if old else None
         after = after.get(key)
     if isinstance(value, dict):

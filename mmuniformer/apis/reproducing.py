@@ -1,0 +1,351 @@
+"""The paper's tables, measured again: one command each."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mmuniformer.errors import CheckpointError, UserError
+from mmuniformer.reproduction.rows import listed
+from mmuniformer.zoo import (
+    Experiment,
+    experiments,
+    file_of,
+    find_experiment,
+    get,
+    hint,
+)
+
+# Of a table that goes into a file.
+WIDTH = 160
+
+
+def list_experiments(form: str = 'table') -> None:
+    """Prints the official experiments: config, rows, metrics, checkpoint.
+
+    Args:
+        form (str): 'table' or 'json'.
+    """
+    found = listed()
+    if form == 'json':
+        _put_json([asdict(entry) for entry in found])
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ('Id', 'Config', 'Tables: rows', 'Published', 'Checkpoint'):
+        table.add_column(name, overflow='fold')
+    for entry in found:
+        rows = [f'{p["table"]}: {p["row"]}' for p in entry.tables]
+        metrics = [
+            f'{name} {value}'
+            for values in entry.published.values()
+            for name, value in values.items()
+        ]
+        table.add_row(
+            entry.id,
+            entry.config.removeprefix('configs/'),
+            '\n'.join(rows),
+            '\n'.join(metrics),
+            entry.checkpoint or 'none',
+        )
+    _print(table)
+
+
+def list_complexity(form: str = 'table', out: str | None = None) -> None:
+    """Counts the models of all tables, and prints them beside the paper's.
+
+    Args:
+        form (str): 'table' or 'json'.
+        out (str, optional): JSON file that gets the same rows.
+    """
+    from mmuniformer.engine.backends import AtomicLocalBackend
+    from mmuniformer.reproduction.complexity import complexity_rows
+
+    with Console(stderr=True).status('counting') as status:
+        rows = complexity_rows(status=status.update)
+    if out is not None:
+        AtomicLocalBackend().put_text(_json(map(asdict, rows)), Path(out))
+    if form == 'json':
+        _put_json(map(asdict, rows))
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    columns = ('Id', 'Tables', 'Input', 'Views', 'M', 'paper', 'G', 'paper')
+    for name in (*columns, 'ratio', 'Explained'):
+        table.add_column(name, overflow='fold')
+    for row in rows:
+        table.add_row(
+            row.id,
+            ', '.join(map(str, row.tables)),
+            'x'.join(map(str, row.input)),
+            str(row.views),
+            f'{row.params / 1e6:.2f}',
+            _scaled(row.params_paper, 1e6),
+            f'{row.flops / 1e9:.2f}',
+            _scaled(row.flops_paper, 1e9),
+            '' if row.ratio is None else f'{row.ratio:.3f}',
+            row.explained or '',
+        )
+    _print(table)
+
+
+def reproduce(
+    name: str,
+    data_root: str,
+    checkpoint: str | None = None,
+    results: str | None = None,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+    cfg_options: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Tests an experiment as it was published, and keeps what comes out.
+
+    Args:
+        name (str): Of the experiment, its config or its file.
+        data_root (str): Folder of all data sets, in place of ``data``.
+        checkpoint (str, optional): File, link or name; by default what the
+            catalogue has first.
+        results (str, optional): JSON file that the results are added to.
+        work_dir (str, optional): Folder for logs.
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+        cfg_options (dict, optional): Values by dotted key. A result with any
+            is kept, and is not one of the published model.
+
+    Returns:
+        list[dict]: An entry for each style of test that has published
+        metrics, also of those that were measured before.
+
+    Raises:
+        UserError: For a mistake in what the user gave.
+        CheckpointError: If the checkpoint cannot be got or read.
+    """
+    from mmuniformer.checks import stop_on_errors
+    from mmuniformer.checks.layout import check_layout
+    from mmuniformer.engine.config import load_config
+    from mmuniformer.reproduction import results as kept
+    from mmuniformer.reproduction.places import root
+    from mmuniformer.reproduction.trials import data_options, trials
+
+    experiment = _find(name)
+    path = root() / experiment.config
+    cfg = load_config(path)
+    options = {**data_options(cfg, data_root), **(cfg_options or {})}
+    stop_on_errors(check_layout(load_config(path, options), data_root))
+    weights = _weights(experiment, checkpoint)
+    place = Path(results) if results else kept.default_file()
+    # Before the first test: the file may be another one.
+    kept.read(place)
+    known = kept.file_digest(weights)
+    folder = Path(work_dir or Path('work_dirs', 'reproduction', path.stem))
+    return [
+        _measure(
+            experiment,
+            trial,
+            options,
+            cfg_options or {},
+            (weights, known),
+            place,
+            folder,
+            launcher,
+        )
+        for trial in trials(experiment)
+    ]
+
+
+def reproduce_all(
+    data_root: str,
+    results: str | None = None,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+) -> list[dict[str, Any]]:
+    """Tests every official experiment; goes on where it was ended.
+
+    What cannot be tested is told in one line, and the next one is tested.
+
+    Args:
+        data_root (str): As for :func:`reproduce`.
+        results (str, optional): As there.
+        work_dir (str, optional): A folder for those of all.
+        launcher (str): As there.
+
+    Returns:
+        list[dict]: As there, of all.
+
+    Raises:
+        UserError: At the end, if any experiment could not be tested.
+    """
+    found, failed = [], []
+    for experiment in experiments():
+        folder = work_dir and str(Path(work_dir, experiment.model))
+        try:
+            found += reproduce(
+                experiment.id or experiment.name,
+                data_root,
+                results=results,
+                work_dir=folder,
+                launcher=launcher,
+            )
+        except (UserError, CheckpointError) as error:
+            failed.append(experiment.id)
+            sys.stderr.write(f'{experiment.id}: {error}\n')
+    if failed:
+        raise UserError(
+            f'{len(failed)} of {len(experiments())} experiments could not be '
+            'tested, for the reasons above'
+        )
+    return found
+
+
+def write_report(results: str | None = None) -> list[Path]:
+    """Writes docs/reproduction.md and its pictures.
+
+    What was counted is taken from docs/reproduction/complexity.json, as
+    ``--complexity --out`` writes it.
+
+    Args:
+        results (str, optional): File of results, by default the project's.
+
+    Returns:
+        list[Path]: The page and the pictures that are others than before.
+
+    Raises:
+        UserError: Outside of a checkout, or if nothing was counted.
+    """
+    from mmuniformer.engine.backends import AtomicLocalBackend
+    from mmuniformer.reproduction import figures
+    from mmuniformer.reproduction import results as kept
+    from mmuniformer.reproduction.places import root
+    from mmuniformer.reproduction.report import Page
+
+    docs = root() / 'docs'
+    folder = docs / 'reproduction'
+    counted = folder / 'complexity.json'
+    if not counted.is_file():
+        raise UserError(
+            f'{counted} is not there: in a checkout, `mmuniformer reproduce '
+            f'--complexity --out {counted}` writes it'
+        )
+    complexity = json.loads(counted.read_text(encoding='utf-8'))
+    pictures = figures.draw_all(complexity, folder)
+    measured = kept.read(Path(results) if results else kept.default_file())
+    text = Page(complexity, measured, pictures).text()
+    page = docs / 'reproduction.md'
+    if not page.is_file() or page.read_text(encoding='utf-8') != text:
+        AtomicLocalBackend().put_text(text, page)
+    return [page, *(folder / picture.file for picture in pictures)]
+
+
+def _find(name: str) -> Experiment:
+    experiment = find_experiment(name)
+    if experiment is None:
+        more = hint(name) or '; `mmuniformer reproduce --list` shows them'
+        raise UserError(f'{name} is no experiment{more}')
+    return experiment
+
+
+def _weights(experiment: Experiment, checkpoint: str | None) -> Path:
+    if checkpoint is not None:
+        return file_of(checkpoint)
+    source = experiment
+    if experiment.weights_of:
+        source = _find(experiment.weights_of)
+    if not source.weights:
+        raise UserError(
+            f'no weights of {experiment.name} were published: give yours by '
+            '--checkpoint'
+        )
+    return get(source.weights[0])
+
+
+def _measure(
+    experiment: Experiment,
+    trial: Any,
+    options: dict[str, Any],
+    own: dict[str, Any],
+    weights: tuple[Path, str],
+    place: Path,
+    folder: Path,
+    launcher: str,
+) -> dict[str, Any]:
+    """Tests in one style, or takes what was measured before."""
+    from mmengine.dist import is_main_process
+
+    from mmuniformer.apis.testing import test
+    from mmuniformer.engine.config import load_config
+    from mmuniformer.reproduction import results as kept
+    from mmuniformer.reproduction.places import root
+    from mmuniformer.reproduction.trials import compare, view_options
+
+    path = root() / experiment.config
+    options = view_options(load_config(path), trial.style) | options
+    file, digest = weights
+    entry = {
+        'id': experiment.id or experiment.name,
+        'style': trial.style,
+        'options': {key: repr(value) for key, value in sorted(own.items())},
+        'config': experiment.config,
+        'config_sha256': kept.config_digest(load_config(path, options)),
+        'checkpoint': file.name,
+        'checkpoint_sha256': digest,
+    }
+    before = kept.read(place)
+    if kept.is_done(before, entry):
+        sys.stdout.write(f'{entry["id"]}, {trial.style}: measured before\n')
+        return next(e for e in before if kept.key(e) == kept.key(entry))
+    try:
+        metrics = test(
+            str(path),
+            str(file),
+            work_dir=str(folder / trial.style.replace(' ', '_')),
+            tta=trial.tta,
+            cfg_options=options,
+            launcher=launcher,
+        )
+    except CheckpointError as error:
+        # Of a backbone's own words, the file is not one.
+        if str(file) in str(error):
+            raise
+        raise CheckpointError(f'{file}: {error}') from error
+    entry['metrics'] = compare(experiment.task, trial.published, metrics)
+    entry |= kept.circumstances()
+    if is_main_process():
+        kept.add(place, entry)
+        sys.stdout.write('\n'.join(_lines(entry)) + '\n')
+    return entry
+
+
+def _lines(entry: dict[str, Any]) -> Iterator[str]:
+    for metric, found in entry['metrics'].items():
+        measured = found['measured']
+        words = 'no number' if measured is None else f'{measured:.2f}'
+        if measured is not None:
+            words += f' ({found["difference"]:+.2f}'
+            words += f', spread {found["spread"]:.2f})'
+        verdict = 'as published' if found['within'] else 'NOT as published'
+        yield (
+            f'{entry["id"]}, {entry["style"]}, {metric}: {words}, published '
+            f'{found["published"]}: {verdict}'
+        )
+
+
+def _scaled(value: float | None, unit: float) -> str:
+    return '' if value is None else f'{value / unit:g}'
+
+
+def _json(rows: Any) -> str:
+    return json.dumps(list(rows), indent=1) + '\n'
+
+
+def _put_json(rows: Any) -> None:
+    sys.stdout.write(_json(rows))
+
+
+def _print(table: Table) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(table)

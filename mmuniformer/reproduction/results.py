@@ -1,0 +1,129 @@
+"""The file of what was measured: a list of tests in JSON."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmuniformer.engine.backends import AtomicLocalBackend
+from mmuniformer.errors import UserError
+from mmuniformer.reproduction.places import root
+
+PACKAGES = (
+    'mmuniformer',
+    'torch',
+    'mmengine',
+    'mmcv',
+    'mmdet',
+    'mmsegmentation',
+    'mmpose',
+    'mmaction2',
+    'mmpretrain',
+)
+
+
+def default_file() -> Path:
+    """The project's own file in a checkout, else one where runs write."""
+    docs = root() / 'docs'
+    if docs.is_dir():
+        return docs / 'reproduction' / 'results.json'
+    return Path('work_dirs', 'reproduction', 'results.json')
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """What was measured so far; nothing where the file is not there.
+
+    Raises:
+        UserError: If it is no such file.
+    """
+    if not path.exists():
+        return []
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        return list(content['results'])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path} is no file of results ({error}): take another --results, '
+            'or remove it'
+        ) from error
+
+
+def add(path: Path, entry: dict[str, Any]) -> None:
+    """Adds a result to the file, in place of the same test's before."""
+    kept = [old for old in read(path) if key(old) != key(entry)]
+    results = sorted([*kept, entry], key=lambda e: json.dumps(key(e)))
+    text = json.dumps({'results': results}, indent=1, sort_keys=True)
+    AtomicLocalBackend().put_text(text + '\n', path)
+
+
+def key(entry: dict[str, Any]) -> list[Any]:
+    """What makes two entries results of the same test."""
+    return [entry[name] for name in ('id', 'style', 'options', 'checkpoint')]
+
+
+def is_done(results: Iterable[dict[str, Any]], entry: dict[str, Any]) -> bool:
+    """Whether a test with the same config and the same file has a result."""
+    return any(
+        key(old) == key(entry)
+        and old['config_sha256'] == entry['config_sha256']
+        and old['checkpoint_sha256'] == entry['checkpoint_sha256']
+        for old in results
+    )
+
+
+def config_digest(cfg: Config) -> str:
+    """SHA-256 of the model and of what is done with the data.
+
+    Not of where the data are, nor of loaders, which differ by machine.
+    """
+    dataset = dict(cfg.test_dataloader.dataset)
+    parts = (cfg.model, dataset.get('pipeline'), cfg.get('tta_pipeline'))
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def circumstances() -> dict[str, Any]:
+    """Date, device and versions."""
+    versions = {'python': platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        'date': datetime.now(UTC).date().isoformat(),
+        'device': _device(),
+        'versions': versions,
+    }
+
+
+def _device() -> str:
+    import torch
+    from mmengine.dist import get_world_size
+
+    name = _cpu()
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+    processes = get_world_size()
+    return name if processes == 1 else f'{processes} x {name}'
+
+
+def _cpu() -> str:
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line for line in lines if line.startswith('model name')]
+    return names[0].partition(': ')[2] if names else platform.machine()
