@@ -59,6 +59,7 @@ docs: setup
 docs-data: setup
 	@"$(abspath $(VENV))/bin/python" tools/misc/write_tables.py
 	@"$(abspath $(VENV))/bin/python" tools/misc/write_recipes.py
+	@"$(abspath $(VENV))/bin/python" tools/misc/write_recipe_runs.py
 	@"$(abspath $(VENV))/bin/python" tools/analysis_tools/reproduce.py --complexity --out docs/reproduction/complexity.json >/dev/null
 	@"$(abspath $(VENV))/bin/python" tools/analysis_tools/reproduce.py --report
 

@@ -182,7 +182,7 @@ def spread(task: str, metric: str) -> Spread:
         if metric in (weights.measured_by_host or {})
         and metric in result.metrics
     ]
-    least = ROUNDING + MORE
+    least = round(ROUNDING + MORE, 2)
     largest = max(differences, default=0.0)
     if largest > least:
         return Spread(

@@ -28,6 +28,7 @@ from benchmarking.models import build
 from benchmarking.reference import PlainGlobalBlock, PlainUniFormer
 from benchmarking.report import (
     Report,
+    exponents,
     lines_over_sizes,
     plot,
     rows,
@@ -485,3 +486,67 @@ def test_mistakes_are_told(arguments, words):
     with pytest.raises(UserError) as error:
         benchmark(**{'device': 'cpu', **arguments})
     assert all(word in str(error.value) for word in words)
+
+
+class TestCompetitors:
+    """Those of the paper's tables, each at its own size."""
+
+    @pytest.fixture(autouse=True)
+    def libraries(self):
+        pytest.importorskip('mmpretrain')
+        pytest.importorskip('mmdet')
+
+    def test_each_is_built_and_counted(self):
+        """At its own size, without memory; timm's only with timm."""
+        expected = {
+            'MobileViT-XS@256': 1.0,
+            'EfficientNet-B1@240': 0.7,
+            'PVTv2-B1@224': 2.1,
+            'Swin-T@224': 4.4,
+            'ConvNeXt-T@224': 4.5,
+        }
+        for name, gmacs in expected.items():
+            workload = Workload('S', (224, 224))
+            variant = Variant(name)
+            size = workloads.input_size(variant, workload)
+            assert size == tuple([int(name.partition('@')[2])] * 2)
+            macs = comparing._macs(name, 'S', size)
+            assert macs / 1e9 == pytest.approx(gmacs, rel=0.1), name
+
+    def test_paired_at_other_sizes(self, monkeypatch):
+        """An image of each, and what is published of it."""
+        known = dict(workloads.COMPETITORS)
+        known['MobileViT-XXS@64'] = (
+            known['MobileViT-XXS@256'][0],
+            68.9,
+        )
+        monkeypatch.setattr(workloads, 'COMPETITORS', known)
+        monkeypatch.setitem(
+            OTHERS, 'MobileViT-XXS@64', known['MobileViT-XXS@64'][0]
+        )
+        comparison = Comparison(
+            Workload('XXS', (128, 128), 1),
+            (
+                Variant('deploy'),
+                Variant('MobileViT-XXS@64'),
+                Variant('CoAtNet-0@224'),
+            ),
+        )
+        measured = Comparer('cpu', 3, 0.1).run(comparison)
+        ours, theirs, absent = measured.results
+        assert ours.times
+        assert theirs.times
+        assert theirs.macs < 60e6 < ours.macs
+        if not absent.times:
+            assert absent.note.startswith('not installed')
+        found = rows(measured, {'fp32': 1e12})
+        assert found[0]['top-1, published'] == '76.8'
+        assert found[1]['top-1, published'] == '68.9'
+
+
+def test_fitted_exponents():
+    line = [(x, 3 * x**2.0, 5 * x) for x in (1.0, 2.0, 4.0)]
+    (row,) = exponents({'megapixels': {'global': line}})
+    assert (row['time'], row['memory']) == ('2.00', '1.00')
+    (row,) = exponents({'frames': {'x': [(1, 1, math.nan), (2, 2, 1.0)]}})
+    assert 'memory' not in row

@@ -24,6 +24,7 @@ from .workloads import (
     Comparison,
     Variant,
     Workload,
+    input_size,
 )
 
 # Above it, outputs in float32 on the same weights are not the same function.
@@ -158,7 +159,7 @@ class Comparer:
         own = variant.name in OTHERS or variant.name == KEEP_ALL
         name = variant.name if own else 'ours'
         result.macs = workload.batch * self._macs(
-            name, workload.model, workload.size
+            name, workload.model, input_size(variant, workload)
         )
         return runner, outs
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .device import TORCH_DTYPES, clock, on_gpu
 from .models import build
-from .workloads import OTHERS, Variant, Workload
+from .workloads import OTHERS, Variant, Workload, input_size
 
 # A call shorter than this is repeated, so that a clock can measure it.
 SHORTEST = 0.05
@@ -54,7 +54,7 @@ class Runner:
         # Not chained: mmdet's Swin returns nothing.
         self.model.train(self.training)
         generator = torch.Generator().manual_seed(0)
-        shape = (workload.batch, 3, *workload.size)
+        shape = (workload.batch, 3, *input_size(variant, workload))
         self.inputs = torch.rand(shape, generator=generator).to(**how)
 
     def __call__(self, inputs: Tensor | None = None) -> list[Tensor]:

@@ -37,12 +37,20 @@ def build(variant: Variant, workload: Workload) -> nn.Module:
         if config['type'] == 'mmaction.MViT':
             # Its position embeddings are of one size.
             config['temporal_size'], config['spatial_size'], _ = workload.size
-        model = REGISTRY.build(config)
+        model = _build_other(config)
     else:
         model = _build_same(variant.name, workload)
     if variant.compiled:
         model.compile(**COMPILE)
     return model
+
+
+def _build_other(config: dict) -> nn.Module:
+    if config['type'] != 'timm':
+        return REGISTRY.build(config)
+    import timm
+
+    return timm.create_model(config['name'], num_classes=0)
 
 
 def _build_ours(variant: Variant, workload: Workload) -> UniFormerBase:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from mmuniformer.engine.backends import AtomicLocalBackend
 
 from .comparing import Measured, Result
 from .measuring import quartiles
+from .workloads import accuracy
 
 # A training step is a forward pass, and a backward pass of twice its work.
 PASSES = {'inference': 1, 'training': 3}
@@ -61,6 +63,14 @@ class Report:
             f'Large matrix product (2 FLOPs a product): {ceilings}',
             *(section(m, self.ceilings) for m in self.comparisons),
         ]
+        fitted = exponents(lines_over_sizes(self.comparisons))
+        if fitted:
+            parts += [
+                '## Growth with the number of tokens',
+                'Exponents of powers fitted to all sizes of a line: 1 is '
+                'linear.',
+                table(fitted),
+            ]
         return '\n\n'.join(parts) + '\n'
 
 
@@ -115,6 +125,9 @@ def _row(
         ceiling = ceilings[result.variant.dtype]
         row['GMACs'] = f'{result.macs / 1e9:.1f}'
         row['of ceiling'] = f'{rate / ceiling:.0%}'
+    top1 = accuracy(result.variant, workload)
+    if top1 is not None:
+        row['top-1, published'] = str(top1)
     if result.error is not None:
         row['error'] = f'{result.error:.0e}'
     return row
@@ -163,6 +176,31 @@ def lines_over_sizes(
         for unit, named in lines.items()
     }
     return {unit: named for unit, named in several.items() if named}
+
+
+def exponents(lines: dict[str, dict[str, Line]]) -> list[dict[str, str]]:
+    """Powers of the number of tokens by which time and memory grow.
+
+    Tokens are proportional to the pixels of an image, and to frames.
+    """
+    rows = []
+    for unit, named in lines.items():
+        for name, line in named.items():
+            sizes, times, memory = zip(*line, strict=True)
+            row = {'variant': name, 'over': unit}
+            row['time'] = f'{slope(sizes, times):.2f}'
+            if not any(map(math.isnan, memory)):
+                row['memory'] = f'{slope(sizes, memory):.2f}'
+            rows.append(row)
+    return rows
+
+
+def slope(xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
+    """Exponent of the power that fits best, by least squares of logarithms."""
+    fit = statistics.linear_regression(
+        list(map(math.log, xs)), list(map(math.log, ys))
+    )
+    return fit.slope
 
 
 def plot(lines: dict[str, dict[str, Line]], path: Path) -> None:

@@ -57,6 +57,73 @@ OTHERS = {
     ),
     'MViT-S': dict(type='mmaction.MViT', arch='small'),
 }
+
+
+def _pvt(dim: int, *layers: int) -> dict:
+    return dict(
+        type='mmdet.PyramidVisionTransformerV2',
+        embed_dims=dim,
+        num_layers=list(layers),
+        drop_path_rate=0.0,
+    )
+
+
+def _mmpretrain(kind: str, arch: str, **settings) -> dict:
+    return dict(type=f'mmpretrain.{kind}', arch=arch, **settings)
+
+
+def _timm(name: str) -> dict:
+    return dict(type='timm', name=name)
+
+
+def _x3d() -> dict:
+    return dict(type='mmaction.X3D', gamma_w=1, gamma_b=2.25, gamma_d=2.2)
+
+
+# Competitors of the paper's Tables 2, 11 and 12, each at the size that it was
+# published with, and top-1 accuracy there. Only timm has CoAtNet and CAFormer
+# (weights of 2023); it is no requirement: without it they are not measured.
+# No library here has MoViNet.
+COMPETITORS = {
+    'MobileViT-XXS@256': (_mmpretrain('MobileViT', 'xx_small'), 68.9),
+    'MobileViT-XS@256': (_mmpretrain('MobileViT', 'x_small'), 74.6),
+    'MobileViT-S@256': (_mmpretrain('MobileViT', 'small'), 78.3),
+    'MobileNetV3-L@224': (_mmpretrain('MobileNetV3', 'large'), None),
+    'EfficientNet-B0@224': (_mmpretrain('EfficientNet', 'b0'), 77.1),
+    'EfficientNet-B1@240': (_mmpretrain('EfficientNet', 'b1'), 79.1),
+    'EfficientNet-B2@260': (_mmpretrain('EfficientNet', 'b2'), 80.1),
+    'EfficientNet-B3@300': (_mmpretrain('EfficientNet', 'b3'), 81.6),
+    'PVTv2-B0@224': (_pvt(32, 2, 2, 2, 2), 70.7),
+    'PVTv2-B1@224': (_pvt(64, 2, 2, 2, 2), 78.7),
+    'PVTv2-B2@224': (_pvt(64, 3, 4, 6, 3), None),
+    'PVTv2-B4@224': (_pvt(64, 3, 8, 27, 3), None),
+    'Swin-T@224': (OTHERS['Swin-T'], 81.3),
+    'Swin-S@224': (OTHERS['Swin-S'], 83.0),
+    'ConvNeXt-T@224': (_mmpretrain('ConvNeXt', 'tiny'), None),
+    'ConvNeXt-S@224': (_mmpretrain('ConvNeXt', 'small'), None),
+    'CoAtNet-0@224': (_timm('coatnet_0_224'), 81.6),
+    'CoAtNet-1@224': (_timm('coatnet_1_224'), 83.3),
+    'CAFormer-S18@224': (_timm('caformer_s18'), None),
+    'CAFormer-S36@224': (_timm('caformer_s36'), None),
+    'X3D-XS@4x182x182': (_x3d(), 69.1),
+    'X3D-S@13x182x182': (_x3d(), 73.3),
+}
+OTHERS.update({name: config for name, (config, _) in COMPETITORS.items()})
+# Of ours: at the sizes of Tables 2, 11 and 12.
+ACCURACIES = {
+    ('XXS', (128, 128)): 76.8,
+    ('XXS', (160, 160)): 79.1,
+    ('XXS', (192, 192)): 79.9,
+    ('XXS', (224, 224)): 80.6,
+    ('XS', (192, 192)): 81.5,
+    ('XS', (224, 224)): 82.0,
+    ('S', (224, 224)): 82.9,
+    ('B', (224, 224)): 83.9,
+    ('video XXS', (4, 128, 128)): 63.2,
+    ('video XXS', (8, 128, 128)): 68.3,
+    ('video XXS', (16, 128, 128)): 73.3,
+    ('video XXS', (16, 160, 160)): 75.1,
+}
 NAMES = (*LABELS, *OTHERS)
 DTYPES = ('fp32', 'bf16', 'fp16')
 MODES = ('inference', 'training')
@@ -120,6 +187,22 @@ class Variant:
         """Whether half precision is autocast: converted weights are for good,
         and so for a deployed model."""
         return self.name != 'deploy' and self.dtype != 'fp32'
+
+
+def accuracy(variant: Variant, workload: Workload) -> float | None:
+    """Published top-1 accuracy, where the paper prints one of that size."""
+    if variant.name in COMPETITORS:
+        return COMPETITORS[variant.name][1]
+    if variant.name in OTHERS or variant.name == KEEP_ALL:
+        return None
+    return ACCURACIES.get((workload.model, workload.size))
+
+
+def input_size(variant: Variant, workload: Workload) -> tuple[int, ...]:
+    """A competitor's own size, else that of the workload."""
+    if variant.name in COMPETITORS:
+        return parse_size(variant.name.partition('@')[2])
+    return workload.size
 
 
 @dataclass(frozen=True)
@@ -188,6 +271,19 @@ def _light(batch: int) -> list[Comparison]:
     ]
 
 
+def _against(model: str, size: str, others: str, batch: int = 8) -> Comparison:
+    """Ours eager, deployed and compiled, beside others at their own sizes."""
+    compiled = [f'{name}/fp32/compiled' for name in others.split()]
+    ours = 'ours deploy deploy/fp32/compiled'
+    return _compare(
+        model,
+        size,
+        f'{ours} {others} {" ".join(compiled)}',
+        batch,
+        memory=True,
+    )
+
+
 PRESETS = {
     # What docs/benchmarks.md wants on a CPU, in less than five minutes.
     'quick': [
@@ -230,15 +326,58 @@ PRESETS = {
     ],
     # What the light models gain by keeping half of the tokens.
     'light': _light(8),
-    # Over resolution and over frames.
+    # What the paper's abstract and Tables 11, 12 and 23 compare.
+    'tables': [
+        _against(
+            'XXS',
+            '128',
+            'MobileViT-XXS@256 PVTv2-B0@224 '
+            'MobileNetV3-L@224 EfficientNet-B0@224',
+        ),
+        _against(
+            'XXS',
+            '160',
+            'MobileViT-XS@256 MobileViT-S@256 '
+            'PVTv2-B1@224 EfficientNet-B1@240',
+        ),
+        _compare('XXS', '160', f'{KEEP_ALL} ours', 8),
+        _against('XS', '192', 'EfficientNet-B2@260 EfficientNet-B3@300'),
+        _against(
+            'S',
+            '224',
+            'Swin-T@224 ConvNeXt-T@224 PVTv2-B2@224 '
+            'CoAtNet-0@224 CAFormer-S18@224',
+        ),
+        _against(
+            'B',
+            '224',
+            'Swin-S@224 ConvNeXt-S@224 PVTv2-B4@224 '
+            'CoAtNet-1@224 CAFormer-S36@224',
+        ),
+        _against('video XXS', '4x128x128', 'X3D-XS@4x182x182', 1),
+        _against('video XXS', '16x128x128', 'X3D-S@13x182x182', 1),
+    ],
+    # Over resolution and over frames. The plain reference would need many
+    # gigabytes for the largest.
     'sweep': [
-        _compare(model, size, 'reference deploy', memory=True)
-        for model, sizes in (
-            ('S', '224 384 512 768 1024'),
-            ('S-h14', '224 384 512 768 1024'),
-            ('video S', '8x112x112 16x112x112 32x112x112 64x112x112'),
-        )
-        for size in sizes.split()
+        *(
+            _compare(model, size, 'reference deploy', memory=True)
+            for model, sizes in (
+                ('S', '224 384 512 768 1024'),
+                ('S-h14', '224 384 512 768 1024'),
+                ('video S', '8x112x112 16x112x112 32x112x112 64x112x112'),
+            )
+            for size in sizes.split()
+        ),
+        *(
+            _compare(model, size, 'deploy', memory=True)
+            for model, sizes in (
+                ('S', '1536 2048'),
+                ('S-h14', '1536 2048'),
+                ('S-w14', '224 384 512 768 1024 1536 2048'),
+            )
+            for size in sizes.split()
+        ),
     ],
 }
 
