@@ -56,6 +56,13 @@ def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
             added[LEFT_OUT] += 1
             continue
         annotations.append(_completed(file, place, annotation, task, added))
+    if any(annotation.get('id') == 0 for annotation in annotations):
+        # pycocotools takes 0 for no match.
+        annotations = [
+            dict(annotation, id=number)
+            for number, annotation in enumerate(annotations, 1)
+        ]
+        added['id'] = len(annotations)
     changed = added or names is not None
     if names is not None:
         added['file_name'] = len(names)

@@ -357,8 +357,11 @@ class _Fit:
                     loader['sampler'] = dict(
                         _delete_=True, type='DefaultSampler', shuffle=True
                     )
-            elif old.batch_size > (most := max(self.batch, 1)):
-                loader['batch_size'] = most
+            else:
+                # mmseg's validation takes images of one size together.
+                most = 1 if self.task == 'seg' else max(self.batch, 1)
+                if old.batch_size > most:
+                    loader['batch_size'] = most
             if self.workers is not None and old.num_workers > self.workers:
                 loader['num_workers'] = self.workers
                 if not self.workers and old.get('persistent_workers'):

@@ -203,14 +203,15 @@ def _coco(given: Given) -> Recognised:
         if left_out:
             notes.append(f'categories left out: {few(left_out, 8)}')
         classes = names
-    ids = [c['id'] for c in part.content['categories']]
-    if ids != list(range(1, len(ids) + 1)):
+    ids = {c['name']: c['id'] for c in part.content['categories']}
+    if [ids[name] for name in classes] != list(range(1, len(classes) + 1)):
+        order = 'given' if names is not None else 'of the file'
         notes.append(
-            'ids of categories become labels in the order of the file: '
+            f'ids of categories become labels in the order {order}: '
             + few(
                 [
-                    f'{c["name"]} ({c["id"]}) is {n}'
-                    for n, c in enumerate(part.content['categories'])
+                    f'{name} ({ids[name]}) is {n}'
+                    for n, name in enumerate(classes)
                 ],
                 8,
             )

@@ -97,14 +97,15 @@ def load_model(
             'name a config by --model'
         )
     checkpoint = model if is_weights else weights
-    if checkpoint is None and find(Path(model).stem) is not None:
-        # What was published of that config.
-        checkpoint = Path(model).stem
-    if checkpoint is None:
-        raise UserError(
-            f'--weights: the model of {model} needs its weights, a checkpoint'
-        )
     cfg = None if is_weights else load_config(model)
+    if checkpoint is None:
+        # What was published of that config.
+        checkpoint = Path(cfg.filename).stem
+        if find(checkpoint) is None:
+            raise UserError(
+                f'--weights: the model of {model} needs its weights, a '
+                'checkpoint'
+            )
     if not is_url(checkpoint):
         stop_on_errors(check_is_file(checkpoint))
     content = read_checkpoint(checkpoint)

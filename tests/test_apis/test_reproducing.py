@@ -101,7 +101,9 @@ def test_every_published_metric_is_of_a_test():
 
 def test_results_within_the_spread():
     """Of hosts' own tests where those are further apart than rounding."""
-    assert spread('classification', 'Top 1 Accuracy').points == pytest.approx(0.15)
+    assert spread('classification', 'Top 1 Accuracy').points == pytest.approx(
+        0.15
+    )
     assert spread('pose', 'AR').points == pytest.approx(0.45)
     assert 'by their host' in spread('pose', 'AR').source
     published = {'Top 1 Accuracy': 82.9}

@@ -24,6 +24,8 @@ metainfo = dict(
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
+    # All of a generated image; a part of a larger one.
+    dict(type='RandomCrop', crop_size=(160, 160)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),
 ]
