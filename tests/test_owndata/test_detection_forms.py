@@ -216,6 +216,33 @@ def test_what_can_be_told_is_added(source, tmp_path):
     assert json.loads(file.read_text()) == content
 
 
+def test_objects_are_counted_from_1(source, tmp_path):
+    """pycocotools takes an object with the id 0 for one that is missed."""
+    images, objects, _ = source
+    content = json.loads(objects.read_text())
+    for number, annotation in enumerate(content['annotations']):
+        annotation['id'] = number
+    file = tmp_path / 'from0.json'
+    file.write_text(json.dumps(content))
+    part = recognise(Given('ins', images, file)).parts['train']
+    count = len(content['annotations'])
+    assert [a['id'] for a in part.content['annotations']] == list(
+        range(1, count + 1)
+    )
+    assert json.loads(file.read_text()) == content
+
+
+def test_labels_are_told_in_the_order_that_was_given(source):
+    images, objects, _ = source
+    names = Truth(objects).names[::-1]
+    given = Given('ins', images, objects, classes=','.join(names))
+    found = recognise(given)
+    assert list(found.classes) == list(names)
+    (note,) = [n for n in found.notes if 'become labels' in n]
+    assert 'in the order given' in note
+    assert note.index(names[0]) < note.index(names[-1])
+
+
 def broken(content: dict, how: str) -> None:
     if how == 'unnamed':
         del content['categories'][1]['name']

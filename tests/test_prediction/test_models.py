@@ -51,6 +51,11 @@ def test_else_those_of_the_config(cls, tmp_path):
         load_model(config)
 
 
+def test_a_model_that_is_no_config_is_told_before_weights(tmp_path):
+    with pytest.raises(UserError, match='does not exist'):
+        load_model(str(tmp_path / 'mistyped.py'))
+
+
 def test_annotations_are_not_read(checkpoints):
     pytest.importorskip('mmseg')
     kinds = [node.type for node in load_model(checkpoints['seg']).pipeline]
