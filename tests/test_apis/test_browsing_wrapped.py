@@ -245,7 +245,8 @@ def config(host, shapes, tmp_path) -> str:
 
 
 def numbers_of(folder: Path) -> list[int]:
-    return sorted(int(f.stem.rpartition('_')[2]) for f in folder.iterdir())
+    # train_0003_NAME.png
+    return sorted(int(f.stem.split('_')[1]) for f in folder.iterdir())
 
 
 def images(shapes: Path) -> list[np.ndarray]:
@@ -462,7 +463,7 @@ dataset = dict(type='ConcatDataset', datasets=[labeled, unlabeled])
         out = tmp_path / 'out'
         browse(config, number=2, out_dir=str(out))
         first, second = (
-            cv2.imread(str(out / f'train_{index:04d}.png'))
+            cv2.imread(str(next(out.glob(f'train_{index:04d}*.png'))))
             for index in (0, TRAIN)
         )
         assert first.shape[:2] == (SIZE, SIZE)
