@@ -96,6 +96,9 @@ class VideoDataset(MMActionVideoDataset):
             return None
 
     def _skip(self, idx: int, error: UnreadableVideo) -> None:
+        if self._skipped[idx]:
+            # Another worker has read it at the same time, and said so.
+            return
         self._skipped[idx] = True
         # An error, because processes other than the first log nothing less.
         print_log(

@@ -232,10 +232,8 @@ def test_training_goes_on_if_told_to(tmp_path, config, reader):
     for index in range(4):
         # Once, although it is met in both epochs.
         said = log.count(f'{index}.mp4: ')
-        # Both workers may come to it at one moment.
-        most = 2 if index < len(damages) else 0
-        assert bool(most) <= said <= most, log
-    assert log.count('training goes on without it') >= len(damages)
+        assert said == (index < len(damages)), log
+    assert log.count('training goes on without it') == len(damages)
 
 
 def test_nothing_but_unreadable_videos_ends_it_all_the_same(tmp_path, config):
