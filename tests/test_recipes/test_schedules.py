@@ -29,8 +29,8 @@ def schedule(experiment: str) -> list:
     return [cfg.param_scheduler, cfg.optim_wrapper.optimizer.lr, cfg.train_cfg]
 
 
-def built(experiment: str, length: int) -> tuple:
-    """An optimizer, and its schedules by iteration and by epoch."""
+def scheduled(experiment: str, length: int) -> tuple:
+    """An optimizer, and its schedules."""
     cfg = config(experiment)
     optimizer = torch.optim.SGD(
         [torch.zeros(1, requires_grad=True)], lr=cfg.optim_wrapper.optimizer.lr
@@ -43,6 +43,12 @@ def built(experiment: str, length: int) -> tuple:
             for node in cfg.param_scheduler
         ]
     optimizer.step()
+    return optimizer, schedules
+
+
+def built(experiment: str, length: int) -> tuple:
+    """An optimizer, and its schedules by iteration and by epoch."""
+    optimizer, schedules = scheduled(experiment, length)
     by_iteration = [s for s in schedules if not s.by_epoch]
     return optimizer, by_iteration, [s for s in schedules if s.by_epoch]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from experiments import CONFIGS, RECIPES, SCOPES, alike, config, task_of
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import MODELS, PARAM_SCHEDULERS, DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from test_image_classification import official_rate
-from test_schedules import is_decayed, kind, schedule, warmed
+from test_schedules import is_decayed, kind, schedule, scheduled, warmed
 
 from mmuniformer.datasets.published_sizes import published_size
 
@@ -77,18 +77,7 @@ def _points(experiment: str) -> Iterator[tuple[float, float, float]]:
 
 def _built(experiment: str, length: int) -> tuple:
     """A function for the rate now, and the schedules."""
-    cfg = config(experiment)
-    optimizer = torch.optim.SGD(
-        [torch.zeros(1, requires_grad=True)], lr=cfg.optim_wrapper.optimizer.lr
-    )
-    with DefaultScope.overwrite_default_scope(SCOPES[task_of(experiment)]):
-        schedules = [
-            PARAM_SCHEDULERS.build(
-                dict(node, optimizer=optimizer, epoch_length=length)
-            )
-            for node in cfg.param_scheduler
-        ]
-    optimizer.step()
+    optimizer, schedules = scheduled(experiment, length)
     return lambda: optimizer.param_groups[0]['lr'], schedules
 
 
