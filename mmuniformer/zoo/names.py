@@ -27,7 +27,10 @@ def find(name: str) -> Weights | None:
         Weights or None: The file, None if nothing has that name.
     """
     files = _files()
-    return files.get(name) or files.get(_in_small_letters().get(name.lower()))
+    if name in files:
+        return files[name]
+    found = [f for word, f in files.items() if word.lower() == name.lower()]
+    return found[0] if len({file.name for file in found}) == 1 else None
 
 
 def find_experiment(name: str) -> Experiment | None:
@@ -90,17 +93,6 @@ def hint(source: str) -> str:
         return '; no weights of this experiment were published, only its log'
     near = [] if '/' in source else similar(source)
     return f'; did you mean {", ".join(near)}?' if near else ''
-
-
-@cache
-def _in_small_letters() -> dict[str, str]:
-    """Names by their small letters, if that tells them apart."""
-    names: dict[str, str] = {}
-    for name, file in _files().items():
-        other = names.setdefault(name.lower(), name)
-        if _files()[other] != file:
-            names[name.lower()] = ''
-    return names
 
 
 @cache
