@@ -61,6 +61,7 @@ docs-data: setup
 	@"$(abspath $(VENV))/bin/python" tools/misc/write_recipes.py
 	@"$(abspath $(VENV))/bin/python" tools/misc/write_recipe_runs.py
 	@"$(abspath $(VENV))/bin/python" tools/analysis_tools/reproduce.py --complexity --out docs/reproduction/complexity.json >/dev/null
+	@"$(abspath $(VENV))/bin/python" tools/analysis_tools/reproduce.py --complexity --designs --out docs/reproduction/designs.json >/dev/null
 	@"$(abspath $(VENV))/bin/python" tools/analysis_tools/reproduce.py --report
 
 lint: setup
