@@ -62,6 +62,12 @@ def parse_args() -> dict:
     how.add_argument('--device', help='cpu, cuda or cuda:1')
     how.add_argument('--threads', type=int, metavar='N', help='of the CPU')
     how.add_argument(
+        '--shared',
+        action='store_true',
+        help='the machine does other things, too: time one thread, by the '
+        'time that it has the CPU',
+    )
+    how.add_argument(
         '--rounds', type=int, default=7, metavar='N', help='default: 7'
     )
     how.add_argument(
@@ -81,6 +87,11 @@ def parse_args() -> dict:
         '--profile',
         action='store_true',
         help='show in which kinds of operators the time goes, too',
+    )
+    how.add_argument(
+        '--resume',
+        action='store_true',
+        help='keep the comparisons that are in --out-dir, measure the others',
     )
     how.add_argument(
         '--out-dir',

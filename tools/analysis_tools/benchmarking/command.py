@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from mmuniformer.errors import UserError
 
-from .comparing import Comparer
+from .comparing import Comparer, Measured
 from .device import (
     check_device,
     environment,
@@ -19,7 +19,7 @@ from .device import (
     matmul_ceiling,
     on_gpu,
 )
-from .report import Report, section
+from .report import Report, read_report, section
 from .workloads import PRESETS, Comparison, grid
 
 # Of a table that is not broken up.
@@ -34,6 +34,8 @@ def benchmark(
     minutes: float | None = None,
     threads: int | None = None,
     profile: bool = False,
+    resume: bool = False,
+    shared: bool = False,
     out_dir: str = 'work_dirs/benchmark',
     **dimensions: list,
 ) -> Report:
@@ -48,6 +50,10 @@ def benchmark(
             those that are left out are named.
         threads (int, optional): CPU threads; all cores by default.
         profile (bool): Whether to show where the time goes, too.
+        resume (bool): Whether to keep the comparisons that the files of the
+            folder have, and to measure the others.
+        shared (bool): Whether the machine does other things: one thread,
+            of whose time only that counts which it has the CPU.
         out_dir (str): Folder for the files.
         dimensions: Lists for :func:`grid`, instead of a preset.
 
@@ -61,7 +67,10 @@ def benchmark(
     device = check_device(device)
     if rounds < 3:
         raise UserError(f'--rounds must be at least 3, not {rounds}')
+    if shared and (on_gpu(device) or threads not in (None, 1)):
+        raise UserError('--shared is of one thread on the CPU')
     comparisons = choose(preset, device, dimensions)
+    threads = 1 if shared else threads
     if threads is not None:
         if threads < 1:
             raise UserError(f'--threads must be at least 1, not {threads}')
@@ -70,11 +79,17 @@ def benchmark(
     console = Console()
     console.width = max(console.width, NARROWEST)
     dtypes = sorted({v.dtype for c in comparisons for v in c.variants})
-    report = Report(environment(device), {}, [])
+    report = Report(environment(device, shared), {}, [])
     for key, value in report.environment.items():
         console.print(f'{key}: {value}', highlight=False, soft_wrap=True)
-    report.ceilings.update((d, matmul_ceiling(d, device)) for d in dtypes)
     files, left_out = [], []
+    if resume:
+        files = _take_over(report, comparisons, Path(out_dir))
+    comparisons = [c for c in comparisons if not _is_done(c, report)]
+    now = time.process_time if shared else time.perf_counter
+    for dtype in dtypes:
+        if dtype not in report.ceilings:
+            report.ceilings[dtype] = matmul_ceiling(dtype, device, now)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('', total=len(comparisons))
         comparer = Comparer(
@@ -82,6 +97,7 @@ def benchmark(
             rounds,
             seconds,
             profile,
+            shared,
             lambda text: progress.update(task, description=text),
         )
         for comparison in comparisons:
@@ -99,6 +115,46 @@ def benchmark(
     for path in files:
         console.print(f'Wrote {path}', highlight=False, soft_wrap=True)
     return report
+
+
+def _take_over(
+    report: Report, comparisons: list[Comparison], folder: Path
+) -> list[Path]:
+    """Takes from the folder's files what would be measured again.
+
+    Raises:
+        UserError: If they are of another device or of other versions.
+    """
+    path = folder / 'benchmark.json'
+    if not path.is_file():
+        return []
+    before = read_report(path)
+    for fact in ('device', 'system', 'packages'):
+        was, now = before.environment.get(fact), report.environment[fact]
+        if was != now:
+            raise UserError(
+                f'{path} is of another {fact} ({was}, now {now}): take '
+                'another --out-dir, or leave out --resume'
+            )
+    report.ceilings.update(before.ceilings)
+    report.comparisons += [
+        measured
+        for measured in before.comparisons
+        if any(_is_of(measured, comparison) for comparison in comparisons)
+    ]
+    return report.write(folder)
+
+
+def _is_done(comparison: Comparison, report: Report) -> bool:
+    return any(_is_of(m, comparison) for m in report.comparisons)
+
+
+def _is_of(measured: Measured, comparison: Comparison) -> bool:
+    variants = tuple(result.variant for result in measured.results)
+    return (measured.workload, variants) == (
+        comparison.workload,
+        comparison.variants,
+    )
 
 
 def choose(
