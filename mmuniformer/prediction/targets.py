@@ -125,9 +125,7 @@ def _logits(net: nn.Module, x: Tensor) -> Tensor:
     return net(x, mode='tensor')
 
 
-def _of_class(
-    predictor: Predictor, view: View, wanted: str | None
-) -> Target:
+def _of_class(predictor: Predictor, view: View, wanted: str | None) -> Target:
     net, names = predictor.loaded.net, predictor.class_names
     with torch.no_grad():
         shares = _logits(net, view.inputs)[0].float().softmax(0)
@@ -171,7 +169,9 @@ def _of_pixels(predictor: Predictor, view: View, wanted: str | None) -> Target:
         _Scores(
             net,
             _label_logits,
-            lambda logits: logits[:, index].flatten(1)[:, mask.ravel()].mean(1),
+            lambda logits: (
+                logits[:, index].flatten(1)[:, mask.ravel()].mean(1)
+            ),
         ),
         f'{names[index]} {100 * counts[index] / seen.size:.0f} % of pixels',
         lambda picture: _mark_mask(picture, seen == index),

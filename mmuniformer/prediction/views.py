@@ -1,5 +1,6 @@
 """What a model gets of an input: for looking inside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +52,7 @@ class View:
         """
         size = tuple(reversed(self.inputs.shape[-2:]))
         kind = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-        whole = cv2.resize(
-            values.astype(np.float32), size, interpolation=kind
-        )
+        whole = cv2.resize(values.astype(np.float32), size, interpolation=kind)
         height, width = self.pictures.shape[1:3]
         return whole[:height, :width]
 
@@ -125,19 +124,40 @@ def _pictures(raw: np.ndarray, is_rgb: bool) -> np.ndarray:
     return np.ascontiguousarray(pictures)
 
 
-def backbone_of(predictor: Predictor) -> tuple[str, nn.Module]:
+def backbone_of(predictor: Predictor) -> nn.Module:
     """The backbone of this package in a model.
-
-    Returns:
-        tuple[str, nn.Module]: What its names in the model start with, and
-        itself.
 
     Raises:
         UserError: If there is none.
     """
-    for name, backbone in backbones_of(predictor.loaded.net):
-        return name, backbone
+    for _, backbone in backbones_of(predictor.loaded.net):
+        return backbone
     raise UserError(
         f'the model has no UniFormer backbone: it is a '
         f'{type(predictor.loaded.net).__name__}'
     )
+
+
+def last_blocks(
+    predictor: Predictor, stages: Sequence[int] | None = None
+) -> dict[int, nn.Module]:
+    """The last block of each stage of the backbone: it gives out its map.
+
+    Args:
+        predictor (Predictor): The model.
+        stages (Sequence[int], optional): From 1; all by default.
+
+    Raises:
+        UserError: If there is no such stage.
+    """
+    backbone = backbone_of(predictor)
+    last = backbone.num_stages
+    for stage in stages or ():
+        if not 1 <= stage <= last:
+            raise UserError(
+                f'--stage {stage}: the backbone has the stages 1 to {last}'
+            )
+    return {
+        stage: getattr(backbone, f'blocks{stage}')[-1]
+        for stage in stages or range(1, 1 + last)
+    }

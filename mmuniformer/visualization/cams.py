@@ -7,7 +7,6 @@ so that what is made for images is right for videos: a mean over a map is one
 over all frames.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any

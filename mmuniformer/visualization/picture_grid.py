@@ -74,17 +74,18 @@ def picture_grid(
         bar: The meaning of the colours, below them.
     """
     columns = max(len(row.cells) for row in rows)
-    cell = float(np.clip(_WIDTH / columns, _SMALLEST, _LARGEST))
+    cell = _WIDTH / max(columns, len(rows))
+    cell = float(np.clip(cell, _SMALLEST, _LARGEST))
     lines = max(row.name.count('\n') + 1 for row in rows)
     named = any(row.name for row in rows)
     left = _SIDE + _LINE * (lines - 1) if named else _GAP
     heights = [_height(row, cell) for row in rows]
     titles = [_title_height(row) for row in rows]
     width = left + columns * cell + _GAP
-    height = sum(heights) + sum(titles) + _GAP * len(rows)
+    height = sum(heights) + sum(titles) + _GAP * (len(rows) + 1)
     height += _BAR if bar else 0.0
     figure = Figure(figsize=(width, height), dpi=_DPI)
-    top = height
+    top = height - _GAP
     for row, tall, above in zip(rows, heights, titles, strict=True):
         top -= above + tall
         if row.name:

@@ -93,9 +93,7 @@ def reach(field: Field) -> int:
 def cut(field: Field, radius: int) -> np.ndarray:
     """The square (T, 2 radius, 2 radius) around the centre."""
     y, x = field.centre
-    return field.values[
-        :, y - radius : y + radius, x - radius : x + radius
-    ]
+    return field.values[:, y - radius : y + radius, x - radius : x + radius]
 
 
 def side_of_share(square: np.ndarray, share: float) -> int:
