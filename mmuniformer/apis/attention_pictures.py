@@ -1,7 +1,9 @@
 """What the token at a place gathers from: attention."""
 
+import math
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -39,6 +41,8 @@ HEADS = ('mean', 'each')
 COLOURS = 'inferno'
 WHITE, GREY, BLACK = (255, 255, 255), (150, 150, 150), (0, 0, 0)
 GREEN = (60, 255, 120)
+# Share of attention that is worth a word.
+LEAST = 0.0005
 
 
 def draw_attention(
@@ -107,7 +111,11 @@ def draw_attention(
                         f'{height} pixels',
                         logger='current',
                     )
-                rows += _attention_rows(view, place, noted, heads == 'each')
+                if heads == 'mean':
+                    rows += _attention_rows(view, [_mean(n) for n in noted])
+                    continue
+                for one in noted:
+                    rows += _attention_rows(view, [one])
     bar = ColourBar(COLOURS, '0', 'the largest', 'attention')
     write(out, rows, bar)
 
@@ -145,53 +153,57 @@ def _blocks(backbone: nn.Module, names: Sequence[str] | None) -> Sequence[str]:
     return names
 
 
-def _attention_rows(
-    view: View, query: Query, noted: Sequence[Gathered], each: bool
-) -> list[Row]:
-    number = noted[0].weights.shape[1] if noted[0].weights.ndim == 4 else 1
+def _attention_rows(view: View, noted: Sequence[Gathered]) -> list[Row]:
+    """Rows of the mean of the heads of blocks, or of each head of a block."""
+    spatial = noted[0].weights.shape[1:]
+    number = spatial[0] if len(spatial) == 3 else 1
+    own = noted[0].token[0] if len(spatial) == 3 else 0
     places = places_of(number, FRAMES)
-    own = noted[0].token[0] if number > 1 else 0
     if own not in places:
         places[int(np.abs(np.array(places) - own).argmin())] = own
     # The frames of the clip at which those of the map begin.
     of_clip = [place * len(view.pictures) // number for place in places]
     pictures = [enlarged(view.pictures[i], PIXELS) for i in of_clip]
-    marked = [p.copy() for p in pictures]
+    marked = [picture.copy() for picture in pictures]
     _mark_query(marked[places.index(own)], view, noted[0])
-    start = Shown('input and query', marked)
-    rows: list[Row] = []
-    shown = [start]
+    shown = [Shown('input and query', marked)]
     for one in noted:
-        maps = one.weights.mean(0)[None]
-        if each:
-            maps = one.weights
-            shown = [start]
-        for head, values in enumerate(maps, 1):
-            maps_of = values if values.ndim == 3 else values[None]
-            frames = [
-                _attention_picture(view, picture, maps_of[i], maps_of.max())
-                for picture, i in zip(pictures, places, strict=True)
-            ]
-            _mark_windows(frames[0], view, one)
-            _mark_query(frames[places.index(own)], view, one)
-            name = f'{one.name}\n{one.kind}'
-            name += f'\nup to {100 * values.max():.1f} %'
-            off = one.elsewhere.mean() if not each else one.elsewhere[head - 1]
-            if off > 0.0005:
-                name += f', {100 * off:.1f} % elsewhere'
-            if each:
+        for head, values in enumerate(one.weights, 1):
+            maps = values.reshape(number, *values.shape[-2:])
+            seen = _seen(view, maps)
+            frames = []
+            for place, picture in zip(places, pictures, strict=True):
+                over = view.on_picture(maps[place] / seen.max(), smooth=False)
+                frame = heat(picture, over, 0.65, False, COLOURS)
+                _mark_windows(frame, view, one)
+                if place == own:
+                    _mark_query(frame, view, one)
+                frames.append(frame)
+            name = f'{one.name}\n{one.kind}\nup to {100 * seen.max():.1f} %'
+            if 1 - seen.sum() > LEAST:
+                name += f', {100 * (1 - seen.sum()):.1f} % elsewhere'
+            if len(one.weights) > 1:
                 name = f'head {head}: {name}'
             shown.append(Shown(name, frames))
-        if each:
-            rows += rows_of(shown)
-    return rows if each else rows_of(shown)
+    return rows_of(shown)
 
 
-def _attention_picture(
-    view: View, picture: np.ndarray, values: np.ndarray, largest: float
-) -> np.ndarray:
-    over = view.on_picture(values / max(largest, 1e-12), smooth=False)
-    return heat(picture, over, share=0.65, smooth=False, colours=COLOURS)
+def _seen(view: View, maps: np.ndarray) -> np.ndarray:
+    """The part of maps whose tokens have something of the picture."""
+    rows, columns = (
+        math.ceil(size * share - 1e-6)
+        for size, share in zip(maps.shape[-2:], view.covered, strict=True)
+    )
+    return maps[..., :rows, :columns]
+
+
+def _mean(one: Gathered) -> Gathered:
+    """The mean of its heads."""
+    return replace(
+        one,
+        weights=one.weights.mean(0, keepdims=True),
+        elsewhere=one.elsewhere.mean(keepdims=True),
+    )
 
 
 def _mark_query(picture: np.ndarray, view: View, one: Gathered) -> None:

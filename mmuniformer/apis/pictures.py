@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 
 from mmuniformer.apis.predicting import THRESHOLD, load
 from mmuniformer.errors import UserError
+from mmuniformer.prediction.models import WEIGHTS
 from mmuniformer.prediction.predictor import Predictor
 from mmuniformer.prediction.reading import Item, read
 from mmuniformer.prediction.running import MAX_DOWNLOAD
@@ -76,12 +77,13 @@ def names_of(models: Sequence[str]) -> list[str]:
     """What models are called in a picture: nothing where there is one."""
     if len(models) == 1:
         return ['']
-    paths = [Path(model) for model in models]
-    names = [path.stem for path in paths]
-    if len(set(names)) < len(names):
+    return [
         # Checkpoints of several trainings have one name.
-        names = [f'{path.parent.name}/{path.stem}' for path in paths]
-    return names
+        f'{path.parent.name}/{path.stem}'
+        if path.suffix in WEIGHTS
+        else path.stem
+        for path in map(Path, models)
+    ]
 
 
 def items_of(

@@ -17,6 +17,8 @@ from mmuniformer.visualization.picture_grid import Cell, Row, enlarged
 # Longer side of what is drawn on, and frames of a video: words are of one size
 # then, and large enough to be read.
 PIXELS, FRAMES = 420, 3
+# White columns between frames.
+GAP = ((0, 0), (0, 0), (1, 1), (0, 0))
 
 
 def draw_results(
@@ -92,7 +94,8 @@ def _pictures(
             if image is None:
                 (view,) = views(predictor, item)
                 some = places_of(len(view.pictures), FRAMES)
-                image = np.concatenate(view.pictures[some], 1)[..., ::-1]
+                frames = np.pad(view.pictures[some], GAP, constant_values=255)
+                image = np.concatenate(frames, 1)[:, 1:-1, ::-1]
             large = enlarged(image, PIXELS)
             yield drawing.on(large, result.resized(*large.shape[:2]))[
                 ..., ::-1
