@@ -75,9 +75,16 @@ def activation_maps(
         maps = cam(tall, [torch.Tensor.sum])
     recorder.release()
     return {
-        name: one[0, 0].reshape(frames, -1, one.shape[-1])
+        name: _to_one(one[0, 0]).reshape(frames, -1, one.shape[-1])
         for name, one in zip(layers, maps, strict=True)
     }
+
+
+def _to_one(values: np.ndarray) -> np.ndarray:
+    # grad-cam adds 1e-7 to what it divides by; gradients of the mean over a
+    # large map are no larger.
+    largest = values.max()
+    return values / largest if largest > 0 else values
 
 
 def _package() -> ModuleType:

@@ -57,12 +57,14 @@ def test_global_attention_of_an_image():
     tokens, q, k = inputs_of_attention(model, '3.2', x)
     assert tokens.shape[2:] == (6, 10) == found.weights.shape[1:]
     assert found.token == (1, 6)
-    assert found.name == 'stage 3, block 2' and found.kind == 'all tokens'
+    assert found.name == 'stage 3, block 2'
+    assert found.kind == 'all tokens'
     expected = softmax_row(q[0, :, 16], k[0]).reshape(-1, 6, 10)
     np.testing.assert_allclose(found.weights, expected, atol=1e-12)
     np.testing.assert_allclose(found.weights.sum((1, 2)), 1, atol=1e-12)
     assert np.abs(found.elsewhere).max() < 1e-12
-    assert found.window is None and found.box is None
+    assert found.window is None
+    assert found.box is None
     # Each head looks elsewhere, and nowhere evenly.
     assert found.weights.max() > 0.1
     assert np.abs(found.weights[0] - found.weights[1]).max() > 0.05
@@ -75,7 +77,8 @@ def test_a_window_is_all_that_its_queries_see():
     one, whole = found
     assert (whole.weights > 0).all()
     # The second window of the upper row, whole; below is padding.
-    assert one.token == (1, 6) and one.box == (0, 4, 4, 8)
+    assert one.token == (1, 6)
+    assert one.box == (0, 4, 4, 8)
     inside = np.zeros((6, 10), bool)
     inside[0:4, 4:8] = True
     assert (one.weights[:, inside] > 0).all()
@@ -91,7 +94,8 @@ def test_padding_of_windows_gets_what_is_missing():
     model, x = build(UniFormer, (96, 160), stage3='window', window_size=4)
     corner = Query(1.0, 1.0)
     (one,) = gathered(model, x, corner, ['3.1'])
-    assert one.token == (5, 9) and one.box == (4, 6, 8, 10)
+    assert one.token == (5, 9)
+    assert one.box == (4, 6, 8, 10)
     _, q, k = inputs_of_attention(model, '3.1', x)
     # The last of 2 x 3 windows; its first 2 x 2 tokens are of the map.
     row = softmax_row(q[5, :, 4 * 1 + 1], k[5]).reshape(-1, 4, 4)
@@ -119,7 +123,8 @@ def test_joint_and_divided_attention_of_a_clip():
     (one,) = gathered(model, x, QUERY, ['3.1'])
     _, q, k = inputs_of_attention(model, '3.1', x)
     t, y, r = one.token
-    assert one.weights.shape[1:] == (4, 4, 6) and (t, y, r) == (2, 1, 3)
+    assert one.weights.shape[1:] == (4, 4, 6)
+    assert (t, y, r) == (2, 1, 3)
     row = softmax_row(q[0, :, (t * 4 + y) * 6 + r], k[0])
     np.testing.assert_allclose(one.weights, row.reshape(-1, 4, 4, 6))
 
@@ -171,7 +176,8 @@ def test_a_light_model_has_kept_tokens_and_the_mean_of_others():
         np.testing.assert_allclose(one.elsewhere, row[:, 0], atol=1e-12)
     # The first block keeps all.
     (first,) = gathered(model, x, QUERY, ['3.1'])
-    assert first.kind == 'all tokens' and (first.weights > 0).all()
+    assert first.kind == 'all tokens'
+    assert (first.weights > 0).all()
 
 
 def test_a_look_leaves_the_model_as_it_was():
@@ -180,7 +186,8 @@ def test_a_look_leaves_the_model_as_it_was():
         before = model(x)
     gathered(model, x, QUERY, ['3.1', '3.2', '4.1'])
     for module in model.modules():
-        assert not module._forward_hooks and not module._forward_pre_hooks
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
         assert getattr(module, 'form', 'fused') == 'fused'
     with torch.no_grad():
         after = model(x)

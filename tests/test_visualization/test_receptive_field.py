@@ -39,7 +39,8 @@ def test_a_local_stage_sees_as_far_as_its_kernels():
     rows = np.flatnonzero((fields[2].values[0] > 0).any(1))
     assert (rows[0], rows[-1]) == (8 * 8 - 24 - 24, 8 * 8 + 7 + 24 + 24)
     # Attention has no such bound.
-    assert (fields[3].values > 0).all() and (fields[4].values > 0).all()
+    assert (fields[3].values > 0).all()
+    assert (fields[4].values > 0).all()
 
 
 def test_values_are_the_gradient():
@@ -86,7 +87,8 @@ def test_numbers_of_a_square():
     field = Field(values, (10, 15))
     assert reach(field) == 10
     square = cut(field, 8)
-    assert square.shape == (1, 16, 16) and square.sum() == 8
+    assert square.shape == (1, 16, 16)
+    assert square.sum() == 8
     assert side_of_share(square, 0.5) == 2
     assert side_of_share(square, 0.51) == 10
     assert side_of_share(np.zeros((1, 4, 4)), 0.5) == 0
