@@ -13,8 +13,8 @@ from torch import nn
 
 from mmuniformer.apis.pictures import (
     FRAMES,
-    PIXELS,
     Shown,
+    frames_of,
     items_of,
     load_one,
     places_of,
@@ -33,7 +33,6 @@ from mmuniformer.visualization.attention_maps import (
 from mmuniformer.visualization.picture_grid import (
     ColourBar,
     Row,
-    enlarged,
     heat,
 )
 
@@ -163,7 +162,7 @@ def _attention_rows(view: View, noted: Sequence[Gathered]) -> list[Row]:
         places[int(np.abs(np.array(places) - own).argmin())] = own
     # The frames of the clip at which those of the map begin.
     of_clip = [place * len(view.pictures) // number for place in places]
-    pictures = [enlarged(view.pictures[i], PIXELS) for i in of_clip]
+    pictures = frames_of(view, of_clip)
     marked = [picture.copy() for picture in pictures]
     _mark_query(marked[places.index(own)], view, noted[0])
     shown = [Shown('input and query', marked)]

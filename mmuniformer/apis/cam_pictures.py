@@ -98,7 +98,7 @@ def draw_cam(
             if not all(of_models):
                 raise UserError(f'{item.source.file}: there is no box in it')
             for together in zip(*of_models, strict=False):
-                shown = [Shown('input', frames_of(together[0], FRAMES))]
+                shown = [Shown('input', frames_of(together[0]))]
                 for one, view, where, name in zip(
                     predictors, together, chosen, names, strict=True
                 ):
@@ -124,7 +124,7 @@ def _cams(
     name: str,
 ) -> Iterator[Shown]:
     maps = activation_maps(target.scores, view.inputs, layers, method)
-    pictures = frames_of(view, FRAMES)
+    pictures = frames_of(view)
     for layer, values in maps.items():
         frames = []
         for picture, index in zip(

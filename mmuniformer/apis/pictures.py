@@ -110,10 +110,22 @@ def items_of(
         yield item
 
 
-def frames_of(view: View, most: int) -> list[np.ndarray]:
-    """Its pictures, spread over the clip, in the size in which to draw."""
-    places = places_of(len(view.pictures), most)
-    return [enlarged(view.pictures[i], PIXELS) for i in places]
+def frames_of(
+    view: View, places: Sequence[int] | None = None
+) -> list[np.ndarray]:
+    """Pictures in the size in which to draw on them.
+
+    Args:
+        view (View): An image or a clip.
+        places (Sequence[int], optional): Its frames; spread over the clip by
+            default.
+    """
+    number = len(view.pictures)
+    if places is None:
+        places = places_of(number, FRAMES)
+    # Many frames are in a row.
+    longest = PIXELS if number == 1 else PIXELS // 2
+    return [enlarged(view.pictures[i], longest) for i in places]
 
 
 def places_of(number: int, most: int) -> list[int]:

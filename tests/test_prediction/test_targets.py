@@ -149,5 +149,5 @@ def test_names():
     for wrong in ('dgo', '3', '-1'):
         with pytest.raises(UserError, match=f'--target {wrong}: .* no such'):
             choose(wrong, names, 'class')
-    with pytest.raises(UserError, match='did you mean dog?'):
+    with pytest.raises(UserError, match=r'did you mean dog\?'):
         choose('dgo', names, 'class')

@@ -76,5 +76,5 @@ def test_stages(checkpoints):
     assert list(last_blocks(predictor)) == [1, 2, 3]
     backbone = predictor.loaded.net.backbone
     assert last_blocks(predictor, [3]) == {3: backbone.blocks3[-1]}
-    with pytest.raises(UserError, match='--stage 4: .* stages 1 to 3'):
+    with pytest.raises(UserError, match=r'--stage 4: .* stages 1 to 3'):
         last_blocks(predictor, [4])

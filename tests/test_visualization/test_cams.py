@@ -161,7 +161,7 @@ def test_linear_layers_have_channels_last():
 
 def test_mistakes(monkeypatch):
     net = Red(2)
-    with pytest.raises(UserError, match='--method cam: .* gradcam, gradcam'):
+    with pytest.raises(UserError, match=r'--method cam: .* gradcam, gradcam'):
         activation_maps(net, image(), {'first': net.first}, 'cam')
     monkeypatch.setitem(sys.modules, 'pytorch_grad_cam', None)
     with pytest.raises(UserError, match='pip install grad-cam'):
