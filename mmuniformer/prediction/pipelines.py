@@ -67,6 +67,13 @@ class Pipeline:
         # Transforms keep notes: each thread has its own.
         self._local = threading.local()
 
+    @property
+    def is_rgb(self) -> bool:
+        """Whether what it gives the model is RGB, and not BGR."""
+        # Decoders of videos give RGB.
+        is_rgb = self._settings.get('channel_order') == 'rgb'
+        return self.is_video or is_rgb
+
     def load(
         self, place: str, image: np.ndarray | None = None, named: str = ''
     ) -> Loaded:

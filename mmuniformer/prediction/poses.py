@@ -77,6 +77,13 @@ class PosePredictor(Predictor):
         results = {**loaded.results, **self.loaded.metainfo}
         return Prepared(item, loaded.image, results, loaded.image.shape[:2])
 
+    def inputs(self, prepared: Prepared) -> list[dict]:
+        """One for each box; the image where the model finds people itself."""
+        if not self.is_top_down:
+            return [self.pipeline.finish(prepared.data)[0]]
+        (boxes,) = self.boxes_of([prepared], 1)
+        return self._crops(prepared, boxes)
+
     def predict(
         self, prepared: Sequence[Prepared], batch_size: int = 1
     ) -> list[Result]:
@@ -91,13 +98,19 @@ class PosePredictor(Predictor):
         found = self.boxes_of(prepared, batch_size) if prepared else []
         crops = []
         for one, boxes in zip(prepared, found, strict=True):
-            for box, score in zip(boxes.boxes, boxes.scores, strict=True):
-                person = dict(one.data, bbox=box[None], bbox_score=score[None])
-                crops.append(self.pipeline.finish(person)[0])
+            crops += self._crops(one, boxes)
         samples = iter(self.run(crops, max(batch_size, CROPS)))
         return [
             self._people(one, boxes, [next(samples) for _ in boxes.boxes])
             for one, boxes in zip(prepared, found, strict=True)
+        ]
+
+    def _crops(self, prepared: Prepared, boxes: Boxes) -> list[dict]:
+        return [
+            self.pipeline.finish(
+                dict(prepared.data, bbox=box[None], bbox_score=score[None])
+            )[0]
+            for box, score in zip(boxes.boxes, boxes.scores, strict=True)
         ]
 
     def _people(
