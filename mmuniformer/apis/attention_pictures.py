@@ -129,7 +129,9 @@ def _query(view: View, query: tuple[float, float], frame: int | None) -> Query:
             f'{number - 1}'
         )
     rows, columns = view.covered
-    return Query(query[0] * columns, query[1] * rows, frame / number)
+    # The right and lower edge are of the picture, and not of its padding.
+    x, y = (min(share, 1 - 1e-6) for share in query)
+    return Query(x * columns, y * rows, (frame + 0.5) / number)
 
 
 def _blocks(backbone: nn.Module, names: Sequence[str] | None) -> Sequence[str]:
@@ -170,9 +172,10 @@ def _attention_rows(view: View, noted: Sequence[Gathered]) -> list[Row]:
         for head, values in enumerate(one.weights, 1):
             maps = values.reshape(number, *values.shape[-2:])
             seen = _seen(view, maps)
+            largest = max(seen.max(), 1e-12)
             frames = []
             for place, picture in zip(places, pictures, strict=True):
-                over = view.on_picture(maps[place] / seen.max(), smooth=False)
+                over = view.on_picture(maps[place] / largest, smooth=False)
                 frame = heat(picture, over, 0.65, False, COLOURS)
                 _mark_windows(frame, view, one)
                 if place == own:

@@ -102,5 +102,6 @@ def draw_receptive_field(
         rows += rows_of(shown, name)
     low = f'$10^{{-{DECADES}}}$'
     number = len(next(iter(fields[0].values())))
-    title = f'gradient to a pixel, {2 * radius} px, mean of {number} inputs'
+    inputs = f'the mean of {number} inputs' if number > 1 else 'one input'
+    title = f'gradient to a pixel, {2 * radius} x {2 * radius}, {inputs}'
     write(out, rows, ColourBar(COLOURS, low, 'the largest', title))

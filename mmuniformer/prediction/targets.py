@@ -268,9 +268,10 @@ def _of_boxes(
         found = found[found.labels == index]
     what = 'object' if wanted is None else names[index]
     if not len(found):
+        lower = ': lower --threshold' if predictor.threshold > 0 else ''
         raise UserError(
             f'the detector finds no {what} of a score of '
-            f'{predictor.threshold:g} or more: lower --threshold'
+            f'{predictor.threshold:g} or more{lower}'
         )
     index = int(found.labels[0])
     found = found[found.labels == index]

@@ -92,8 +92,8 @@ def _package() -> ModuleType:
         import pytorch_grad_cam
     except ImportError as error:
         raise UserError(
-            'class activation maps need grad-cam: pip install grad-cam '
-            f'({error})'
+            'class activation maps need grad-cam: pip install --no-deps '
+            f'grad-cam, and pip install scikit-learn ttach ({error})'
         ) from error
     return pytorch_grad_cam
 

@@ -164,5 +164,5 @@ def test_mistakes(monkeypatch):
     with pytest.raises(UserError, match=r'--method cam: .* gradcam, gradcam'):
         activation_maps(net, image(), {'first': net.first}, 'cam')
     monkeypatch.setitem(sys.modules, 'pytorch_grad_cam', None)
-    with pytest.raises(UserError, match='pip install grad-cam'):
+    with pytest.raises(UserError, match='pip install --no-deps grad-cam'):
         activation_maps(net, image(), {'first': net.first})
