@@ -1,5 +1,6 @@
 """The one room where a config is rewritten, between its checks and its run."""
 
+import os
 from collections.abc import Sequence
 from copy import deepcopy
 from inspect import signature
@@ -39,6 +40,8 @@ TRACKERS = {
     'wandb': 'WandbVisBackend',
     'mlflow': 'MLflowVisBackend',
 }
+# MLflow's own variable for a server or a database.
+MLFLOW_URI = 'MLFLOW_TRACKING_URI'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -327,9 +330,29 @@ def add_trackers(cfg: Config, names: Sequence[str]) -> None:
     present = [type_name(backend) for backend in backends]
     for name in names:
         if TRACKERS[name] not in present:
-            backends.append(dict(type=f'mmengine.{TRACKERS[name]}'))
+            backend = dict(type=f'mmengine.{TRACKERS[name]}')
+            if name == 'mlflow':
+                backend |= _place_of_mlflow(Path(cfg.work_dir))
+            backends.append(backend)
             present.append(TRACKERS[name])
     cfg.visualizer.vis_backends = backends
+
+
+def _place_of_mlflow(work_dir: Path) -> dict[str, str]:
+    """Where MLflow keeps a run: its own setting, or a database of ours.
+
+    mmengine names a folder, which MLflow 3 does not write into any more.
+    """
+    uri = os.environ.get(MLFLOW_URI)
+    if uri:
+        return dict(tracking_uri=uri)
+    folder = work_dir.absolute()
+    # The experiment that each database has keeps its files where it is made.
+    return dict(
+        exp_name=folder.name,
+        tracking_uri=f'sqlite:///{folder.as_posix()}/mlflow.db',
+        artifact_location=(folder / 'mlflow').as_uri(),
+    )
 
 
 def use_own_parts(cfg: Config) -> None:
