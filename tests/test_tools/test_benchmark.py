@@ -542,17 +542,15 @@ class TestCompetitors:
 
     @pytest.fixture(autouse=True)
     def libraries(self):
-        pytest.importorskip('mmpretrain')
-        pytest.importorskip('mmdet')
+        pytest.importorskip('timm')
 
     def test_each_is_built_and_counted(self):
-        """At its own size, without memory; timm's only with timm."""
+        """At its own size, with the operations that are published of it."""
         expected = {
             'MobileViT-XS@256': 1.0,
             'EfficientNet-B1@240': 0.7,
             'PVTv2-B1@224': 2.1,
-            'Swin-T@224': 4.4,
-            'ConvNeXt-T@224': 4.5,
+            'CAFormer-S18@224': 4.1,
         }
         for name, gmacs in expected.items():
             workload = Workload('S', (224, 224))
