@@ -1,11 +1,12 @@
 """The paper's tables, measured again: one command each."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -197,7 +198,7 @@ def reproduce_all(
             )
         except (UserError, CheckpointError) as error:
             failed.append(experiment.id)
-            sys.stderr.write(f'{experiment.id}: {error}\n')
+            _say(sys.stderr, launcher, f'{experiment.id}: {error}')
     if failed:
         raise UserError(
             f'{len(failed)} of {len(experiments())} experiments could not be '
@@ -312,7 +313,8 @@ def _measure(
     }
     before = kept.read(place)
     if kept.is_done(before, entry):
-        sys.stdout.write(f'{entry["id"]}, {trial.style}: measured before\n')
+        told = f'{entry["id"]}, {trial.style}: measured before'
+        _say(sys.stdout, launcher, told)
         return next(e for e in before if kept.key(e) == kept.key(entry))
     try:
         metrics = test(
@@ -332,8 +334,17 @@ def _measure(
     entry |= kept.circumstances()
     if is_main_process():
         kept.add(place, entry)
-        sys.stdout.write('\n'.join(_lines(entry)) + '\n')
+        _say(sys.stdout, launcher, *_lines(entry))
     return entry
+
+
+def _say(stream: TextIO, launcher: str, *lines: str) -> None:
+    """Writes lines, once for all processes of a distributed test."""
+    from mmuniformer.checks.machine import LAUNCHER_ENV
+
+    # No process group is needed for what was measured before.
+    if os.environ.get(LAUNCHER_ENV.get(launcher, ''), '0') == '0':
+        stream.write(''.join(f'{line}\n' for line in lines))
 
 
 def _lines(entry: dict[str, Any]) -> Iterator[str]:

@@ -56,7 +56,7 @@ def lines(root: Path) -> Iterator[str]:
         assert experiment is not None, name
         yield _row(experiment, counted, measured)
     yield ''
-    yield 'Parameters and FLOPs (multiply-accumulates, of all views of a video)'
+    yield 'Parameters and FLOPs (multiply-accumulates, of all views of a clip)'
     yield 'as counted here. Of the accuracies of the paper,'
     yield f'{page.accuracies.known} of {page.accuracies.cells} were'
     yield 'measured here: [all tables and figures](docs/reproduction.md).'

@@ -82,16 +82,15 @@ def benchmark(
     report = Report(environment(device, shared), {}, [])
     for key, value in report.environment.items():
         console.print(f'{key}: {value}', highlight=False, soft_wrap=True)
-    files, left_out = [], []
-    if resume:
-        files = _take_over(report, comparisons, Path(out_dir))
-    comparisons = [c for c in comparisons if not _is_done(c, report)]
+    done = _done_before(report, comparisons, Path(out_dir)) if resume else {}
+    report.comparisons += [done[c] for c in comparisons if c in done]
+    left_out = []
     now = time.process_time if shared else time.perf_counter
     for dtype in dtypes:
         if dtype not in report.ceilings:
             report.ceilings[dtype] = matmul_ceiling(dtype, device, now)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('', total=len(comparisons))
+        task = progress.add_task('', total=len(comparisons) - len(done))
         comparer = Comparer(
             device,
             rounds,
@@ -100,12 +99,16 @@ def benchmark(
             shared,
             lambda text: progress.update(task, description=text),
         )
+        files = report.write(Path(out_dir)) if done else []
         for comparison in comparisons:
+            if comparison in done:
+                continue
             if minutes is not None and time.monotonic() - start > 60 * minutes:
                 left_out.append(comparison.workload)
                 continue
             measured = comparer.run(comparison)
-            report.comparisons.append(measured)
+            done[comparison] = measured
+            report.comparisons = [done[c] for c in comparisons if c in done]
             # After each comparison: a long run may be killed.
             files = report.write(Path(out_dir))
             progress.advance(task)
@@ -117,17 +120,19 @@ def benchmark(
     return report
 
 
-def _take_over(
+def _done_before(
     report: Report, comparisons: list[Comparison], folder: Path
-) -> list[Path]:
-    """Takes from the folder's files what would be measured again.
+) -> dict[Comparison, Measured]:
+    """What the folder's files have of the comparisons.
+
+    The report takes over the ceilings.
 
     Raises:
         UserError: If they are of another device or of other versions.
     """
     path = folder / 'benchmark.json'
     if not path.is_file():
-        return []
+        return {}
     before = read_report(path)
     for fact in ('device', 'system', 'packages'):
         was, now = before.environment.get(fact), report.environment[fact]
@@ -137,24 +142,15 @@ def _take_over(
                 'another --out-dir, or leave out --resume'
             )
     report.ceilings.update(before.ceilings)
-    report.comparisons += [
-        measured
-        for measured in before.comparisons
-        if any(_is_of(measured, comparison) for comparison in comparisons)
-    ]
-    return report.write(folder)
-
-
-def _is_done(comparison: Comparison, report: Report) -> bool:
-    return any(_is_of(m, comparison) for m in report.comparisons)
-
-
-def _is_of(measured: Measured, comparison: Comparison) -> bool:
-    variants = tuple(result.variant for result in measured.results)
-    return (measured.workload, variants) == (
-        comparison.workload,
-        comparison.variants,
-    )
+    found = {
+        (m.workload, tuple(result.variant for result in m.results)): m
+        for m in before.comparisons
+    }
+    return {
+        comparison: found[comparison.workload, comparison.variants]
+        for comparison in comparisons
+        if (comparison.workload, comparison.variants) in found
+    }
 
 
 def choose(

@@ -140,8 +140,10 @@ def peak_memory(variant: Variant, workload: Workload, device: str) -> int:
     """
     if on_gpu(device):
         return _peak_on_gpu(Runner(variant, workload, device), device)
-    # A process of its own, as memory that was freed may be used again.
-    context = multiprocessing.get_context('spawn')
+    # A process of its own, as memory that was freed may be used again: made
+    # by one that has imported everything, and run nothing.
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([__name__, 'mmuniformer.models', 'timm'])
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         threads = torch.get_num_threads()
         return pool.submit(_peak_on_cpu, variant, workload, threads).result()
@@ -150,8 +152,13 @@ def peak_memory(variant: Variant, workload: Workload, device: str) -> int:
 def _peak_on_cpu(variant: Variant, workload: Workload, threads: int) -> int:
     torch.set_num_threads(threads)
     runner = Runner(variant, workload, 'cpu')
-    if variant.name not in OTHERS:
-        # What libraries set up once is not of the step.
+    # What libraries set up once is not of the step.
+    if variant.name in OTHERS:
+        # Some take no other size than their own.
+        build(Variant('ours'), Workload('S', (SMALL, SMALL)))(
+            torch.rand(1, 3, SMALL, SMALL)
+        )
+    else:
         runner(runner.inputs[..., :SMALL, :SMALL])
         runner.model.zero_grad()
     return peak_growth(runner)
