@@ -352,6 +352,8 @@ def _place_of_mlflow(work_dir: Path) -> dict[str, str]:
         exp_name=folder.name,
         tracking_uri=f'sqlite:///{folder.as_posix()}/mlflow.db',
         artifact_location=(folder / 'mlflow').as_uri(),
+        # No second copy of what lies in the work dir.
+        artifact_suffix=(),
     )
 
 

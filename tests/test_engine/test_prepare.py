@@ -307,7 +307,7 @@ def test_where_mlflow_keeps_a_run(tmp_path, monkeypatch):
     _, board, mlflow = cfg.visualizer.vis_backends
     assert board == dict(type='mmengine.TensorboardVisBackend')
     assert mlflow.tracking_uri == f'sqlite:///{tmp_path}/run/mlflow.db'
-    assert mlflow.exp_name == 'run'
+    assert (mlflow.exp_name, mlflow.artifact_suffix) == ('run', ())
     assert mlflow.artifact_location == f'file://{tmp_path}/run/mlflow'
     monkeypatch.setenv('MLFLOW_TRACKING_URI', 'http://localhost:5000')
     cfg = Config(dict(work_dir='run', default_scope='mmseg'))
