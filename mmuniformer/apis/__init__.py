@@ -5,6 +5,7 @@ from mmuniformer.apis.check_report import report_on_dataset
 from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.apis.exporting import export
 from mmuniformer.apis.predicting import iterate, load, predict
 from mmuniformer.apis.publishing import publish
 from mmuniformer.apis.rehearsal_report import report_on_dry_run
@@ -25,6 +26,7 @@ __all__ = [
     'deploy',
     'draw_tokens',
     'dry_run',
+    'export',
     'get_flops',
     'get_weights',
     'iterate',

@@ -74,6 +74,7 @@ def load_model(
     weights: str | None = None,
     device: str | None = None,
     threshold: float = 0.0,
+    cfg_options: dict[str, Any] | None = None,
 ) -> LoadedModel:
     """Builds a model and fills it.
 
@@ -84,6 +85,7 @@ def load_model(
             machine by default, or the CPU.
         threshold (float): Least score of what is wanted of a detector; what
             is below need not be computed to the end.
+        cfg_options (dict, optional): Values of a config by dotted key.
 
     Raises:
         UserError: For a mistake in what the user gave.
@@ -97,7 +99,7 @@ def load_model(
             'name a config by --model'
         )
     checkpoint = model if is_weights else weights
-    cfg = None if is_weights else load_config(model)
+    cfg = None if is_weights else load_config(model, cfg_options)
     if checkpoint is None:
         # What was published of that config.
         checkpoint = Path(cfg.filename).stem
