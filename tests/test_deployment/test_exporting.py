@@ -79,14 +79,18 @@ class TestFile:
         assert hidden == []
 
     def test_another_file_of_onnx(self, tmp_path):
-        graph = onnx.helper.make_graph([], 'empty', [], [])
-        path = tmp_path / 'other.onnx'
-        onnx.save(
-            onnx.helper.make_model(
-                graph, opset_imports=[onnx.helper.make_opsetid('', 18)]
-            ),
-            path,
+        value = onnx.helper.make_tensor_value_info(
+            'x', onnx.TensorProto.FLOAT, [1]
         )
+        node = onnx.helper.make_node('Abs', ['x'], ['y'])
+        out = onnx.helper.make_tensor_value_info(
+            'y', onnx.TensorProto.FLOAT, [1]
+        )
+        graph = onnx.helper.make_graph([node], 'other', [value], [out])
+        path = tmp_path / 'other.onnx'
+        sets = [onnx.helper.make_opsetid('', 18)]
+        model = onnx.helper.make_model(graph, opset_imports=sets, ir_version=9)
+        onnx.save(model, path)
         with pytest.raises(UserError, match='not written by mmuniformer'):
             open_exported(path)
 
@@ -103,7 +107,7 @@ class TestMistakes:
             (None, {}, 'what it is to be by --to'),
             ('new.onnx', dict(dtype='bfloat16'), 'onnx takes float32'),
             ('new.onnx', dict(dynamic_frames=True), 'for video models'),
-            ('new.onnx', dict(size=(32, 64)), '64 pixels or more'),
+            ('new.onnx', dict(size=(32, 64)), 'for 64 pixels or more'),
             ('new.onnx', dict(part='neck'), None),
         ],
     )
