@@ -7,6 +7,7 @@ from mmuniformer.apis.check_report import report_on_dataset
 from mmuniformer.apis.checking import check_dataset
 from mmuniformer.apis.complexity import get_flops
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.apis.exporting import export
 from mmuniformer.apis.field_pictures import draw_receptive_field
 from mmuniformer.apis.predicting import iterate, load, predict
 from mmuniformer.apis.publishing import publish
@@ -33,6 +34,7 @@ __all__ = [
     'draw_results',
     'draw_tokens',
     'dry_run',
+    'export',
     'get_flops',
     'get_weights',
     'iterate',

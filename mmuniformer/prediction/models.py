@@ -78,6 +78,7 @@ def load_model(
     weights: str | None = None,
     device: str | None = None,
     threshold: float = 0.0,
+    cfg_options: dict[str, Any] | None = None,
 ) -> LoadedModel:
     """Builds a model and fills it.
 
@@ -88,6 +89,7 @@ def load_model(
             machine by default, or the CPU.
         threshold (float): Least score of what is wanted of a detector; what
             is below need not be computed to the end.
+        cfg_options (dict, optional): Values of a config by dotted key.
 
     Raises:
         UserError: For a mistake in what the user gave.
@@ -105,7 +107,7 @@ def load_model(
         what = newest or 'a checkpoint, or a config'
         raise UserError(f'--model {model} is a folder; give {what}')
     checkpoint = model if is_weights else weights
-    cfg = None if is_weights else load_config(model)
+    cfg = None if is_weights else load_config(model, cfg_options)
     if checkpoint is None:
         # What was published of that config.
         checkpoint = Path(cfg.filename).stem

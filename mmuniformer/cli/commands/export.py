@@ -5,18 +5,63 @@ import argparse
 from mmuniformer.cli.arguments import add_config_arguments
 from mmuniformer.config_files import find_config
 
+FORMATS = ('checkpoint', 'torch', 'onnx', 'openvino', 'aoti')
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the checkpoint, and the file that is written."""
+    """Adds the checkpoint, and what is written of it."""
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file, URL or name')
-    parser.add_argument('out', help='new file, ending in .pth')
+    parser.add_argument(
+        'out',
+        nargs='?',
+        help='new file, ending in .onnx, .xml, .pt2 or .pth (default: the '
+        'name of the config)',
+    )
+    parser.add_argument(
+        '--to',
+        choices=FORMATS,
+        help='what it is: a checkpoint in deployment form, a graph of torch, '
+        'ONNX, OpenVINO, or machine code for torch (default: by the suffix '
+        'of the file)',
+    )
+    parser.add_argument(
+        '--part',
+        choices=('backbone', 'neck'),
+        help='the maps of the backbone, or of backbone and neck, alone '
+        '(default: the whole model; of a detector of two stages, the neck)',
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='size to trace at (default: that of the test pipeline)',
+    )
+    parser.add_argument(
+        '--static',
+        action='store_true',
+        help='for one image of that size alone (default: any batch, height '
+        'and width)',
+    )
+    parser.add_argument(
+        '--dynamic-frames',
+        action='store_true',
+        help='of a video model, for clips of any number of frames',
+    )
+    parser.add_argument(
+        '--dtype',
+        choices=('float32', 'float16', 'bfloat16'),
+        default='float32',
+        help='of the weights (default: %(default)s)',
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes a checkpoint in deployment form."""
+    """Writes the file, and ends with an error if it differs."""
     find_config(arguments.config)
     # Takes seconds: after all that may be mistyped.
-    from mmuniformer.apis import deploy
+    from mmuniformer.apis import export
+    from mmuniformer.apis.export_report import report_on_export
 
-    deploy(**vars(arguments))
+    report_on_export(export(**vars(arguments)))

@@ -1,0 +1,66 @@
+"""What every format has."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from torch.export import ExportedProgram
+
+Outputs = Mapping[str, np.ndarray]
+
+
+class Runtime(Protocol):
+    """A file that is ready to run, in its own runtime.
+
+    Attributes:
+        about (dict): What the file says of itself.
+    """
+
+    about: dict[str, Any]
+
+    def __call__(self, images: np.ndarray) -> Outputs:
+        """Outputs by name, of images as ``about['input']`` has them."""
+
+
+class Format(Protocol):
+    """A kind of file.
+
+    Attributes:
+        name (str): The word for ``--to``.
+        suffix (str): Of its files.
+        dtypes (tuple[str, ...]): What its weights may be.
+    """
+
+    name: str
+    suffix: str
+    dtypes: tuple[str, ...]
+
+    def check(self) -> None:
+        """Looks whether this machine can write and run it.
+
+        Raises:
+            UserError: If something is not installed.
+        """
+
+    def write(
+        self,
+        program: ExportedProgram,
+        path: Path,
+        about: Mapping[str, Any],
+    ) -> None:
+        """Writes the file, with what is known of it."""
+
+    def open(self, path: Path) -> Runtime:
+        """The file, ready to run in this process."""
+
+    def run_apart(
+        self, path: Path, inputs: Sequence[np.ndarray]
+    ) -> list[Outputs]:
+        """Runs it where nothing of this package is loaded, if it can be."""
+
+    def files(self, path: Path) -> list[Path]:
+        """All files that belong to the one of that name, the last one first.
+
+        The one that names the others is to appear last.
+        """

@@ -1,0 +1,186 @@
+"""One-stage detection, to boxes that do not overlap."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torchvision  # noqa: F401  (torch.ops.torchvision.nms)
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmuniformer.deployment.networks.base import OBJECTS, Network, Output
+from mmuniformer.errors import UserError
+from mmuniformer.prediction.models import LoadedModel
+
+# What of a head of mmdet is done here again, without a branch on values.
+REDONE = ('predict_by_feat', '_predict_by_feat_single', '_bbox_post_process')
+
+
+class Detector(Network):
+    """A ``SingleStageDetector`` of mmdet, as RetinaNet is, to boxes.
+
+    The same steps as in the host: of each level the ``nms_pre`` best, those
+    above ``score_thr``, NMS within each class, the ``max_per_img`` best. Of
+    each image there are as many, those that are none having the label -1.
+
+    Args:
+        loaded (LoadedModel): The model.
+
+    Raises:
+        UserError: If the head or its ``test_cfg`` go another way.
+    """
+
+    task = 'detection'
+    outputs = (
+        Output(
+            'boxes',
+            ('batch', 'detections', 4),
+            'x1, y1, x2, y2 in pixels of the input; the best first',
+            OBJECTS,
+        ),
+        Output(
+            'scores',
+            ('batch', 'detections'),
+            '0 to 1, and 0 where an image has fewer detections',
+        ),
+        Output(
+            'labels',
+            ('batch', 'detections'),
+            'number of the class, -1 where an image has fewer detections',
+            OBJECTS,
+        ),
+    )
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        super().__init__(loaded)
+        check_head(loaded.net.bbox_head)
+        strides = loaded.net.bbox_head.prior_generator.strides
+        self.smallest = max(64, 2 * int(np.max(strides)))
+        settings = loaded.net.bbox_head.test_cfg
+        self.nms_pre = int(settings['nms_pre'])
+        self.score_thr = float(settings.get('score_thr', 0))
+        self.thinnest = float(settings.get('min_bbox_size', -1))
+        self.overlap = float(settings['nms']['iou_threshold'])
+        self.per_class = not settings['nms'].get('class_agnostic', False)
+        self.most = int(settings['max_per_img'])
+
+    def results(self, x: Tensor, size: tuple[int, int]) -> Sequence[Tensor]:
+        """Computes boxes, scores and labels."""
+        levels = self._candidates(self.net.bbox_head(self.net.extract_feat(x)))
+        boxes, scores, labels = (
+            torch.cat(parts, 1) for parts in zip(*levels, strict=True)
+        )
+        limits = torch.tensor([size[1], size[0]]).repeat(2).to(boxes)
+        boxes = boxes.clamp_min(0).minimum(limits)
+        if self.thinnest >= 0:
+            sides = boxes[..., 2:] - boxes[..., :2]
+            large = (sides > self.thinnest).all(-1)
+            scores = scores * large
+        scores = scores * self._kept(
+            boxes / (limits.amax(0) + 1), scores, labels
+        )
+        scores, order = scores.topk(self.most, dim=1)
+        found = scores > 0
+        boxes = boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
+        labels = labels.gather(1, order)
+        boxes = torch.where(found.unsqueeze(-1), boxes, 0.0)
+        return boxes, scores, torch.where(found, labels, -1)
+
+    def _candidates(self, outs: Sequence[Sequence[Tensor]]) -> list[tuple]:
+        """The best boxes (B, n, 4), scores and labels (B, n) of each level.
+
+        Of all levels as many: where one has fewer, with scores of 0.
+        """
+        head = self.net.bbox_head
+        outs = [[level.float() for level in kind] for kind in outs]
+        priors = head.prior_generator.grid_priors(
+            [level.shape[-2:] for level in outs[0]],
+            dtype=torch.float32,
+            device=outs[0][0].device,
+        )
+        found = []
+        for level, anchors in zip(
+            zip(*outs, strict=True), priors, strict=True
+        ):
+            classes, deltas, *factor = (_by_place(one) for one in level)
+            channels = head.cls_out_channels
+            classes = classes.unflatten(2, (-1, channels)).flatten(1, 2)
+            deltas = deltas.unflatten(2, (-1, 4)).flatten(1, 2)
+            if head.use_sigmoid_cls:
+                scores = classes.sigmoid()
+            else:
+                scores = classes.softmax(-1)[..., :-1]
+            number = scores.shape[2]
+            flat = F.pad(scores.flatten(1), (0, self.nms_pre))
+            best, index = flat.topk(self.nms_pre, dim=1)
+            # What was padded has no place: it gets that of another one.
+            labels = index % number
+            places = (index // number).minimum(
+                torch.full_like(index, scores.shape[1] - 1)
+            )
+            best = best * (best > self.score_thr)
+            if factor:
+                best = best * factor[0].flatten(1).gather(1, places).sigmoid()
+            rows = places.unsqueeze(-1).expand(-1, -1, 4)
+            chosen = anchors[places.flatten()]
+            boxes = head.bbox_coder.decode(
+                chosen, deltas.gather(1, rows).flatten(0, 1)
+            )
+            found.append((boxes.unflatten(0, places.shape), best, labels))
+        return found
+
+    def _kept(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+        """Which candidates (B, n) NMS keeps; sides of boxes are below 1."""
+        # Each class of each image at a place of its own, so that one pass
+        # over all of them is one within each.
+        image = torch.arange(boxes.shape[0], device=boxes.device)
+        down = image.unsqueeze(1).expand(-1, boxes.shape[1])
+        right = labels if self.per_class else torch.zeros_like(labels)
+        moves = torch.stack((right, down, right, down), -1)
+        apart = (boxes + moves).flatten(0, 1)
+        flat = scores.flatten()
+        wanted = flat.nonzero().squeeze(1)
+        chosen = torch.ops.torchvision.nms(
+            apart[wanted], flat[wanted], self.overlap
+        )
+        kept = torch.zeros_like(flat)
+        one = torch.ones_like(chosen, dtype=flat.dtype)
+        return kept.scatter(0, wanted[chosen], one).unflatten(0, labels.shape)
+
+
+def _by_place(level: Tensor) -> Tensor:
+    """(B, C, H, W) as (B, H * W, C)."""
+    return level.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def check_head(head: torch.nn.Module) -> None:
+    """Looks whether a head's results are those that are made here.
+
+    Args:
+        head (nn.Module): Head of a one-stage detector of mmdet.
+
+    Raises:
+        UserError: If they are not.
+    """
+    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+
+    name, rest = type(head).__name__, '--part neck exports what it gets'
+    if not isinstance(head, BaseDenseHead) or any(
+        getattr(type(head), method) is not getattr(BaseDenseHead, method)
+        for method in REDONE
+    ):
+        raise UserError(
+            f'the head {name} makes boxes in a way of its own, which is not '
+            f'exported; that of RetinaNet is. {rest}'
+        )
+    if not hasattr(head, 'prior_generator') or head.bbox_coder is None:
+        raise UserError(f'the head {name} has no anchors; {rest}')
+    settings = head.test_cfg or {}
+    kind = (settings.get('nms') or {}).get('type', 'nms')
+    if kind != 'nms':
+        raise UserError(f'{name}: {kind} is not exported, nms is; {rest}')
+    if settings.get('nms_pre', -1) <= 0 or settings['max_per_img'] <= 0:
+        raise UserError(
+            f'{name}: nms_pre and max_per_img of test_cfg have to be above 0 '
+            'in an exported file'
+        )

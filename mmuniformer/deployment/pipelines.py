@@ -1,0 +1,172 @@
+"""What a test pipeline does to an image, in words of no library."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmuniformer.nodes import type_name
+
+# Of no effect on what the model sees of an image.
+SILENT = (
+    'Init',
+    'Decode',
+    'Load',
+    'Pack',
+    'FormatShape',
+    'GetBBoxCenterScale',
+    'ChannelOrder',
+    'Collect',
+)
+# Transforms of mmaction2 and of this package that choose frames.
+SAMPLERS = {
+    'SampleFrames': 'interval',
+    'DenseSampleFrames': 'interval',
+    'DenseSample': 'stretch',
+    'UniformSample': 'segments',
+    'UniformSampleFrames': 'segments',
+}
+ABOUT_FRAMES = {
+    'interval': 'a clip is every `interval`-th frame, from places that are '
+    'spread evenly over the video',
+    'stretch': 'a clip is `frames` frames of a stretch of `frames * interval` '
+    'frames; stretches are spread evenly over the video',
+    'segments': 'the video is cut into `frames` equal segments, and a clip '
+    'has a frame of each',
+}
+
+
+def reads_rgb(library: str, pipeline: Sequence[Mapping]) -> bool:
+    """Whether a pipeline gives RGB, before the host's preprocessor.
+
+    Args:
+        library (str): A key of ``HOSTS``.
+        pipeline (Sequence[Mapping]): Its transforms.
+    """
+    # mmaction2's readers decode RGB, the others BGR unless told otherwise.
+    if library != 'mmaction':
+        return pipeline[0].get('channel_order') == 'rgb'
+    return not any(
+        type_name(node) == 'ChannelOrder' and node.get('order', 'bgr') == 'bgr'
+        for node in pipeline
+    )
+
+
+def steps_of(pipeline: Sequence[Mapping]) -> list[dict[str, Any]]:
+    """What happens to an image before the model, in order.
+
+    Args:
+        pipeline (Sequence[Mapping]): Transforms of a test.
+
+    Returns:
+        list[dict]: Each has an ``op``. Sizes are [height, width]. Of a
+        transform that is not known here ``op`` is its class, and the rest its
+        settings.
+    """
+    return [step for node in pipeline for step in _steps(node)]
+
+
+def _steps(node: Mapping) -> list[dict[str, Any]]:
+    name = type_name(node)
+    if name in SAMPLERS or any(word in name for word in SILENT):
+        return []
+    method = dict(interpolation=node.get('interpolation', 'bilinear'))
+    if name == 'Resize':
+        return [{**_resize(node), **method}]
+    if name == 'ResizeEdge':
+        edge = node.get('edge', 'short')
+        return [{'op': 'resize', f'{edge}_edge': node['scale'], **method}]
+    if name == 'ResizeToMultiple':
+        return [dict(op='resize', multiple_of=node.get('size_divisor', 32))]
+    if name in ('CenterCrop', 'ThreeCrop'):
+        kind = 'center_crop' if name == 'CenterCrop' else 'three_crops'
+        size = node['crop_size']
+        if isinstance(size, Sequence) and name == 'ThreeCrop':
+            size = size[::-1]
+        return [dict(op=kind, size=_pair(size))]
+    if name == 'TopdownAffine':
+        return [
+            dict(
+                op='box_to_crop',
+                size=_pair(node['input_size'])[::-1],
+                padding=1.25,
+                about='the box of an object, widened to the ratio of the '
+                'sides of the crop and by `padding`, scaled to its size',
+            )
+        ]
+    if name == 'Pad' and node.get('size_divisor'):
+        return [dict(op='pad', multiple_of=node['size_divisor'])]
+    return [dict(op=name, **{k: _plain(v) for k, v in node.items()})]
+
+
+def _resize(node: Mapping) -> dict[str, Any]:
+    scale = node.get('scale')
+    if scale is None:
+        return dict(op='resize', factor=_plain(node.get('scale_factor')))
+    if isinstance(scale, int | float):
+        # mmpretrain: of both sides; mmcv: a factor.
+        return dict(op='resize', size=_pair(scale))
+    width, height = (int(side) for side in scale)
+    if min(width, height) < 0:
+        return dict(op='resize', short_edge=max(width, height))
+    if node.get('keep_ratio', node.get('lazy') is not None):
+        return dict(
+            op='resize',
+            long_edge_at_most=max(width, height),
+            short_edge_at_most=min(width, height),
+        )
+    return dict(op='resize', size=[height, width])
+
+
+def size_of(steps: Sequence[Mapping]) -> tuple[tuple[int, int], bool] | None:
+    """Height and width of images after all steps.
+
+    Args:
+        steps (Sequence[Mapping]): From :func:`steps_of`.
+
+    Returns:
+        tuple or None: The size, and whether each image has it; else it is
+        only one that is usual. None where nothing tells.
+    """
+    for step in reversed(steps):
+        if 'size' in step:
+            return (step['size'][0], step['size'][1]), True
+        if 'short_edge_at_most' in step:
+            short, long = step['short_edge_at_most'], step['long_edge_at_most']
+            # Few images are as long as they may be.
+            return (short, min(long, short * 4 // 3)), False
+        if 'short_edge' in step:
+            return (step['short_edge'], step['short_edge'] * 4 // 3), False
+    return None
+
+
+def clip_of(pipeline: Sequence[Mapping]) -> dict[str, Any] | None:
+    """How frames are chosen; None of images."""
+    for node in pipeline:
+        name = type_name(node)
+        if name in SAMPLERS:
+            rule = SAMPLERS[name]
+            clip = dict(
+                frames=int(node['clip_len']),
+                clips=int(node.get('num_clips', 1)),
+                rule=rule,
+                about=ABOUT_FRAMES[rule],
+            )
+            if rule != 'segments':
+                clip['interval'] = int(node.get('frame_interval', 1))
+            return clip
+    return None
+
+
+def _pair(size: Any) -> list[int]:
+    if isinstance(size, int | float):
+        return [int(size), int(size)]
+    return [int(side) for side in size]
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    plain = value is None or isinstance(value, bool | int | float | str)
+    return value if plain else str(value)
