@@ -69,11 +69,11 @@ make docs-data                        # writes this page again
 
 A test checks the layout of the data first, takes the published file and the
 style of test of the figure (views, scales, flips), and adds what it measured,
-with date, device, versions and digests, to `docs/reproduction/results.json`. A
-result is *as published* within the spread that is known of the metric: where
-OpenMMLab tested the same official files, the largest difference that it found
-(pose: AR up to 0.4, AP75 0.4; Kinetics-400: top-1 0.2), and half of the last
-digit; otherwise that and 0.1.
+with date, device, versions and digests, to `docs/reproduction/results.json`;
+several may run at once. A result is *as published* within the spread that is
+known of the metric: where OpenMMLab tested the same official files, the
+largest difference that it found (pose: AR up to 0.4, AP75 0.4; Kinetics-400:
+top-1 0.2), and half of the last digit; otherwise that and 0.1.
 """
 
 

@@ -365,13 +365,13 @@ PRESETS = {
             for size in sizes.split()
         ),
         *(
+            _compare('S-w14', size, 'deploy', memory=True)
+            for size in '224 384 512 768 1024'.split()
+        ),
+        *(
             _compare(model, size, 'deploy', memory=True)
-            for model, sizes in (
-                ('S', '1536 2048'),
-                ('S-h14', '1536 2048'),
-                ('S-w14', '224 384 512 768 1024 1536 2048'),
-            )
-            for size in sizes.split()
+            for size in ('1536', '2048')
+            for model in ('S-w14', 'S-h14', 'S')
         ),
     ],
 }
