@@ -62,6 +62,7 @@ class UniFormerLight(UniFormerBase):
         local_size (int): See :class:`UniFormer`.
         use_dpe (bool): See :class:`UniFormer`.
         local_ffn (bool): See :class:`UniFormer`.
+        attention (str): See :class:`UniFormer`.
         deploy (bool): See :class:`UniFormer`.
         compile (bool or dict): See :class:`UniFormer`.
         init_cfg (dict or list[dict], optional): See :class:`UniFormer`.
@@ -107,6 +108,7 @@ class UniFormerLight(UniFormerBase):
         local_size: int = 5,
         use_dpe: bool = True,
         local_ffn: bool = True,
+        attention: str = 'fused',
         deploy: bool = False,
         compile: bool | dict = False,
         init_cfg: dict | list[dict] | None = None,
@@ -128,6 +130,7 @@ class UniFormerLight(UniFormerBase):
             local_size=local_size,
             use_dpe=use_dpe,
             local_ffn=local_ffn,
+            attention=attention,
             deploy=deploy,
             compile=compile,
             init_cfg=init_cfg,
@@ -262,6 +265,7 @@ class UniFormerLight3D(UniFormerLight):
         local_size (int): See :class:`UniFormer`.
         use_dpe (bool): See :class:`UniFormer`.
         local_ffn (bool): See :class:`UniFormer`.
+        attention (str): See :class:`UniFormer`.
         deploy (bool): See :class:`UniFormer`.
         compile (bool or dict): See :class:`UniFormer`.
         init_cfg (dict or list[dict], optional): See :class:`UniFormer`.
@@ -304,6 +308,7 @@ class UniFormerLight3D(UniFormerLight):
         local_size: int = 5,
         use_dpe: bool = True,
         local_ffn: bool = True,
+        attention: str = 'fused',
         deploy: bool = False,
         compile: bool | dict = False,
         init_cfg: dict | list[dict] | None = None,
@@ -329,6 +334,7 @@ class UniFormerLight3D(UniFormerLight):
             local_size=local_size,
             use_dpe=use_dpe,
             local_ffn=local_ffn,
+            attention=attention,
             deploy=deploy,
             compile=compile,
             init_cfg=init_cfg,

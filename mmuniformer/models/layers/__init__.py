@@ -1,4 +1,9 @@
-from mmuniformer.models.layers.attention import SelfAttention
+from mmuniformer.models.layers.attention import (
+    ATTENTION_FORMS,
+    Attention,
+    AttentionWeights,
+    SelfAttention,
+)
 from mmuniformer.models.layers.block import (
     DividedBlock,
     GlobalBlock,
@@ -22,9 +27,12 @@ from mmuniformer.models.layers.recompute import (
 from mmuniformer.models.layers.scores import TokenScores, pool_importance
 
 __all__ = [
+    'ATTENTION_FORMS',
     'BATCH_NORMS',
     'CHANNELS_LAST',
     'CONVS',
+    'Attention',
+    'AttentionWeights',
     'ChannelLayerNorm',
     'ConvEmbed',
     'DividedBlock',

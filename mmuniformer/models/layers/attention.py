@@ -9,6 +9,31 @@ from torch.nn import functional as F
 from mmuniformer.models.layers.channels import zero_pad
 from mmuniformer.models.layers.recompute import is_compiling
 
+# How attention is computed, by the name of the argument.
+ATTENTION_FORMS = ('fused', 'explicit')
+
+
+class AttentionWeights(nn.Module):
+    """How much each query gathers from each key (paper, equation 7).
+
+    A module, so that a forward hook sees the weights.
+    """
+
+    def forward(self, q: Tensor, k: Tensor) -> Tensor:
+        """Softmax of the scaled products.
+
+        Args:
+            q (Tensor): Queries of shape (B, heads, N, D).
+            k (Tensor): Keys of shape (B, heads, M, D).
+
+        Returns:
+            Tensor: Weights of shape (B, heads, N, M); they sum to 1 over the
+            keys.
+        """
+        # Scaled first: in half precision the products might not fit.
+        q = q * q.shape[-1] ** -0.5
+        return (q @ k.transpose(-1, -2)).softmax(-1)
+
 
 class Attention(nn.Module):
     """The layers of an MHRA; a subclass says what gathers from what.
@@ -18,7 +43,14 @@ class Attention(nn.Module):
         num_heads (int): Number of heads; it divides ``dim``.
         attn_drop (float): Dropout rate of the attention weights.
         proj_drop (float): Dropout rate of the output.
+
+    Attributes:
+        form (str): 'fused', where no N x M matrix is ever in memory, or
+            'explicit', where ``weights`` makes it: the same numbers.
+        weights (AttentionWeights): Runs in the explicit form alone.
     """
+
+    form = 'fused'
 
     def __init__(
         self,
@@ -31,6 +63,7 @@ class Attention(nn.Module):
         self.num_heads = num_heads
         self.attn_drop = attn_drop
         self.qkv = nn.Linear(dim, dim * 3)
+        self.weights = AttentionWeights()
         self.proj = nn.Linear(dim, dim)
         self.proj_drop = nn.Dropout(proj_drop)
 
@@ -44,7 +77,7 @@ class Attention(nn.Module):
         return x.permute(2, 0, 3, 1, 4).unbind(0)
 
     def gather(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Equation 7. It is fused: no N x N matrix is ever in memory.
+        """Equation 7, in the form that is chosen.
 
         Args:
             q (Tensor): Queries of shape (B, heads, N, D).
@@ -55,7 +88,10 @@ class Attention(nn.Module):
             Tensor: Tokens of shape (B, N, heads * D).
         """
         dropout = self.attn_drop if self.training else 0.0
-        x = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        if self.form == 'fused':
+            x = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        else:
+            x = F.dropout(self.weights(q, k), dropout, self.training) @ v
         return self.proj_drop(self.proj(x.transpose(1, 2).flatten(2)))
 
 
