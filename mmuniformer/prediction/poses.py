@@ -91,13 +91,25 @@ class PosePredictor(Predictor):
         found = self.boxes_of(prepared, batch_size) if prepared else []
         crops = []
         for one, boxes in zip(prepared, found, strict=True):
-            for box, score in zip(boxes.boxes, boxes.scores, strict=True):
-                person = dict(one.data, bbox=box[None], bbox_score=score[None])
-                crops.append(self.pipeline.finish(person)[0])
+            crops += self.crops(one, boxes)
         samples = iter(self.run(crops, max(batch_size, CROPS)))
         return [
             self._people(one, boxes, [next(samples) for _ in boxes.boxes])
             for one, boxes in zip(prepared, found, strict=True)
+        ]
+
+    def crops(self, prepared: Prepared, boxes: Boxes) -> list[dict]:
+        """What the model takes of each box of an image.
+
+        Args:
+            prepared (Prepared): From :meth:`prepare`.
+            boxes (Boxes): Of that image.
+        """
+        return [
+            self.pipeline.finish(
+                dict(prepared.data, bbox=box[None], bbox_score=score[None])
+            )[0]
+            for box, score in zip(boxes.boxes, boxes.scores, strict=True)
         ]
 
     def _people(

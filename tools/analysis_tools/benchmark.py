@@ -27,7 +27,8 @@ def parse_args() -> dict:
         choices=PRESETS,
         help='quick; gpu: what is wanted on a GPU; memory: training '
         'with checkpointing and without; light: light models with half of '
-        'the tokens and with all; tables: beside the competitors of the '
+        'the tokens and with all; runtimes: exported files on a CPU, in '
+        '8 bits too; tables: beside the competitors of the '
         "paper's tables; sweep: over sizes and frames",
     )
     grid = parser.add_argument_group(
@@ -76,6 +77,12 @@ def parse_args() -> dict:
         type=float,
         metavar='M',
         help='after this long, nothing new is begun',
+    )
+    how.add_argument(
+        '--cpu-time',
+        action='store_true',
+        help='read the CPU time of the process and not the clock: on a '
+        'machine that others use, with --threads 1',
     )
     how.add_argument(
         '--profile',

@@ -21,7 +21,7 @@ class OpenVino:
     name, suffix = 'openvino', '.xml'
     # float16 is how weights are kept; a CPU computes in what is fastest and
     # exact enough, and can be asked for bfloat16.
-    dtypes = ('float32', 'float16')
+    dtypes = ('float32', 'float16', 'int8')
 
     def check(self) -> None:
         """See :class:`Format`."""

@@ -20,7 +20,10 @@ TORCH_DTYPES = {
     'bf16': torch.bfloat16,
     'fp16': torch.float16,
 }
-PACKAGES = ('torch', 'mmcv', 'mmengine', 'mmdet', 'mmaction')
+PACKAGES = (
+    *('torch', 'mmcv', 'mmengine', 'mmdet', 'mmaction'),
+    *('onnxruntime', 'openvino', 'nncf'),
+)
 # Sides of a large matrix.
 LARGE = {'cpu': 2048, 'cuda': 8192}
 
@@ -60,25 +63,33 @@ def exact_fp32() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
-def clock(call: Callable[[], Any], repeats: int, device: str) -> float:
+def clock(
+    call: Callable[[], Any],
+    repeats: int,
+    device: str,
+    timer: Callable[[], float] = time.perf_counter,
+) -> float:
     """Seconds of a call: the mean of some, and no other is made.
 
     (``torch.utils.benchmark`` warms up by two more each time.)
     """
     wait = torch.cuda.synchronize if on_gpu(device) else lambda device: None
     wait(device)
-    start = time.perf_counter()
+    start = timer()
     for _ in range(repeats):
         call()
     wait(device)
-    return (time.perf_counter() - start) / repeats
+    return (timer() - start) / repeats
 
 
-def matmul_ceiling(dtype: str, device: str) -> float:
+def matmul_ceiling(
+    dtype: str, device: str, timer: Callable[[], float] = time.perf_counter
+) -> float:
     """Multiply-accumulates a second of a large matrix product."""
     side = LARGE[torch.device(device).type]
     a = torch.rand(side, side, device=device, dtype=TORCH_DTYPES[dtype])
-    return side**3 / min(clock(lambda: a @ a, 1, device) for _ in range(8))
+    times = [clock(lambda: a @ a, 1, device, timer) for _ in range(8)]
+    return side**3 / min(times)
 
 
 def environment(device: str) -> dict[str, str]:

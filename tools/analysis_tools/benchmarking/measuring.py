@@ -18,7 +18,8 @@ from torch import Tensor
 
 from .device import TORCH_DTYPES, clock, on_gpu
 from .models import build
-from .workloads import OTHERS, Variant, Workload, input_size
+from .runtimes import RuntimeRunner
+from .workloads import OTHERS, RUNTIMES, Variant, Workload, input_size
 
 # A call shorter than this is repeated, so that a clock can measure it.
 SHORTEST = 0.05
@@ -71,6 +72,15 @@ class Runner:
         return [out.detach() for out in outs]
 
 
+def runner_of(
+    variant: Variant, workload: Workload, device: str
+) -> Runner | RuntimeRunner:
+    """What does a step of a workload, in whatever runs it."""
+    if variant.name in RUNTIMES:
+        return RuntimeRunner(variant, workload)
+    return Runner(variant, workload, device)
+
+
 def _tensors(outputs: Any) -> list[Tensor]:
     if isinstance(outputs, Tensor):
         return [outputs]
@@ -92,6 +102,7 @@ def time_in_turn(
     device: str,
     rounds: int,
     seconds: float,
+    timer: Callable[[], float] = time.perf_counter,
 ) -> dict[Any, list[float]]:
     """Times steps in turn, so that what slows the machine slows all.
 
@@ -100,6 +111,7 @@ def time_in_turn(
         device (str): Where it runs.
         rounds (int): How often each has its turn.
         seconds (float): After this long, three turns are enough.
+        timer (Callable): What the time of a step is read from.
 
     Returns:
         dict: Seconds of a step in each round.
@@ -117,7 +129,8 @@ def time_in_turn(
         # None always runs after the same neighbour.
         order.append(order.pop(0))
         for key in order if done % 2 else reversed(order):
-            times[key].append(clock(steps[key], repeats[key], device))
+            step, number = steps[key], repeats[key]
+            times[key].append(clock(step, number, device, timer))
     return times
 
 
