@@ -11,6 +11,7 @@ from mmengine.dist import is_main_process
 
 from mmuniformer.checks import check_inputs, stop_on_errors
 from mmuniformer.checks.machine import check_display
+from mmuniformer.deployment.evaluating import is_exported
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.config import load_run_config
 from mmuniformer.engine.hooks import CheckpointMatchHook
@@ -40,8 +41,10 @@ def test(
 
     Args:
         config (str): Config file.
-        checkpoint (str): Checkpoint file or URL. It must hold every
-            parameter of the config's model.
+        checkpoint (str): Checkpoint file or URL, which must hold every
+            parameter of the config's model; or a file that
+            :func:`export` has written of the whole model, which runs in its
+            own runtime.
         work_dir (str, optional): Folder for the log and the metrics.
         out (str, optional): Pickle file that gets the predictions.
         show (bool): Show each image in a window.
@@ -69,7 +72,13 @@ def test(
     )
     # Of this test: whoever trains from the config that is written does not
     # start from what was tested.
-    cfg.load_from, cfg.resume = checkpoint, False
+    exported = checkpoint if is_exported(checkpoint) else None
+    cfg.load_from = None if exported else checkpoint
+    cfg.resume = False
+    if exported and tta:
+        raise UserError(
+            f'--tta: {checkpoint} runs as it was exported, without more'
+        )
     if out is not None and not out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {out}: the file must end in .pkl or .pickle')
     findings = check_inputs(cfg, ('test',), data=check)
@@ -86,6 +95,7 @@ def test(
         show_dir=show_dir,
         wait_time=wait_time,
         out=out,
+        exported=exported,
     )
     with runner_of(cfg, notes, [CheckpointMatchHook()]) as runner:
         metrics = runner.test()

@@ -20,13 +20,15 @@ from mmuniformer.deployment.networks.base import (
 from mmuniformer.deployment.tracing import SMALLEST, Shape
 
 # Largest difference in parts of the largest value, by the type of weights.
-TOLERANCES = {'float32': 1e-3, 'float16': 0.05, 'bfloat16': 0.2, 'int8': 0.5}
+TOLERANCES = {'float32': 1e-4, 'float16': 0.05, 'bfloat16': 0.2, 'int8': 0.5}
 # Largest share of labels, keypoints and boxes that are others: near a
 # boundary the last bit decides.
 SHARES = {'float32': 0.005, 'float16': 0.03, 'bfloat16': 0.1, 'int8': 0.3}
 BATCHES = (1, 3)
-# Height and width in parts of the traced ones.
-PARTS = ((0.75, 1.0), (1.0, 0.6), (0.55, 0.8))
+# Height and width in parts of the traced ones, of which the longer side is
+# taken to be no longer than this.
+PARTS = ((0.75, 1.25), (1.25, 1.1), (1.5, 0.75))
+LONGEST = 320
 # Pixels that a keypoint may be away, and overlap and score of the same box.
 NEAR, OVERLAP, SCORE = 1.0, 0.9, 0.05
 
@@ -70,7 +72,8 @@ def unseen_shapes(shape: Shape) -> list[tuple[int, ...]]:
     """
     if shape.static:
         return [shape.of(1, shape.size)]
-    height, width = shape.size
+    factor = min(1.0, LONGEST / max(shape.size))
+    height, width = (side * factor for side in shape.size)
     sizes = []
     for index, (tall, wide) in enumerate(PARTS):
         # An odd size, an even one, and one that is a multiple of 32.

@@ -3,10 +3,10 @@
 import logging
 import os
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,15 +17,24 @@ from mmuniformer.deployment.formats.packages import need
 PRODUCTS = ('Convolution', 'GroupConvolution', 'MatMul')
 
 
+class Images(Protocol):
+    """Inputs of a model, read more than once."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yields one after another."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+
 def quantize_file(
-    path: Path, images: Collection[np.ndarray], about: Mapping[str, Any]
+    path: Path, images: Images, about: Mapping[str, Any]
 ) -> None:
     """Replaces a file of OpenVINO by one in 8 bits.
 
     Args:
         path (Path): File ending in .xml, in float32.
-        images (Collection[np.ndarray]): Inputs of the model. They are read
-            more than once.
+        images (Images): Inputs of the model.
         about (Mapping): From :func:`describe`, of the new file.
     """
     import openvino

@@ -12,7 +12,7 @@ from mmengine.registry import DATASETS, HOOKS, LOOPS, TRANSFORMS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from mmuniformer.checks.checkpoints import NEWEST, newest_checkpoint
-from mmuniformer.checks.data_sets import library_of
+from mmuniformer.checks.data_sets import data_sets, library_of
 from mmuniformer.checks.options.signatures import registered
 from mmuniformer.engine.devices import fit_to_devices
 from mmuniformer.engine.joining import limit_waiting
@@ -54,6 +54,7 @@ def prepare(
     out: str | None = None,
     keep: str | None = None,
     log_to: Sequence[str] = (),
+    exported: str | None = None,
 ) -> list[str]:
     """Makes of a config what a command asks for and this machine can run.
 
@@ -76,6 +77,7 @@ def prepare(
             what a report needs of their predictions.
         log_to (Sequence[str]): Names of ``TRACKERS`` that get the numbers
             of the run besides.
+        exported (str, optional): File that is tested in place of the model.
 
     Returns:
         list[str]: Lines for the log.
@@ -105,7 +107,10 @@ def prepare(
     add_trackers(cfg, log_to)
     use_own_parts(cfg)
     limit_waiting(cfg)
-    return notes + fit_to_devices(cfg)
+    notes += fit_to_devices(cfg)
+    if exported is not None:
+        use_exported(cfg, exported)
+    return notes
 
 
 def go_on_after_restart(cfg: Config) -> list[str]:
@@ -269,6 +274,29 @@ def use_validation_set(cfg: Config) -> None:
         cfg[f'test_{key}'] = deepcopy(cfg[f'val_{key}'])
     if cfg.get('test_cfg') is None:
         cfg.test_cfg = dict(type='TestLoop')
+
+
+def use_exported(cfg: Config, file: str) -> None:
+    """Puts an exported file in the place of the model.
+
+    Args:
+        cfg (Config): Changed in place.
+        file (str): What ``mmuniformer export`` has written.
+    """
+    host_of(cfg, file)
+    for data_set in data_sets(cfg, ('test',)):
+        pipeline = data_set.node.pipeline
+        break
+    if cfg.get('data_preprocessor') is not None:
+        # mmengine would give it to what stands in the model's place.
+        cfg.model.setdefault('data_preprocessor', cfg.pop('data_preprocessor'))
+    cfg.model = ConfigDict(
+        type='mmuniformer.ExportedModel',
+        file=file,
+        host=cfg.model,
+        library=library_of(cfg),
+        pipeline=pipeline,
+    )
 
 
 def keep_samples(cfg: Config, folder: str) -> None:

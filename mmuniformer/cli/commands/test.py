@@ -13,7 +13,9 @@ from mmuniformer.config_files import find_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of a test."""
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument(
+        'checkpoint', help='checkpoint file or URL, or an exported file'
+    )
     add_runner_arguments(parser)
     parser.add_argument(
         '--out',

@@ -122,8 +122,9 @@ class Decoder(nn.Module):
             2), and the largest values (B, K). Where nothing is above 0, the
             place is -1 pixel of the heatmap.
         """
-        width = heatmaps.shape[3]
         scores, index = heatmaps.flatten(2).max(2)
+        # A tensor: exporters know no integers that depend on the size.
+        width = torch.full_like(index, heatmaps.shape[3])
         x, y = index % width, index // width
         points = torch.stack((x, y), -1).float()
         moved = points + self.offsets(heatmaps, x, y)
