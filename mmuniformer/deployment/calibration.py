@@ -1,5 +1,6 @@
 """Images by which the numbers of 8 bits are chosen."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class Calibration:
                 f'rare in them decides; {FEWEST} or more, better '
                 f'{MOST}, are wanted',
                 logger='current',
-                level='WARNING',
+                level=logging.WARNING,
             )
 
     def __len__(self) -> int:
@@ -89,7 +90,7 @@ class Calibration:
                 print_log(
                     f'{error}; it is left out',
                     logger='current',
-                    level='WARNING',
+                    level=logging.WARNING,
                 )
         if not len(self):
             raise UserError(
