@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
-from torch import Tensor
 
 from mmuniformer.deployment.networks.base import channels_of
-from mmuniformer.deployment.pipelines import reads_rgb
+from mmuniformer.deployment.pipelines import pixels_of, reads_rgb
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import LoadedModel
 from mmuniformer.prediction.poses import PosePredictor
@@ -45,7 +44,8 @@ class Calibration:
     ) -> None:
         if not Path(folder).is_dir():
             raise UserError(f'--calibrate {folder}: there is no such folder')
-        self._loaded = loaded
+        self._is_bgr = not reads_rgb(loaded.library, loaded.pipeline)
+        self._dtype = 'uint8' if channels_of(loaded) == 3 else 'float32'
         is_pose = loaded.library == 'mmpose'
         self._predictor = (PosePredictor if is_pose else Predictor)(loaded)
         found = find_sources([folder])
@@ -101,7 +101,11 @@ class Calibration:
     def _read(self, source: Source) -> Iterator[np.ndarray]:
         prepared = self._predictor.prepare(Item(source, source.file))
         for data in self._data(prepared):
-            yield images_of(self._loaded, data['inputs'])
+            inputs = data['inputs']
+            # Of a video, its clips are the batch.
+            if inputs.ndim == 3:
+                inputs = inputs.unsqueeze(0)
+            yield pixels_of(inputs, self._is_bgr, self._dtype)
 
     def _data(self, prepared: Prepared) -> list[dict]:
         predictor = self._predictor
@@ -109,24 +113,3 @@ class Calibration:
             return [prepared.data]
         boxes = predictor.boxes_of([prepared], 1)
         return predictor.crops(prepared, boxes[0])
-
-
-def images_of(loaded: LoadedModel, inputs: Tensor) -> np.ndarray:
-    """What a host's test pipeline gives, as an exported model takes it.
-
-    Args:
-        loaded (LoadedModel): Whose pipeline it was.
-        inputs (Tensor): (C, H, W), or clips (N, C, T, H, W).
-
-    Returns:
-        np.ndarray: (1, H, W, C) or (N, T, H, W, C); RGB and uint8 of three
-        channels, else float32.
-    """
-    if inputs.ndim == 3:
-        inputs = inputs.unsqueeze(0)
-    array = inputs.movedim(1, -1).numpy()
-    if channels_of(loaded) != 3:
-        return np.ascontiguousarray(array, np.float32)
-    if not reads_rgb(loaded.library, loaded.pipeline):
-        array = array[..., ::-1]
-    return np.ascontiguousarray(np.clip(array, 0, 255).round(), np.uint8)

@@ -1,7 +1,6 @@
 """Models of OpenVINO in 8 bits, by what they do on some images."""
 
 import logging
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mmuniformer.deployment.formats.openvino import save
-from mmuniformer.deployment.formats.packages import need
+from mmuniformer.deployment.formats.packages import need, unreported
 
 # Operations that would be computed in 8 bits.
 PRODUCTS = ('Convolution', 'GroupConvolution', 'MatMul')
@@ -95,9 +94,7 @@ def _decoders(model: Any) -> Iterator[str]:
 @contextmanager
 def _quiet_nncf() -> Iterator[Any]:
     """NNCF without its notes, and without what it sends to its makers."""
-    # It reads this when it is imported.
-    os.environ.setdefault('NNCF_CI', '1')
-    with warnings.catch_warnings():
+    with unreported(), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         import nncf
 

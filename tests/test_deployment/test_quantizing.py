@@ -1,5 +1,6 @@
 """8 bits: ``mmuniformer export --dtype int8``."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from mmuniformer.apis import export
 from mmuniformer.deployment import calibration, open_exported
 from mmuniformer.deployment.calibration import Calibration
+from mmuniformer.deployment.formats.packages import unreported
 from mmuniformer.deployment.quantizing import _decoders
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import load_model
@@ -17,7 +19,7 @@ from mmuniformer.prediction.models import load_model
 pytest.importorskip('nncf')
 IMAGES = 12
 # Height and width of what a shapes model gets, by task.
-SIZES = dict(det=(160, 160), seg=(96, 96), pose=(96, 96), cls=(64, 64))
+SIZES = dict(det=(160, 160), seg=(96, 96), pose=(128, 96), cls=(64, 64))
 
 
 def draw(folder: Path, number: int) -> list[Path]:
@@ -219,3 +221,19 @@ def test_mistakes_are_told(options, words):
     options = {'to': 'openvino', **options}
     with pytest.raises(UserError, match=words):
         export('config.py', 'weights.pth', **options)
+
+
+def test_makers_are_not_told(monkeypatch):
+    monkeypatch.setenv('CI', 'no')
+    monkeypatch.delenv('NNCF_CI', raising=False)
+    with unreported():
+        assert os.environ['CI'] == 'true'
+        from openvino_telemetry.utils.opt_in_checker import (
+            ConsentCheckResult,
+            OptInChecker,
+        )
+
+        consent = OptInChecker().check(False, True)
+    assert consent == ConsentCheckResult.DECLINED
+    assert os.environ['CI'] == 'no'
+    assert 'NNCF_CI' not in os.environ

@@ -11,6 +11,7 @@ from mmuniformer.deployment.formats.onnx import Onnx, OnnxRuntime
 from mmuniformer.deployment.formats.openvino import (
     OpenVino,
     OpenVinoRuntime,
+    converted,
     save,
 )
 from mmuniformer.deployment.quantizing import quantize_file
@@ -85,10 +86,8 @@ class Files:
     @cached_property
     def openvino(self) -> Path:
         """OpenVINO, in float32."""
-        import openvino
-
         path = Path(self._folder.name, 'model.xml')
-        save(openvino.convert_model(self.onnx), path, self._about)
+        save(converted(self.onnx), path, self._about)
         return path
 
     @cached_property
