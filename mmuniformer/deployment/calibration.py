@@ -61,9 +61,9 @@ class Calibration:
         self.unreadable: dict[str, str] = {}
         if number < FEWEST:
             print_log(
-                f'--calibrate {folder}: {number} images are few, and what is '
-                f'rare in them decides; {FEWEST} or more, better '
-                f'{MOST}, are wanted',
+                f'--calibrate {folder} has few images ({number}), so that '
+                f'what is rare in them decides; {FEWEST} or more are wanted, '
+                f'better {MOST}',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -175,7 +175,7 @@ class TestFolder:
         draw(tmp_path, 3)
         Calibration(loaded, str(tmp_path))
         assert len(told) == 1
-        assert '3 images are few' in told[0]
+        assert 'few images (3)' in told[0]
 
     def test_an_unreadable_one_is_left_out(self, loaded, tmp_path, told):
         draw(tmp_path, 11)
