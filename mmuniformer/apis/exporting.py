@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.deployment.calibration import MOST, Calibration
 from mmuniformer.deployment.comparing import (
     Difference,
     differences,
@@ -24,6 +25,7 @@ from mmuniformer.deployment.formats import FORMATS, Format
 from mmuniformer.deployment.networks import Network, is_two_stage, network_of
 from mmuniformer.deployment.networks.base import channels_of
 from mmuniformer.deployment.pipelines import clip_of, size_of, steps_of
+from mmuniformer.deployment.quantizing import quantize_file
 from mmuniformer.deployment.tracing import Shape, trace
 from mmuniformer.engine.processes import this_host
 from mmuniformer.errors import UnwritableFile, UserError
@@ -31,7 +33,7 @@ from mmuniformer.prediction.models import LoadedModel, load_model
 
 CHECKPOINT = 'checkpoint'
 WORDS = (CHECKPOINT, *FORMATS)
-DTYPES = ('float32', 'float16', 'bfloat16')
+DTYPES = ('float32', 'float16', 'bfloat16', 'int8')
 SUFFIXES = {'.pth': CHECKPOINT, '.onnx': 'onnx', '.xml': 'openvino'}
 # A file of machine code ends in the same way, and is asked for by name.
 SUFFIXES['.pt2'] = 'torch'
@@ -68,6 +70,8 @@ def export(
     static: bool = False,
     dynamic_frames: bool = False,
     dtype: str = 'float32',
+    calibrate: str | None = None,
+    calibration_images: int = MOST,
     cfg_options: dict[str, Any] | None = None,
 ) -> Exported | None:
     """Writes a trained model in a form that runs elsewhere.
@@ -90,7 +94,11 @@ def export(
             test pipeline by default.
         static (bool): For a batch of one and ``size`` alone.
         dynamic_frames (bool): Of a video model, for clips of any length.
-        dtype (str): Of the weights: 'float32', 'float16' or 'bfloat16'.
+        dtype (str): Of the weights: 'float32', 'float16' or 'bfloat16'; or
+            'int8' for 8 bits in convolutions and matrix products, too.
+        calibrate (str, optional): Folder with images, or of a model for
+            actions with videos, by which the numbers of 8 bits are chosen.
+        calibration_images (int): How many of them are used at most.
         cfg_options (dict, optional): Values by dotted key.
 
     Returns:
@@ -114,9 +122,13 @@ def export(
         raise UserError(
             f'--dtype {dtype}: {word} takes {", ".join(form.dtypes)}'
         )
+    _check_calibration(dtype, calibrate, calibration_images)
     form.check()
     loaded = load_model(config, checkpoint, 'cpu', cfg_options=cfg_options)
     _check_size(loaded, size, static, dynamic_frames)
+    calibration = None
+    if calibrate is not None:
+        calibration = Calibration(loaded, calibrate, calibration_images)
     with DefaultScope.overwrite_default_scope(loaded.library):
         network = network_of(loaded, part)
         if part is None and is_two_stage(loaded.net):
@@ -136,7 +148,9 @@ def export(
         wanted = [expected(network, images) for images in inputs]
         if form.name != 'openvino':
             network = network.to_dtype(getattr(torch, dtype))
-        return _write(form, network, shape, about, path, inputs, wanted)
+        return _write(
+            form, network, shape, about, path, inputs, wanted, calibration
+        )
 
 
 def _write(
@@ -147,6 +161,7 @@ def _write(
     path: Path,
     inputs: list,
     wanted: list,
+    calibration: Calibration | None,
 ) -> Exported:
     # Beside it, so that a rename is all that is left to do.
     folder = path.with_name(
@@ -157,6 +172,12 @@ def _write(
         draft = folder / path.name
         program = trace(network, shape, about['input']['name'])
         form.write(program, draft, about)
+        if calibration is not None:
+            quantize_file(draft, calibration, about)
+            print_log(
+                f'Chose the numbers of 8 bits by {len(calibration)} images.',
+                logger='current',
+            )
         found = form.run_apart(draft, inputs)
         rows = []
         for images, ours, theirs in zip(inputs, found, wanted, strict=True):
@@ -178,6 +199,18 @@ def _write(
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_calibration(dtype: str, folder: str | None, most: int) -> None:
+    if dtype == 'int8' and folder is None:
+        raise UserError(
+            '--dtype int8 chooses its numbers by images: name a folder of '
+            'them by --calibrate'
+        )
+    if dtype != 'int8' and folder is not None:
+        raise UserError(f'--calibrate is for --dtype int8, not {dtype}')
+    if most < 1:
+        raise UserError(f'--calibration-images must be at least 1, not {most}')
 
 
 def _target(config: str, out: str | None, to: str | None) -> tuple[Path, str]:

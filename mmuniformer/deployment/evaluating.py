@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS as HOST_MODELS
@@ -12,7 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmuniformer.deployment.formats import FORMATS, Outputs, open_exported
-from mmuniformer.deployment.pipelines import reads_rgb
+from mmuniformer.deployment.pipelines import pixels_of, reads_rgb
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import TASKS
 from mmuniformer.registry import MODELS
@@ -89,14 +88,7 @@ class ExportedModel(BaseModel):
             images (Tensor): (B, C, H, W) or (B, C, T, H, W), as the pipeline
                 gives them.
         """
-        if self.is_bgr and images.shape[1] == 3:
-            images = images[:, [2, 1, 0]]
-        array = images.movedim(1, -1).cpu().numpy()
-        if array.dtype != self.input['dtype']:
-            if self.input['dtype'] == 'uint8':
-                array = np.rint(array).clip(0, 255)
-            array = array.astype(self.input['dtype'])
-        return self.run(np.ascontiguousarray(array))
+        return self.run(pixels_of(images, self.is_bgr, self.input['dtype']))
 
     def _logits(self, images: Tensor, metas: Any) -> Tensor:
         return torch.from_numpy(self.outputs(images)['logits'])

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from mmuniformer.nodes import type_name
 
 # Of no effect on what the model sees of an image.
@@ -48,6 +51,25 @@ def reads_rgb(library: str, pipeline: Sequence[Mapping]) -> bool:
         type_name(node) == 'ChannelOrder' and node.get('order', 'bgr') == 'bgr'
         for node in pipeline
     )
+
+
+def pixels_of(images: Tensor, is_bgr: bool, dtype: str) -> np.ndarray:
+    """What a host's test pipeline gives, as an exported model takes it.
+
+    Args:
+        images (Tensor): (B, C, H, W), or clips (B, C, T, H, W).
+        is_bgr (bool): Whether three channels are BGR.
+        dtype (str): Of the result: 'uint8' or 'float32'.
+
+    Returns:
+        np.ndarray: (B, H, W, C) or (B, T, H, W, C), RGB.
+    """
+    if is_bgr and images.shape[1] == 3:
+        images = images[:, [2, 1, 0]]
+    array = images.movedim(1, -1).cpu().numpy()
+    if dtype == 'uint8' and array.dtype != np.uint8:
+        array = np.rint(array).clip(0, 255)
+    return np.ascontiguousarray(array, dtype)
 
 
 def steps_of(pipeline: Sequence[Mapping]) -> list[dict[str, Any]]:

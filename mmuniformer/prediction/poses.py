@@ -98,14 +98,20 @@ class PosePredictor(Predictor):
         found = self.boxes_of(prepared, batch_size) if prepared else []
         crops = []
         for one, boxes in zip(prepared, found, strict=True):
-            crops += self._crops(one, boxes)
+            crops += self.crops(one, boxes)
         samples = iter(self.run(crops, max(batch_size, CROPS)))
         return [
             self._people(one, boxes, [next(samples) for _ in boxes.boxes])
             for one, boxes in zip(prepared, found, strict=True)
         ]
 
-    def _crops(self, prepared: Prepared, boxes: Boxes) -> list[dict]:
+    def crops(self, prepared: Prepared, boxes: Boxes) -> list[dict]:
+        """What the model takes of each box of an image.
+
+        Args:
+            prepared (Prepared): From :meth:`prepare`.
+            boxes (Boxes): Of that image.
+        """
         return [
             self.pipeline.finish(
                 dict(prepared.data, bbox=box[None], bbox_score=score[None])

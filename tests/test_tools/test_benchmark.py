@@ -381,6 +381,51 @@ def run(workload, *variants, rounds=3, seconds=0):
     return comparer.run(Comparison(workload, variants)).results
 
 
+def test_exported_files_are_the_same_function(tiny_s):
+    """Each in its own runtime, and 8 bits are rounded."""
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('nncf')
+    _, *others = run(
+        SMALL,
+        DEPLOY,
+        Variant('onnxruntime'),
+        Variant('openvino'),
+        Variant('openvino', 'int8'),
+    )
+    assert all(len(one.times) == 3 for one in others)
+    for exact in others[:2]:
+        assert exact.error < 1e-5
+    assert 1e-4 < others[2].error < 0.2
+    (row, *_) = rows(Measured(SMALL, others[2:]), {'fp32': 1e12})
+    assert row['variant'] == 'ours, deployed, in OpenVINO, int8'
+    assert 'of ceiling' not in row
+
+
+def test_runtimes_have_formats_of_their_own():
+    (comparison,) = grid(
+        variants=['deploy', 'onnxruntime', 'openvino'],
+        dtypes=['fp32', 'fp16', 'int8'],
+        compile=['no', 'yes'],
+    )
+    assert [(v.name, v.dtype, v.compiled) for v in comparison.variants] == [
+        ('deploy', 'fp32', False),
+        ('deploy', 'fp32', True),
+        ('onnxruntime', 'fp32', False),
+        ('openvino', 'fp32', False),
+        ('deploy', 'fp16', False),
+        ('deploy', 'fp16', True),
+        ('openvino', 'int8', False),
+    ]
+
+
+def test_cpu_time_is_not_what_others_take():
+    sleep = {'sleep': lambda: time.sleep(0.06)}
+    by_clock = time_in_turn(sleep, 'cpu', 3, 1)['sleep']
+    of_process = time_in_turn(sleep, 'cpu', 3, 1, time.process_time)['sleep']
+    assert min(by_clock) > 0.05
+    assert max(of_process) < 0.03
+
+
 def test_a_missing_library_is_a_note(monkeypatch, tiny_s):
     monkeypatch.setitem(OTHERS, 'Swin-T', dict(type='nolib.SwinTransformer'))
     _, swin = run(SMALL, REFERENCE, Variant('Swin-T'))
@@ -451,6 +496,9 @@ def test_presets_are_of_what_can_be_built(preset):
         for variant in comparison.variants:
             assert variant.name in workloads.NAMES
             assert workloads.makes_sense(variant.name, workload)
+            assert workloads.has_format(
+                variant.name, variant.dtype, variant.compiled
+            )
             assert (variant.name == 'keep-all') <= workload.is_light
 
 

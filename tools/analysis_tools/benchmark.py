@@ -27,7 +27,8 @@ def parse_args() -> dict:
         choices=PRESETS,
         help='quick; gpu: what is wanted on a GPU; memory: training '
         'with checkpointing and without; light: light models with half of '
-        'the tokens and with all; tables: beside the competitors of the '
+        'the tokens and with all; runtimes: exported files on a CPU, in '
+        '8 bits too; tables: beside the competitors of the '
         "paper's tables; sweep: over sizes and frames",
     )
     grid = parser.add_argument_group(

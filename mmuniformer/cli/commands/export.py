@@ -51,9 +51,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--dtype',
-        choices=('float32', 'float16', 'bfloat16'),
+        choices=('float32', 'float16', 'bfloat16', 'int8'),
         default='float32',
-        help='of the weights (default: %(default)s)',
+        help='of the weights; int8, for OpenVINO, of convolutions and matrix '
+        'products, too (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--calibrate',
+        metavar='FOLDER',
+        help='with images (for actions: videos) by which the numbers of '
+        '--dtype int8 are chosen; some hundred of the training set',
+    )
+    parser.add_argument(
+        '--calibration-images',
+        type=int,
+        default=300,
+        metavar='N',
+        help='how many of them are used (default: %(default)s)',
     )
 
 

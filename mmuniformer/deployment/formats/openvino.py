@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 from mmuniformer.deployment.description import KEY
 from mmuniformer.deployment.formats.base import Outputs
 from mmuniformer.deployment.formats.onnx import Onnx
-from mmuniformer.deployment.formats.packages import need
+from mmuniformer.deployment.formats.packages import need, unreported
 
 
 class OpenVino:
@@ -21,7 +21,7 @@ class OpenVino:
     name, suffix = 'openvino', '.xml'
     # float16 is how weights are kept; a CPU computes in what is fastest and
     # exact enough, and can be asked for bfloat16.
-    dtypes = ('float32', 'float16')
+    dtypes = ('float32', 'float16', 'int8')
 
     def check(self) -> None:
         """See :class:`Format`."""
@@ -34,14 +34,11 @@ class OpenVino:
         about: Mapping[str, Any],
     ) -> None:
         """See :class:`Format`."""
-        import openvino
-
         # Its own reader of torch's programs knows fewer open sizes.
         with tempfile.TemporaryDirectory() as folder:
             between = Path(folder, 'model.onnx')
             Onnx().write(program, between, about)
-            model = openvino.convert_model(between)
-            save(model, path, about)
+            save(converted(between), path, about)
 
     def open(self, path: Path) -> 'OpenVinoRuntime':
         """See :class:`Format`."""
@@ -58,6 +55,14 @@ class OpenVino:
     def files(self, path: Path) -> list[Path]:
         """See :class:`Format`."""
         return [path, path.with_suffix('.bin')]
+
+
+def converted(path: Path) -> Any:
+    """A file of ONNX as an ``openvino.Model``."""
+    import openvino
+
+    with unreported():
+        return openvino.convert_model(path)
 
 
 def save(model: Any, path: Path, about: Mapping[str, Any]) -> None:

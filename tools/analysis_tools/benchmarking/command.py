@@ -13,6 +13,7 @@ from mmuniformer.errors import UserError
 
 from .comparing import Comparer, Measured
 from .device import (
+    TORCH_DTYPES,
     check_device,
     environment,
     exact_fp32,
@@ -78,7 +79,7 @@ def benchmark(
     exact_fp32()
     console = Console()
     console.width = max(console.width, NARROWEST)
-    dtypes = sorted({v.dtype for c in comparisons for v in c.variants})
+    dtypes = {v.dtype for c in comparisons for v in c.variants}
     report = Report(environment(device, shared), {}, [])
     for key, value in report.environment.items():
         console.print(f'{key}: {value}', highlight=False, soft_wrap=True)
@@ -86,7 +87,7 @@ def benchmark(
     report.comparisons += [done[c] for c in comparisons if c in done]
     left_out = []
     now = time.process_time if shared else time.perf_counter
-    for dtype in dtypes:
+    for dtype in sorted(dtypes & TORCH_DTYPES.keys()):
         if dtype not in report.ceilings:
             report.ceilings[dtype] = matmul_ceiling(dtype, device, now)
     with Progress(console=console, transient=True) as progress:

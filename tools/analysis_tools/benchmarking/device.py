@@ -28,6 +28,9 @@ PACKAGES = (
     'mmaction',
     'mmpretrain',
     'timm',
+    'onnxruntime',
+    'openvino',
+    'nncf',
 )
 # Sides of a large matrix.
 LARGE = {'cpu': 2048, 'cuda': 8192}

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from .device import TORCH_DTYPES, clock, on_gpu
 from .models import build
-from .workloads import OTHERS, Variant, Workload, input_size
+from .runtimes import RuntimeRunner
+from .workloads import OTHERS, RUNTIMES, Variant, Workload, input_size
 
 # A call shorter than this is repeated, so that a clock can measure it.
 SHORTEST = 0.05
@@ -69,6 +70,15 @@ class Runner:
             loss = sum(out.float().square().mean() for out in outs)
         loss.backward()
         return [out.detach() for out in outs]
+
+
+def runner_of(
+    variant: Variant, workload: Workload, device: str
+) -> Runner | RuntimeRunner:
+    """What does a step of a workload, in whatever runs it."""
+    if variant.name in RUNTIMES:
+        return RuntimeRunner(variant, workload)
+    return Runner(variant, workload, device)
 
 
 def _tensors(outputs: Any) -> list[Tensor]:

@@ -36,6 +36,13 @@ SAME_FUNCTION = {
     'checkpointed': 'ours, with_cp',
     'deploy': 'ours, deployed',
     'mmaction2': "mmaction2's UniFormer",
+    'onnxruntime': 'ours, deployed, in onnxruntime',
+    'openvino': 'ours, deployed, in OpenVINO',
+}
+# Number formats of exported files in the runtimes that they are for.
+RUNTIMES = {
+    'onnxruntime': ('fp32',),
+    'openvino': ('fp32', 'bf16', 'int8', 'int8+bf16'),
 }
 # The light models as Table 23 changes them: each is another function.
 KEEP_ALL = 'keep-all'
@@ -110,7 +117,9 @@ COMPETITORS = {
 }
 OTHERS.update(COMPETITORS)
 NAMES = (*LABELS, *OTHERS)
-DTYPES = ('fp32', 'bf16', 'fp16')
+# 8 bits are for convolutions and matrix products; the rest is in the other
+# format.
+DTYPES = ('fp32', 'bf16', 'fp16', 'int8', 'int8+bf16')
 MODES = ('inference', 'training')
 
 
@@ -162,7 +171,7 @@ class Variant:
 
     def __str__(self) -> str:
         how = self.dtype
-        if how != 'fp32':
+        if how != 'fp32' and self.name not in RUNTIMES:
             how += ' autocast' if self.autocast else ' weights'
         name = LABELS.get(self.name, self.name)
         return f'{name}, {how}' + ', compiled' * self.compiled
@@ -171,7 +180,8 @@ class Variant:
     def autocast(self) -> bool:
         """Whether half precision is autocast: converted weights are for good,
         and so for a deployed model."""
-        return self.name != 'deploy' and self.dtype != 'fp32'
+        converted = self.name == 'deploy' or self.name in RUNTIMES
+        return not converted and self.dtype != 'fp32'
 
 
 def accuracy(variant: Variant, workload: Workload) -> float | None:
@@ -247,6 +257,10 @@ IMAGE_MODELS = (
 )
 VIDEO_MODELS = 'mmaction2/bf16 Swin3D-T/bf16 MViT-S/bf16'
 IMAGE, CLIP, LARGE_CLIP = '800x1280', '16x112x112', '16x224x224'
+EXPORTED = (
+    'deploy deploy/fp32/compiled onnxruntime openvino openvino/bf16 '
+    'openvino/int8 openvino/int8+bf16'
+)
 
 
 def _light(batch: int) -> list[Comparison]:
@@ -343,6 +357,17 @@ PRESETS = {
             ('video S', CLIP),
         )
     ],
+    # Exported files on a CPU, in their own runtimes.
+    'runtimes': [
+        _compare(model, size, EXPORTED)
+        for model, size in (
+            ('XXS', '160'),
+            ('XS', '192'),
+            ('S', '512'),
+            ('video S', LARGE_CLIP),
+            ('S-h14', IMAGE),
+        )
+    ],
     # What the light models gain by keeping half of the tokens.
     'light': _light(8),
     # What the paper's abstract compares. Compilers take long, so they come
@@ -410,6 +435,7 @@ def grid(
             Variant(name, dtype, is_compiled)
             for dtype, name, is_compiled in product(dtypes, variants, compiled)
             if makes_sense(name, workload)
+            and has_format(name, dtype, is_compiled)
         )
         if fitting and workload.is_video == model.startswith('video'):
             comparisons.append(Comparison(workload, fitting, memory=True))
@@ -431,11 +457,18 @@ def _check(name: str, known: Collection[str], option: str) -> None:
         raise UserError(f"{option}: there is no '{name}'{hint}")
 
 
+def has_format(name: str, dtype: str, compiled: bool) -> bool:
+    """Whether a variant of this name can be of a number format."""
+    if name in RUNTIMES:
+        return dtype in RUNTIMES[name] and not compiled
+    return not dtype.startswith('int8')
+
+
 def makes_sense(name: str, workload: Workload) -> bool:
     """Whether a variant of this name can run a workload."""
     if name in OTHERS:
         return OTHERS[name]['type'].startswith('mmaction') == workload.is_video
-    if name == 'deploy':
+    if name == 'deploy' or name in RUNTIMES:
         return workload.mode == 'inference'
     if name == 'mmaction2' and not workload.is_video:
         return False

@@ -1,0 +1,239 @@
+"""8 bits: ``mmuniformer export --dtype int8``."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import predict_models
+import pytest
+
+from mmuniformer.apis import export
+from mmuniformer.deployment import calibration, open_exported
+from mmuniformer.deployment.calibration import Calibration
+from mmuniformer.deployment.formats.packages import unreported
+from mmuniformer.deployment.quantizing import _decoders
+from mmuniformer.errors import UserError
+from mmuniformer.prediction.models import load_model
+
+pytest.importorskip('nncf')
+IMAGES = 12
+# Height and width of what a shapes model gets, by task.
+SIZES = dict(det=(160, 160), seg=(96, 96), pose=(128, 96), cls=(64, 64))
+
+
+def draw(folder: Path, number: int) -> list[Path]:
+    from mmuniformer.datasets.shapes import render, sample_scene
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    files = []
+    for index in range(number):
+        files.append(folder / f'{index:02}.png')
+        image = render(sample_scene(rng, 96), rng)
+        # As different as random weights see them.
+        image = image * rng.uniform(0.3, 1.0, 3)
+        cv2.imwrite(str(files[-1]), image.astype(np.uint8))
+    return files
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('calibration')
+    draw(folder, IMAGES)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory, images) -> dict[str, Path]:
+    pytest.importorskip('mmpretrain')
+    folder = tmp_path_factory.mktemp('exported')
+    weights = predict_models.checkpoint('cls', folder)
+    exported = {}
+    for dtype in ('float32', 'int8'):
+        done = export(
+            predict_models.config('cls'),
+            weights,
+            str(folder / f'{dtype}.xml'),
+            dtype=dtype,
+            calibrate=str(images) if dtype == 'int8' else None,
+        )
+        assert done.is_good
+        exported[dtype] = done.path
+    return exported
+
+
+class TestClassifier:
+    def test_the_file_is_a_quarter(self, files):
+        whole, small = (
+            files[dtype].with_suffix('.bin').stat().st_size
+            for dtype in ('float32', 'int8')
+        )
+        assert small < 0.35 * whole
+
+    def test_it_says_what_it_is(self, files):
+        about = open_exported(files['int8']).about
+        assert about['dtype'] == 'int8'
+        assert about['calibration_images'] == IMAGES
+
+    def test_classes_are_the_same(self, files, tmp_path):
+        one, other = (
+            open_exported(files[dtype]) for dtype in ('float32', 'int8')
+        )
+        drawn = np.stack(
+            [
+                cv2.resize(cv2.imread(str(path)), (96, 64))[..., ::-1]
+                for path in draw(tmp_path, 40)
+            ]
+        )
+        scores, rounded = (run(drawn)['scores'] for run in (one, other))
+        assert len(set(scores.argmax(1))) > 1
+        assert (scores.argmax(1) == rounded.argmax(1)).mean() >= 0.9
+        # It was changed: what is compared is not the same file.
+        assert 1e-4 < np.abs(scores - rounded).max() < 0.3
+
+    def test_convolutions_are_in_8_bits_and_softmax_is_not(self, files):
+        openvino = pytest.importorskip('openvino')
+        model = openvino.Core().read_model(files['int8'])
+        rounded = {
+            target.get_node().get_type_name()
+            for node in model.get_ops()
+            if node.get_type_name() == 'FakeQuantize'
+            for target in node.output(0).get_target_inputs()
+        }
+        assert {'Convolution', 'MatMul'} <= rounded
+        assert not {'Softmax', 'MVN', 'Gelu'} & rounded
+
+
+def test_what_is_computed_from_results_stays_in_float():
+    openvino = pytest.importorskip('openvino')
+    ops = openvino.opset13
+    image = ops.parameter([1, 3, 8, 8], np.float32, name='image')
+    weight = np.ones((2, 3, 1, 1), np.float32)
+    places = dict(
+        strides=[1, 1], pads_begin=[0, 0], pads_end=[0, 0], dilations=[1, 1]
+    )
+    heatmaps = ops.convolution(image, ops.constant(weight), **places)
+    smooth = ops.convolution(
+        ops.relu(heatmaps),
+        ops.constant(np.ones((2, 2, 1, 1), np.float32)),
+        **places,
+    )
+    smooth.set_friendly_name('smooth')
+    model = openvino.Model([heatmaps, smooth], [image])
+    assert list(_decoders(model)) == ['smooth']
+
+
+@pytest.mark.parametrize('task', ['det', 'seg', 'pose', 'cls'])
+def test_images_are_those_of_the_test_pipeline(task, tmp_path):
+    """In RGB, as pixels are in the file."""
+    loaded = load_model(predict_models.checkpoint(task, tmp_path))
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    red = np.zeros((96, 96, 3), np.uint8)
+    red[..., 2] = 250
+    cv2.imwrite(str(folder / 'red.png'), red)
+    (image,) = Calibration(loaded, str(folder))
+    assert image.dtype == np.uint8
+    assert image.shape == (1, *SIZES[task], 3)
+    assert image[0, 32, 32].tolist() == [250, 0, 0]
+
+
+def test_clips_of_videos(tmp_path):
+    predict_models.make_videos(tmp_path / 'videos')
+    (tmp_path / 'videos' / 'beside.png').write_bytes(b'')
+    loaded = load_model(predict_models.checkpoint('video', tmp_path))
+    clips = list(Calibration(loaded, str(tmp_path / 'videos'), most=2))
+    assert len(clips) == 2
+    for clip in clips:
+        assert clip.shape[1] == 8
+        assert clip.shape[-1] == 3
+        assert clip.dtype == np.uint8
+
+
+class TestFolder:
+    @pytest.fixture(scope='class')
+    def loaded(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp('weights')
+        return load_model(predict_models.checkpoint('cls', folder))
+
+    @pytest.fixture
+    def told(self, monkeypatch):
+        lines = []
+        monkeypatch.setattr(
+            calibration, 'print_log', lambda line, **_: lines.append(line)
+        )
+        return lines
+
+    def test_as_many_as_are_asked_for_from_all_over(self, loaded, images):
+        chosen = Calibration(loaded, str(images), most=4)
+        names = [Path(source.file).stem for source in chosen._sources]
+        assert names == ['00', '03', '06', '09']
+        assert len(chosen) == len(list(chosen)) == 4
+
+    def test_few_are_a_warning(self, loaded, tmp_path, told):
+        draw(tmp_path, 3)
+        Calibration(loaded, str(tmp_path))
+        assert len(told) == 1
+        assert 'few images (3)' in told[0]
+
+    def test_an_unreadable_one_is_left_out(self, loaded, tmp_path, told):
+        draw(tmp_path, 11)
+        (tmp_path / '05.png').write_bytes(b'no image')
+        chosen = Calibration(loaded, str(tmp_path))
+        assert not told
+        for _ in range(2):
+            assert len(list(chosen)) == len(chosen) == 10
+        (line,) = told
+        assert line.startswith('cannot read the image')
+        assert '05.png' in line
+
+    def test_none_is_readable(self, loaded, tmp_path):
+        (tmp_path / 'a.png').write_bytes(b'no image')
+        with pytest.raises(UserError, match=r'none of 1 images.*a\.png'):
+            list(Calibration(loaded, str(tmp_path)))
+
+    @pytest.mark.parametrize(
+        ('folder', 'words'),
+        [('nowhere', 'no such folder'), ('.', 'no photo')],
+    )
+    def test_none_is_there(self, loaded, tmp_path, folder, words):
+        with pytest.raises(UserError, match=words):
+            Calibration(loaded, str(tmp_path / folder))
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (dict(dtype='int8'), '--calibrate'),
+        (dict(calibrate='.'), '--calibrate is for --dtype int8'),
+        (
+            dict(to='onnx', dtype='int8', calibrate='.'),
+            '--dtype int8: onnx takes float32, float16',
+        ),
+        (
+            dict(dtype='int8', calibrate='.', calibration_images=0),
+            '--calibration-images',
+        ),
+    ],
+)
+def test_mistakes_are_told(options, words):
+    options = {'to': 'openvino', **options}
+    with pytest.raises(UserError, match=words):
+        export('config.py', 'weights.pth', **options)
+
+
+def test_makers_are_not_told(monkeypatch):
+    monkeypatch.setenv('CI', 'no')
+    monkeypatch.delenv('NNCF_CI', raising=False)
+    with unreported():
+        assert os.environ['CI'] == 'true'
+        from openvino_telemetry.utils.opt_in_checker import (
+            ConsentCheckResult,
+            OptInChecker,
+        )
+
+        consent = OptInChecker().check(False, True)
+    assert consent == ConsentCheckResult.DECLINED
+    assert os.environ['CI'] == 'no'
+    assert 'NNCF_CI' not in os.environ
