@@ -53,17 +53,21 @@ def speed_section(run: Run | None) -> Iterator[str]:
         yield f'- a large matrix product in {dtype}: {macs / 1e9:.0f} GMAC/s'
     yield ''
     yield HOW.format(views=30)
-    for comparison in run.comparisons:
+    alone = [c[0] for c in run.comparisons if len(c) == 1]
+    beside = [c for c in run.comparisons if len(c) > 1]
+    for comparison in sorted(beside, key=_is_of_designs):
         ours = comparison[0]
-        size = 'x'.join(map(str, ours.size))
-        what = (
-            'designs of Table 23' if _is_of_designs(comparison) else 'beside'
-        )
-        if len(comparison) == 1:
-            what = 'alone'
-        yield f'### {ours.model}, {size}: {what}'
+        title = f'{ours.model}, {"x".join(map(str, ours.size))}'
+        if _is_of_designs(comparison):
+            title += ': designs of Table 23'
+        yield f'### {title}'
         yield ''
         yield from _table(comparison, run)
+        yield ''
+    if alone:
+        yield '### Ours at other sizes'
+        yield ''
+        yield from _table(alone, run, compared=False)
         yield ''
     yield from _claim(run)
 
@@ -76,7 +80,9 @@ def _is_of_designs(comparison: Sequence[Speed]) -> bool:
     return any(speed.settings for speed in comparison)
 
 
-def _table(comparison: Sequence[Speed], run: Run) -> Iterator[str]:
+def _table(
+    comparison: Sequence[Speed], run: Run, compared: bool = True
+) -> Iterator[str]:
     ours = comparison[0]
     # Nothing that is in no cell has a column.
     forms = [f for f in FORMS if any(f in speed.forms for speed in comparison)]
@@ -84,6 +90,7 @@ def _table(comparison: Sequence[Speed], run: Run) -> Iterator[str]:
     heads = ['model', 'size', 'top-1, published', 'GMACs']
     heads += [f'{form} ({unit})' for form in forms]
     ways = [w for w in (False, True) if not w or COMPILED in forms]
+    ways = ways if compared else []
     heads += ['faster, compiled' if w else 'faster' for w in ways]
     heads += ['memory (MB)', 'of the product']
     yield f'| {" | ".join(heads)} |'

@@ -391,7 +391,7 @@ PRESETS = {
         ),
         *(
             _compare('S-w14', size, 'deploy', memory=True)
-            for size in ['224', '384', '512', '768', '1024']
+            for size in ('224', '384', '512', '768', '1024')
         ),
         *(
             _compare(model, size, 'deploy', memory=True)
