@@ -90,6 +90,9 @@ def write_checkpoint(config: str) -> str:
             module.running_var.uniform_(0.5, 1.5)
         if name.endswith(SCORES):
             nn.init.normal_(module.weight, std=0.3)
+        if name.endswith('final_layer'):
+            # Keypoints that are found.
+            nn.init.constant_(module.bias, 0.5)
         if name.endswith(('retina_cls', 'retina_reg')):
             # Scores that differ, and boxes within the image.
             nn.init.normal_(module.weight, std=0.05)
