@@ -90,6 +90,7 @@ EXTRAS = {
     'cls': ['mmpretrain>=1.2'],
 }
 EXTRAS['all'] = sorted({item for extra in EXTRAS.values() for item in extra})
+EXTRAS['export'] = requirements('export')
 EXTRAS['tests'] = requirements('tests')
 
 version = {}

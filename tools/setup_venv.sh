@@ -58,8 +58,8 @@ step "installer" "$venv/bin/python" -m pip install -q --disable-pip-version-chec
 # Bytecode is made once, here: each process that starts would otherwise, where
 # the environment forbids to write it (PYTHONDONTWRITEBYTECODE).
 pip_install() { "$venv/bin/uv" pip install --compile-bytecode --python "$venv/bin/python" -c requirements/constraints.txt "$@"; }
-step "PyTorch and other packages" pip_install -r requirements/runtime.txt -r requirements/tests.txt -r requirements/docs.txt
-step "OpenMMLab libraries" pip_install --no-deps -r "$libraries"
+step "PyTorch and other packages" pip_install -r requirements/runtime.txt -r requirements/export.txt -r requirements/tests.txt -r requirements/docs.txt
+step "OpenMMLab libraries" pip_install --no-deps -r "$libraries" -r requirements/pictures.txt
 # Its wheel is built for numpy 1; building it takes seconds.
 step "xtcocotools (built from source)" pip_install --no-deps --no-build-isolation --no-binary xtcocotools xtcocotools
 step "mmuniformer" pip_install --no-deps --no-build-isolation -e .

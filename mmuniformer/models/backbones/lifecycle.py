@@ -13,9 +13,10 @@ from mmuniformer.checkpoint.form import DEPLOYED, check_form
 from mmuniformer.checkpoint.levels import leave_out_levels
 from mmuniformer.models.backbones.settings import (
     Settings,
+    check_attention,
     recomputed_blocks,
 )
-from mmuniformer.models.layers import recompute_in_backward
+from mmuniformer.models.layers import Attention, recompute_in_backward
 
 NO_LAYOUT_PASS = dict(layout_optimization=False)
 
@@ -105,6 +106,7 @@ class Backbone(BaseModule):
         """Does with the modules, once all are there, what was asked for."""
         self._freeze_stages()
         self._register_load_state_dict_pre_hook(self._before_loading)
+        self.set_attention(settings.attention)
         if settings.deploy:
             self.switch_to_deploy()
         if settings.compile is not False:
@@ -152,6 +154,24 @@ class Backbone(BaseModule):
                 module.switch_to_deploy()
         self.deploy = True
         self.register_buffer(DEPLOYED, torch.tensor(True))
+
+    def set_attention(self, form: str) -> None:
+        """Chooses how attention is computed, in any mode and form.
+
+        Args:
+            form (str): 'fused', in which no N x N matrix is ever in memory;
+                or 'explicit', for exporters without fused attention and for
+                looking inside: the same numbers, and each attention has its
+                matrix pass through a module of its own
+                (:class:`AttentionWeights`), where a forward hook sees it.
+
+        Raises:
+            SettingError: If it is neither.
+        """
+        check_attention(form)
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.form = form
 
     def _blocks(self, stage: int) -> list[Callable]:
         """The blocks of a stage; the first ``with_cp`` of them recompute."""

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from mmuniformer.errors import InputError as InputError  # of version 0.1
 from mmuniformer.errors import SettingError
+from mmuniformer.models.layers import ATTENTION_FORMS
 
 NUM_STAGES = 4
 STAGE3_STYLES = ('global', 'window', 'hybrid')
@@ -109,6 +110,7 @@ class Settings:
     local_size: int
     use_dpe: bool
     local_ffn: bool
+    attention: str
     deploy: bool
     compile: bool | dict
     init_cfg: dict | list[dict] | None
@@ -139,6 +141,7 @@ class Settings:
             f'{NUM_STAGES} positive integers',
         )
         recomputed_blocks(self.with_cp, self.arch.depths)
+        check_attention(self.attention)
         require(
             isinstance(self.compile, bool | dict),
             'compile',
@@ -281,6 +284,23 @@ def check_stages(
         'frozen_stages',
         frozen_stages,
         f'an integer from -1 to {max(out_indices) + 1}, the number of stages',
+    )
+
+
+def check_attention(attention: str) -> None:
+    """Checks how attention is to be computed.
+
+    Args:
+        attention (str): 'fused' or 'explicit'.
+
+    Raises:
+        SettingError: If it is neither.
+    """
+    require(
+        attention in ATTENTION_FORMS,
+        'attention',
+        attention,
+        f'one of {sorted(ATTENTION_FORMS)}',
     )
 
 

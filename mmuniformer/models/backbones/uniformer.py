@@ -84,6 +84,9 @@ class UniFormer(UniFormerBase):
             15).
         local_ffn (bool): Whether local blocks are UniFormer blocks, or
             MobileNet blocks without FFN (Table 15).
+        attention (str): 'fused', or 'explicit' for exporters without fused
+            attention and for looking inside (see :meth:`set_attention`): the
+            same numbers. Weights are the same.
         deploy (bool): Whether to build the deployment form, for a checkpoint
             that is in it (see :meth:`switch_to_deploy`).
         compile (bool or dict): Whether ``torch.compile`` compiles the
@@ -132,6 +135,7 @@ class UniFormer(UniFormerBase):
         local_size: int = 5,
         use_dpe: bool = True,
         local_ffn: bool = True,
+        attention: str = 'fused',
         deploy: bool = False,
         compile: bool | dict = False,
         init_cfg: dict | list[dict] | None = None,
@@ -152,6 +156,7 @@ class UniFormer(UniFormerBase):
             local_size=local_size,
             use_dpe=use_dpe,
             local_ffn=local_ffn,
+            attention=attention,
             deploy=deploy,
             compile=compile,
             init_cfg=init_cfg,

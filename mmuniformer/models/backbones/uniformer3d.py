@@ -14,6 +14,7 @@ from mmuniformer.models.backbones.settings import (
     resolve_arch,
 )
 from mmuniformer.models.layers import (
+    ATTENTION_FORMS,
     ConvEmbed,
     DividedBlock,
     GlobalBlock,
@@ -22,7 +23,7 @@ from mmuniformer.models.layers import (
 from mmuniformer.registry import MODELS
 
 # What attends in stages of type 'G', by the name of the argument.
-ATTENTIONS = {'joint': GlobalBlock, 'divided': DividedBlock}
+SPACE_TIME = {'joint': GlobalBlock, 'divided': DividedBlock}
 
 
 @MODELS.register_module()
@@ -37,9 +38,8 @@ class UniFormer3D(UniFormerBase):
     Args:
         arch (str or dict): 'small', 'base', or a dict as :class:`UniFormer`
             takes it.
-        attention (str): What attends in stages of type 'G': 'joint'
-            space-time, or 'divided', over time and then within frames
-            (Table 16).
+        attention (str): See :class:`UniFormer`. 'joint' and 'divided' stand
+            here as well: for the ``space_time`` of that name.
         inflate (bool): Whether the depthwise convolutions of the blocks span
             3 and 5 frames, or one, as if the kernels of an image model were
             applied to each frame (Table 17). The first embedding always spans
@@ -69,6 +69,9 @@ class UniFormer3D(UniFormerBase):
         local_size (int): See :class:`UniFormer`.
         use_dpe (bool): See :class:`UniFormer`.
         local_ffn (bool): See :class:`UniFormer`.
+        space_time (str): What attends in stages of type 'G': 'joint'
+            space-time, or 'divided', over time and then within frames
+            (Table 16).
         deploy (bool): See :class:`UniFormer`.
         compile (bool or dict): See :class:`UniFormer`.
         init_cfg (dict or list[dict], optional): See :class:`UniFormer`. A
@@ -94,7 +97,7 @@ class UniFormer3D(UniFormerBase):
     def __init__(
         self,
         arch: str | dict = 'small',
-        attention: str = 'joint',
+        attention: str = 'fused',
         inflate: bool = True,
         temporal_embed: bool = False,
         out_indices: Sequence[int] = (3,),
@@ -114,6 +117,7 @@ class UniFormer3D(UniFormerBase):
         local_size: int = 5,
         use_dpe: bool = True,
         local_ffn: bool = True,
+        space_time: str = 'joint',
         deploy: bool = False,
         compile: bool | dict = False,
         init_cfg: dict | list[dict] | None = None,
@@ -122,6 +126,20 @@ class UniFormer3D(UniFormerBase):
         given = {k: v for k, v in given.items() if v is not None}
         if given:
             arch = asdict(resolve_arch(arch, self.archs)) | given
+        require(
+            attention in (*ATTENTION_FORMS, *SPACE_TIME),
+            'attention',
+            attention,
+            f'one of {sorted([*ATTENTION_FORMS, *SPACE_TIME])}',
+        )
+        if attention in SPACE_TIME:
+            space_time, attention = attention, 'fused'
+        require(
+            space_time in SPACE_TIME,
+            'space_time',
+            space_time,
+            f'one of {sorted(SPACE_TIME)}',
+        )
         settings = Settings(
             arch=resolve_arch(arch, self.archs),
             stage_types=stage_types,
@@ -138,20 +156,15 @@ class UniFormer3D(UniFormerBase):
             local_size=local_size,
             use_dpe=use_dpe,
             local_ffn=local_ffn,
+            attention=attention,
             deploy=deploy,
             compile=compile,
             init_cfg=init_cfg,
         )
-        require(
-            attention in ATTENTIONS,
-            'attention',
-            attention,
-            f'one of {sorted(ATTENTIONS)}',
-        )
         super().__init__(
             settings,
             video_embeds(settings, temporal_embed),
-            global_block=ATTENTIONS[attention],
+            global_block=SPACE_TIME[space_time],
             per_frame=not inflate,
             classifier=True,
         )

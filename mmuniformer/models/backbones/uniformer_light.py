@@ -19,6 +19,7 @@ from mmuniformer.models.layers import (
     HourglassBlock,
     PatchEmbed,
     TokenScores,
+    for_any_size,
     hand_out,
     pool_importance,
 )
@@ -62,6 +63,7 @@ class UniFormerLight(UniFormerBase):
         local_size (int): See :class:`UniFormer`.
         use_dpe (bool): See :class:`UniFormer`.
         local_ffn (bool): See :class:`UniFormer`.
+        attention (str): See :class:`UniFormer`.
         deploy (bool): See :class:`UniFormer`.
         compile (bool or dict): See :class:`UniFormer`.
         init_cfg (dict or list[dict], optional): See :class:`UniFormer`.
@@ -107,6 +109,7 @@ class UniFormerLight(UniFormerBase):
         local_size: int = 5,
         use_dpe: bool = True,
         local_ffn: bool = True,
+        attention: str = 'fused',
         deploy: bool = False,
         compile: bool | dict = False,
         init_cfg: dict | list[dict] | None = None,
@@ -128,6 +131,7 @@ class UniFormerLight(UniFormerBase):
             local_size=local_size,
             use_dpe=use_dpe,
             local_ffn=local_ffn,
+            attention=attention,
             deploy=deploy,
             compile=compile,
             init_cfg=init_cfg,
@@ -172,6 +176,7 @@ class UniFormerLight(UniFormerBase):
         if with_token:
             self.norm_cls = nn.LayerNorm(self.arch.embed_dims[3])
 
+    @for_any_size
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Extracts a pyramid of features.
 
@@ -262,6 +267,7 @@ class UniFormerLight3D(UniFormerLight):
         local_size (int): See :class:`UniFormer`.
         use_dpe (bool): See :class:`UniFormer`.
         local_ffn (bool): See :class:`UniFormer`.
+        attention (str): See :class:`UniFormer`.
         deploy (bool): See :class:`UniFormer`.
         compile (bool or dict): See :class:`UniFormer`.
         init_cfg (dict or list[dict], optional): See :class:`UniFormer`.
@@ -304,6 +310,7 @@ class UniFormerLight3D(UniFormerLight):
         local_size: int = 5,
         use_dpe: bool = True,
         local_ffn: bool = True,
+        attention: str = 'fused',
         deploy: bool = False,
         compile: bool | dict = False,
         init_cfg: dict | list[dict] | None = None,
@@ -329,6 +336,7 @@ class UniFormerLight3D(UniFormerLight):
             local_size=local_size,
             use_dpe=use_dpe,
             local_ffn=local_ffn,
+            attention=attention,
             deploy=deploy,
             compile=compile,
             init_cfg=init_cfg,

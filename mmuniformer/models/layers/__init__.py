@@ -1,4 +1,9 @@
-from mmuniformer.models.layers.attention import SelfAttention
+from mmuniformer.models.layers.attention import (
+    ATTENTION_FORMS,
+    Attention,
+    AttentionWeights,
+    SelfAttention,
+)
 from mmuniformer.models.layers.block import (
     DividedBlock,
     GlobalBlock,
@@ -19,12 +24,16 @@ from mmuniformer.models.layers.recompute import (
     recompute_in_backward,
     run_block,
 )
+from mmuniformer.models.layers.recording import for_any_size
 from mmuniformer.models.layers.scores import TokenScores, pool_importance
 
 __all__ = [
+    'ATTENTION_FORMS',
     'BATCH_NORMS',
     'CHANNELS_LAST',
     'CONVS',
+    'Attention',
+    'AttentionWeights',
     'ChannelLayerNorm',
     'ConvEmbed',
     'DividedBlock',
@@ -36,6 +45,7 @@ __all__ = [
     'SelfAttention',
     'TokenScores',
     'UniFormerBlock',
+    'for_any_size',
     'hand_out',
     'pool_importance',
     'recompute_in_backward',
