@@ -106,3 +106,40 @@ def model_of(task: str, folder: Path, more: str = '') -> tuple[str, str]:
     """Config and checkpoint of a task."""
     config = write_config(task, folder, more)
     return config, write_checkpoint(config)
+
+
+# Other backbones than the global one: the task, and what its config adds.
+STYLES = {
+    'window': (
+        'cls',
+        "model['backbone'].update(stage3='window', window_size=3)\n",
+    ),
+    'hybrid': (
+        'seg',
+        """
+arch['depths'] = (1, 1, 4, 1)
+model['backbone'].update(stage3='hybrid', window_size=3)
+""",
+    ),
+    'light': (
+        'cls',
+        """
+arch['conv_stem'] = False
+model['backbone'].update(type='mmuniformer.UniFormerLight', with_token=True)
+model['head'].update(
+    type='mmuniformer.ScoreTokenHead', head_type='LinearClsHead')
+""",
+    ),
+    'light video': (
+        'video',
+        """
+model['backbone'].update(type='mmuniformer.UniFormerLight3D', with_token=True)
+model['cls_head'].update(
+    type='mmuniformer.ScoreTokenHead', head_type='I3DHead')
+""",
+    ),
+    'divided video': (
+        'video',
+        "model['backbone'].update(attention='divided')\n",
+    ),
+}
