@@ -18,8 +18,7 @@ KINDS = {
     'classify': ('cls', '.onnx', '%'),
     'segment': ('seg', '.xml', 'of the photo'),
     'detect': ('det', '.onnx', ': '),
-    # Untrained, it finds no keypoint that is above the threshold.
-    'pose': ('pose', '.onnx', ''),
+    'pose': ('pose', '.onnx', ': '),
     'video': ('video', '.pt2', '%'),
 }
 # Says, after the script, whether something of the training stack came along.

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from export_models import model_of, write_config
+from export_models import STYLES, model_of, write_config
 
 from mmuniformer.apis import export, exporting
 from mmuniformer.apis.export_report import report_on_export
@@ -302,6 +302,25 @@ def test_all_formats(folder, task, to, dtype, tmp_path):
     result = export(config, checkpoint, str(out), to, dtype=dtype)
     assert result.is_good, result.rows
     assert open_exported(out).about['dtype'] == dtype
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('style', STYLES)
+def test_all_styles_of_a_backbone(style, tmp_path):
+    task, more = STYLES[style]
+    config, checkpoint = model_of(task, tmp_path, more)
+    result = export(config, checkpoint, str(tmp_path / 'style.onnx'))
+    assert result.is_good, result.rows
+    assert len({row.shape for row in result.rows}) == 6
+
+
+@pytest.mark.slow
+def test_any_number_of_frames(folder, tmp_path):
+    config, checkpoint = model_of('video', folder)
+    out = str(tmp_path / 'video.onnx')
+    result = export(config, checkpoint, out, dynamic_frames=True)
+    assert result.is_good, result.rows
+    assert {row.shape[1] for row in result.rows} == {10}
 
 
 @pytest.mark.slow
