@@ -205,7 +205,9 @@ def scatter(ax: Axes, points: list[dict], across: str) -> None:
     values = [p[across] for p in points]
     is_wide = max(values) > 200 * min(values)
     ax.xaxis.set_major_locator(LogLocator(subs=(1,) if is_wide else (1, 2, 5)))
-    ax.xaxis.set_major_formatter('{x:,.0f}')
+    ax.xaxis.set_major_formatter(
+        lambda x, _: f'{x:,.0f}' if x >= 1 else f'{x:g}'
+    )
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.margins(x=0.12, y=0.08)
     for ours in (False, True):

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-# Where a name may stand: offset in points, and the side of the point.
+# Where a name may stand: offset in points, the side of the point, and the
+# line to it where that is not the nearest.
+LINE = dict(arrowstyle='-', linewidth=0.4, color='#999999', shrinkA=0)
 PLACES = [
-    (distance * dx, distance * dy, ha, va)
-    for distance in (1, 1.7, 3)
+    (distance * dx, distance * dy, ha, va, LINE if distance > 1 else None)
+    for distance in (1, 1.7, 3, 4.5)
     for dx, dy, ha, va in (
-        (5, 0, 'left', 'center'),
+        (6, 0, 'left', 'center'),
         (4, 4, 'left', 'bottom'),
         (4, -4, 'left', 'top'),
-        (-5, 0, 'right', 'center'),
+        (-6, 0, 'right', 'center'),
         (-4, 4, 'right', 'bottom'),
         (-4, -4, 'right', 'top'),
         (0, 6, 'center', 'bottom'),
@@ -78,7 +81,7 @@ def place(
         taken.append(legend.get_window_extent(renderer))
     left_out = []
     for name in names:
-        for dx, dy, ha, va in PLACES:
+        for dx, dy, ha, va, line in PLACES:
             text = ax.annotate(
                 name.text,
                 (name.x, name.y),
@@ -88,8 +91,11 @@ def place(
                 va=va,
                 fontsize=size,
                 color=name.color,
+                arrowprops=line,
             )
-            box = text.get_window_extent(renderer)
+            # Of the letters, without the line.
+            text.update_positions(renderer)
+            box = Text.get_window_extent(text, renderer)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1
             inside &= frame.y0 <= box.y0 and box.y1 <= frame.y1
             if inside and not any(box.overlaps(other) for other in taken):

@@ -24,6 +24,7 @@ from mmuniformer.reproduction.speeds import (
     Run,
     Speed,
     exponent,
+    is_of_designs,
     read_run,
 )
 from mmuniformer.zoo import PaperRow, paper_tables
@@ -55,11 +56,12 @@ def draw_speeds(folder: Path) -> list[Picture]:
             'Accuracy against throughput (Tables 11 and 12)',
             'throughput.png',
             [
-                'Accuracy and throughput on an A100 as printed.',
-                f'Below: throughput {NOT_MEASURED} here.'
-                if run is None
-                else 'Below: throughput as measured here, each model in its '
-                'fastest form.',
+                'Accuracy and throughput on an A100 as printed. Here: '
+                + (
+                    f'{NOT_MEASURED}.'
+                    if run is None
+                    else 'each model in its fastest form.'
+                )
             ],
         )
     ]
@@ -113,13 +115,12 @@ def throughput_data(run: Run | None) -> dict[str, list[dict[str, Any]]]:
 
 
 def _measured(run: Run, dimensions: int) -> Iterator[dict[str, Any]]:
-    seen = set()
     for comparison in run.comparisons:
+        if is_of_designs(comparison):
+            continue
         for speed in comparison:
-            key = speed.model, speed.size
-            fits = len(speed.size) == dimensions and key not in seen
+            fits = len(speed.size) == dimensions
             if fits and speed.best and speed.accuracy is not None:
-                seen.add(key)
                 size = dict.fromkeys(speed.size)
                 yield {
                     'name': f'{speed.model} {"x".join(map(str, size))}',

@@ -12,6 +12,7 @@ from mmuniformer.reproduction.speeds import (
     TABLES,
     Run,
     Speed,
+    is_of_designs,
     printed_rates,
 )
 
@@ -55,10 +56,10 @@ def speed_section(run: Run | None) -> Iterator[str]:
     yield HOW.format(views=30)
     alone = [c[0] for c in run.comparisons if len(c) == 1]
     beside = [c for c in run.comparisons if len(c) > 1]
-    for comparison in sorted(beside, key=_is_of_designs):
+    for comparison in sorted(beside, key=is_of_designs):
         ours = comparison[0]
         title = f'{ours.model}, {"x".join(map(str, ours.size))}'
-        if _is_of_designs(comparison):
+        if is_of_designs(comparison):
             title += ': designs of Table 23'
         yield f'### {title}'
         yield ''
@@ -76,16 +77,12 @@ def _code(fact: str, value: str) -> str:
     return f'`{value}`' if fact == 'command' else value
 
 
-def _is_of_designs(comparison: Sequence[Speed]) -> bool:
-    return any(speed.settings for speed in comparison)
-
-
 def _table(
     comparison: Sequence[Speed], run: Run, compared: bool = True
 ) -> Iterator[str]:
     ours = comparison[0]
-    # Nothing that is in no cell has a column.
-    forms = [f for f in FORMS if any(f in speed.forms for speed in comparison)]
+    # Designs are measured as they are trained.
+    forms = (EAGER,) if is_of_designs(comparison) else FORMS
     unit = 'images/s' if len(ours.size) == 2 else 'videos/s'
     heads = ['model', 'size', 'top-1, published', 'GMACs']
     heads += [f'{form} ({unit})' for form in forms]

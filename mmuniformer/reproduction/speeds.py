@@ -223,22 +223,25 @@ class Run:
                 if not other.ours and other.forms:
                     yield ours, other
 
-    def of(
-        self, model: str, size: Sequence[int], settings: dict[str, Any]
-    ) -> Speed | None:
-        """A model that was measured; the first, if several times."""
-        for comparison in self.comparisons:
-            for speed in comparison:
-                key = speed.model, speed.size, speed.settings
-                if key == (model, tuple(size), settings) and speed.forms:
-                    return speed
-        return None
-
     def of_row(self, table: PaperTable, row: PaperRow) -> Speed | None:
         """What was measured of a row of the paper."""
         if table.number == DESIGN_TABLE:
-            return self.of(*DESIGNED, design(row.values))
-        return self.of(_name(row), _size(table, row), {})
+            key = *DESIGNED, design(row.values)
+        else:
+            key = _name(row), _size(table, row), {}
+        # The published model is one of the designs, too.
+        for comparison in self.comparisons:
+            if is_of_designs(comparison) == (table.number == DESIGN_TABLE):
+                for speed in comparison:
+                    found = speed.model, speed.size, speed.settings
+                    if found == key and speed.forms:
+                        return speed
+        return None
+
+
+def is_of_designs(comparison: Sequence[Speed]) -> bool:
+    """Whether a comparison is of those of Table 23."""
+    return any(speed.settings for speed in comparison)
 
 
 def read_run(path: Path) -> Run | None:

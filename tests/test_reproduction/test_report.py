@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mmuniformer.apis import reproducing
 from mmuniformer.reproduction import (
@@ -136,7 +137,7 @@ def test_names_cover_nothing():
     names = [labels.Name(f'a model {x}', x, y, 'k') for x, y in points]
     assert labels.place(ax, names, points) == []
     figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in ax.texts]
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
     assert len(boxes) == 4
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
     frame = ax.get_window_extent()

@@ -145,6 +145,9 @@ def test_the_section(run):
         '2.50 | 8 | 20% |'
     ) in text
     assert '| not installed: x | - | not measured | not measured |' in text
+    # Of designs there is one form.
+    assert '| UniFormer-XXS, score_token=False | 160x160 | 78.7 |' in text
+    assert '| 100 | 0.80 | 8 | 25% |' in text
     assert 'UniFormer-XXS, keep_ratio=0.25' in text
     absent = '\n'.join(speed_section(None))
     assert 'Not measured' in absent
@@ -154,6 +157,8 @@ def test_the_section(run):
 def test_cells_of_the_tables(run):
     text = Page([], [], [], run).text()
     assert '| 9382 → 200 (CPU) |' in text
+    # Of the designs, the published one is what was timed beside the others.
+    assert '| 9382 → 80 (CPU) |' in text
     assert '| 10162 → 160 (CPU) |' in text
     assert '| 9395 → 100 (CPU) |' in text
     assert '| 12886 → not measured |' in text

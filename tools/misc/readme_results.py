@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmuniformer.reproduction import results as kept
+from mmuniformer.reproduction.figures import NOT_MEASURED
 from mmuniformer.reproduction.report import Page
 from mmuniformer.reproduction.speed_figures import TABLES_FILE
 from mmuniformer.reproduction.speed_section import beside, summary
@@ -35,7 +36,7 @@ SHOWN = (
     'uniformer_xxs16_128_k400',
     'uniformer_b32_sthv2_prek600',
 )
-NOT_MEASURED = 'not measured'
+PAGE = 'docs/reproduction.md'
 
 
 def lines(root: Path) -> Iterator[str]:
@@ -57,15 +58,16 @@ def lines(root: Path) -> Iterator[str]:
         yield _row(experiment, counted, measured)
     yield ''
     yield 'Parameters and FLOPs (multiply-accumulates, of all views of a clip)'
-    yield 'as counted here. Of the accuracies of the paper,'
-    yield f'{page.accuracies.known} of {page.accuracies.cells} were'
-    yield 'measured here: [all tables and figures](docs/reproduction.md).'
+    yield (
+        f'as counted here. {page.accuracies.known} of {page.accuracies.cells} '
+        'accuracies of the paper were measured here:'
+    )
+    yield f'[all tables and figures]({PAGE}).'
     run = read_run(folder / TABLES_FILE)
     if run is not None:
         yield ''
         yield 'The abstract claims 2 to 4 times the throughput of light models'
-        yield '([each pair](docs/reproduction.md#throughput-beside-accuracy-'
-        yield 'measured)):'
+        yield f'([each pair]({PAGE}#throughput-beside-accuracy-measured)):'
         yield ''
         yield from summary(beside(run))
 

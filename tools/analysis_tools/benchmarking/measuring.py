@@ -116,14 +116,14 @@ def time_in_turn(
     Returns:
         dict: Seconds of a step in each round.
     """
-    repeats = {
-        key: max(1, round(SHORTEST / clock(step, 1, device, now)))
-        for key, step in steps.items()
-    }
-    times: dict[Any, list[float]] = {key: [] for key in steps}
-    order = list(steps)
     start = time.perf_counter()
-    for done in range(rounds):
+    once = {key: clock(step, 1, device, now) for key, step in steps.items()}
+    repeats = {key: max(1, round(SHORTEST / t)) for key, t in once.items()}
+    # Long steps need no second look at how long they are.
+    all_long = all(number == 1 for number in repeats.values())
+    times = {key: [once[key]] if all_long else [] for key in steps}
+    order = list(steps)
+    for done in range(int(all_long), rounds):
         if done >= MIN_ROUNDS and time.perf_counter() - start > seconds:
             break
         # None always runs after the same neighbour.
