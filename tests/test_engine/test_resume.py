@@ -293,12 +293,13 @@ def test_a_sampler_that_cannot_be_repeated(small, project):
 
 
 def test_a_changed_config(small):
-    """Another batch size, a rate that has no effect, and more workers."""
+    """Another batch size; a rate and a seed that have no effect."""
     run = small('pose')
     run.run('run', end=dict(step=3, by='SIGTERM'))
     run.more = """
 train_dataloader['batch_size'] = 3
 optim_wrapper = dict(optimizer=dict(lr=0.5))
+randomness = dict(seed=6)
 """
     out = run.run('run', resume='auto')
     log = log_of(out)
@@ -308,6 +309,7 @@ optim_wrapper = dict(optimizer=dict(lr=0.5))
     effect = log[log.index('Without effect') :].splitlines()[0]
     assert 'optim_wrapper.optimizer.lr (' in effect
     assert 'now 0.5' in effect
+    assert 'randomness.seed (5, now 6)' in effect
     names = seen(out)
     assert sorted(names[: len(names) // 2]) == sorted(names[len(names) // 2 :])
     optimizer = read_checkpoint(str(out / 'epoch_2.pth'))['optimizer']

@@ -214,9 +214,10 @@ def _changed(before: str, now: str) -> list[str]:
         lines.append(f'Changed since the checkpoint: {few(others, SHOWN)}.')
     if kept:
         lines.append(
-            'Without effect, since a resumed run has the optimizer and the '
-            f'schedules of its checkpoint: {few(kept, SHOWN)}. A new run that '
-            'loads it (load_from) takes them.'
+            'Without effect, since a resumed run has the optimizer, the '
+            'schedules and the seed of its checkpoint: '
+            f'{few(kept, SHOWN)}. A new run that loads it (load_from) takes '
+            'them.'
         )
     return lines
 
