@@ -316,6 +316,17 @@ randomness = dict(seed=6)
     assert optimizer['param_groups'][0]['lr'] < 0.1
 
 
+def test_after_the_end(small):
+    run = small('pose', more='train_cfg = dict(max_epochs=1)\n')
+    first = run.run('run')
+    last = first / 'epoch_1.pth'
+    before = last.read_bytes()
+    log = log_of(run.run('run', resume='auto'))
+    assert 'which was the last one: nothing is left to train' in log
+    assert 'as if it had not' not in log
+    assert last.read_bytes() == before
+
+
 def test_within_a_rest(small):
     """Ended in an epoch that another batch size goes on with."""
     run = small('pose')

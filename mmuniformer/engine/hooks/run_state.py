@@ -23,7 +23,7 @@ from mmuniformer.engine.loaders import (
     batch_size,
     sampler_of,
 )
-from mmuniformer.engine.loops import EpochBasedTrainLoop
+from mmuniformer.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from mmuniformer.registry import HOOKS
 
 KEY = 'run_state'
@@ -176,6 +176,11 @@ def _explain(
         at = loop.place
         where = f'epoch {at.epoch + 1}, batch {at.batch + 1}, {where}'
     equal = 'weights, optimizer, schedules'
+    if _is_over(loop):
+        return (
+            f'Resumed at iteration {runner.iter}, which was the last one: '
+            'nothing is left to train.'
+        )
     if not state:
         return (
             f'Resumed at {where}. Equal: {equal}. The checkpoint has no '
@@ -198,6 +203,15 @@ def _explain(
         f'numbers, and {_samples_of_step(_loader(loop))} samples a step '
         f'instead of {state["samples"]}. Schedules go on by iterations.'
     )
+
+
+def _is_over(loop: Any) -> bool:
+    """Whether a loop has no step to make."""
+    if getattr(loop, 'stop_training', False):
+        return True
+    if isinstance(loop, EpochBasedTrainLoop):
+        return loop.epoch >= loop.max_epochs
+    return isinstance(loop, IterBasedTrainLoop) and loop.iter >= loop.max_iters
 
 
 def _changed(before: str, now: str) -> list[str]:
