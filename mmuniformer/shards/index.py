@@ -1,6 +1,7 @@
 """What a folder of shards holds: one file for all, and one beside each."""
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +41,14 @@ class Shard:
         tar (Path): The file.
         size (int): Its bytes.
         number (int): Its samples.
+        crc (int, optional): Of its samples, see :func:`crc_of`; None in
+            lists of earlier releases.
     """
 
     tar: Path
     size: int
     number: int
+    crc: int | None = None
 
     @property
     def index(self) -> Path:
@@ -94,12 +98,19 @@ def read_shard_set(index: str | Path) -> ShardSet:
     content = _read(index, f'{MADE_BY} writes it when all shards are there')
     try:
         shards = [
-            Shard(index.parent / each['name'], each['bytes'], each['samples'])
+            Shard(
+                index.parent / each['name'],
+                each['bytes'],
+                each['samples'],
+                each.get('crc'),
+            )
             for each in content['shards']
         ]
         classes = tuple(content['classes'] or ())
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise UserError(f'{index} is no list of shards: {error}') from None
+    if not shards:
+        raise UserError(f'{index} lists no shard')
     return ShardSet(index, shards, classes)
 
 
@@ -118,11 +129,19 @@ def read_samples(shard: Shard) -> list[Sample]:
         samples = [Sample(*values) for values in content['samples']]
     except (KeyError, TypeError) as error:
         raise UserError(f'{shard.index} is no index: {error}') from None
-    if content.get('bytes') != shard.size or len(samples) != shard.number:
+    # Of another seed a shard has other samples, and often the same size.
+    is_same = shard.crc in (None, crc_of(samples))
+    fits = content.get('bytes') == shard.size and len(samples) == shard.number
+    if not (fits and is_same):
         raise UserError(
             f'{shard.index} is of another tar than {INDEX} beside it; {_MEND}'
         )
     return samples
+
+
+def crc_of(samples: Sequence[Sample]) -> int:
+    """A number of what the samples of a shard are, in their order."""
+    return zlib.crc32(' '.join(str(s.crc) for s in samples).encode())
 
 
 _MEND = f'copy the shard anew, or write it again by {MADE_BY}'
@@ -138,7 +157,7 @@ def to_json(
         classes=list(classes) if classes else None,
         samples=sum(shard.number for shard in shards),
         shards=[
-            dict(name=s.tar.name, bytes=s.size, samples=s.number)
+            dict(name=s.tar.name, bytes=s.size, samples=s.number, crc=s.crc)
             for s in shards
         ],
     )

@@ -12,7 +12,7 @@ from concurrent.futures import (
     as_completed,
 )
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from shutil import disk_usage
 
@@ -24,6 +24,7 @@ from mmuniformer.shards.index import (
     INDEX,
     Sample,
     Shard,
+    crc_of,
     read_samples,
     read_shard_set,
     samples_to_json,
@@ -138,12 +139,14 @@ def write_shards(
         for job in _written(missing, min(processes, len(missing))):
             done += sum(job.sizes)
             progress(done, size)
-        shards = [
-            Shard(job.tar, job.tar.stat().st_size, len(job.sources))
-            for job in jobs
-        ]
+        shards = [_described(job) for job in jobs]
         _put(out / INDEX, to_json(shards, classes, seed).encode())
     return len(missing)
+
+
+def _described(job: _Job) -> Shard:
+    shard = Shard(job.tar, job.tar.stat().st_size, len(job.sources))
+    return replace(shard, crc=crc_of(read_samples(shard)))
 
 
 def _cut(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmuniformer.engine import prepare
 from mmuniformer.engine.prepare import go_on_after_restart
 from mmuniformer.engine.runner import runner_of
 
@@ -53,6 +54,15 @@ def test_nothing_of_this_run(config, saved):
     (note,) = go_on_after_restart(config)
     assert 'resume' not in config
     assert 'saved nothing yet' in note
+
+
+def test_a_file_server_whose_clock_is_behind(config, saved, monkeypatch):
+    behind = 3600
+    monkeypatch.setattr(prepare, 'now_in', lambda _: time.time() - behind)
+    saved('iter_900.pth', BEGIN - behind - 5)
+    own = saved('iter_10.pth', BEGIN - behind + 5)
+    go_on_after_restart(config)
+    assert config.load_from == own
 
 
 def test_a_run_that_was_resumed(config, saved):
