@@ -113,6 +113,14 @@ def test_smallest_image(cls):
         model(images(cls, side=28))
 
 
+@pytest.mark.parametrize('cls', BOTH)
+def test_embeddings_that_round_up(cls):
+    """Overlapping ones: importance is halved as they halve the map."""
+    model = tiny(cls, arch={**TINY, 'conv_stem': True}).eval()
+    outs = as_tuple(model(images(cls, side=65)))
+    assert outs[-1].shape[-2:] == (3, 3)
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     cls=st.sampled_from(BOTH),

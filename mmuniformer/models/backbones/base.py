@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from mmuniformer.errors import InputError
@@ -97,6 +98,9 @@ class UniFormerBase(Backbone):
 
     def _enter(self, x: Tensor) -> Tensor:
         self._check_input(x)
+        if torch.jit.is_tracing() and torch.onnx.is_in_onnx_export():
+            # Which knows no memory formats, and refuses that of clips.
+            return x
         # Every layer keeps this memory format: see layers/channels.py.
         return x.contiguous(memory_format=CHANNELS_LAST[self.ndim])
 

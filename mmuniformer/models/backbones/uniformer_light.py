@@ -224,7 +224,7 @@ class UniFormerLight(UniFormerBase):
         if token is not None:
             token = self.cls_upsample(token)
         if importance is not None:
-            importance = pool_importance(importance)
+            importance = pool_importance(importance, self.arch.conv_stem)
         return TokenScores(token, importance)
 
     def stage_names(self, stage: int) -> list[str]:

@@ -83,21 +83,22 @@ def mean_weights(q: Tensor, k: Tensor, single: bool) -> Tensor:
     return logits.softmax(-1, dtype=dtype).mean((1, 2))
 
 
-def pool_importance(importance: Tensor) -> Tensor:
+def pool_importance(importance: Tensor, ceil: bool = False) -> Tensor:
     """Halves the map of importance as the next embedding halves the map.
 
     Args:
         importance (Tensor): Of shape (B, H, W) or (B, T, H, W); frames stay.
+        ceil (bool): Whether sizes are rounded up, as convolutions do that
+            overlap, or down, as those of patches.
 
     Returns:
         Tensor: Of shape (B, H / 2, W / 2) or (B, T, H / 2, W / 2), with the
         sum that it had.
     """
     # Frames are to it what channels are; an image has one.
-    if importance.dim() == 3:
-        pooled = F.avg_pool2d(importance.unsqueeze(1), 2).squeeze(1)
-    else:
-        pooled = F.avg_pool2d(importance, 2)
+    images = importance.unsqueeze(1) if importance.dim() == 3 else importance
+    pooled = F.avg_pool2d(images, 2, ceil_mode=ceil, count_include_pad=False)
+    pooled = pooled.squeeze(1) if importance.dim() == 3 else pooled
     dims = tuple(range(1, importance.dim()))
     before = importance.sum(dims, keepdim=True)
     after = pooled.sum(dims, keepdim=True).clamp_min(SMALLEST)
