@@ -16,6 +16,7 @@ from mmuniformer.models.layers import (
     GlobalBlock,
     LocalBlock,
     MobileNetBlock,
+    for_any_size,
     hand_out,
 )
 
@@ -78,6 +79,7 @@ class UniFormerBase(Backbone):
                 self.add_module(self._norm_name(i), self._make_norm(i))
         self._set_up(settings)
 
+    @for_any_size
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Extracts a normalised map from each stage of ``out_indices``."""
         return self._run_stages(self._embed(0, self._enter(x)))
@@ -145,7 +147,8 @@ class UniFormerBase(Backbone):
         if self.ndim == 3 and x.shape[2] == 0:
             raise InputError('the clips have no frames')
         smallest = self._smallest_input()
-        if min(x.shape[-2:]) < smallest:
+        # One by one: the lesser of two sizes would fix which one it is.
+        if x.shape[-2] < smallest or x.shape[-1] < smallest:
             raise InputError(
                 f'an image of {x.shape[-2]} x {x.shape[-1]} pixels is too '
                 f'small for {self.num_stages} stages: height and width must '

@@ -19,6 +19,7 @@ from mmuniformer.models.layers import (
     HourglassBlock,
     PatchEmbed,
     TokenScores,
+    for_any_size,
     hand_out,
     pool_importance,
 )
@@ -175,6 +176,7 @@ class UniFormerLight(UniFormerBase):
         if with_token:
             self.norm_cls = nn.LayerNorm(self.arch.embed_dims[3])
 
+    @for_any_size
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Extracts a pyramid of features.
 

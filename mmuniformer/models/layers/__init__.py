@@ -24,6 +24,7 @@ from mmuniformer.models.layers.recompute import (
     recompute_in_backward,
     run_block,
 )
+from mmuniformer.models.layers.recording import for_any_size
 from mmuniformer.models.layers.scores import TokenScores, pool_importance
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     'SelfAttention',
     'TokenScores',
     'UniFormerBlock',
+    'for_any_size',
     'hand_out',
     'pool_importance',
     'recompute_in_backward',

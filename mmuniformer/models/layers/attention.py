@@ -1,13 +1,13 @@
 """Relation aggregators of the deep stages: self-attention over tokens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmuniformer.models.layers.channels import zero_pad
-from mmuniformer.models.layers.recompute import is_compiling
+from mmuniformer.models.layers.recording import is_recorded
 
 # How attention is computed, by the name of the argument.
 ATTENTION_FORMS = ('fused', 'explicit')
@@ -138,9 +138,16 @@ class SelfAttention(Attention):
         if window_size is None:
             return self._attend(x)
         spatial = x.shape[2:]
-        padded = zero_pad(x, window_size)
-        windows = self._attend(partition(padded, window_size))
-        return merge(windows, window_size, padded.shape, spatial)
+        # Windows are counted, and the padding follows from that: in a graph
+        # of any size they are whole, whatever it is.
+        counts = [(size + window_size - 1) // window_size for size in spatial]
+        pads = [
+            count * window_size - size
+            for count, size in zip(counts, spatial, strict=True)
+        ]
+        windows = partition(zero_pad(x, pads), window_size, counts)
+        x = merge(self._attend(windows), (x.shape[0], *counts))
+        return cut(x, pads)
 
     def _attend(self, x: Tensor) -> Tensor:
         tokens = x.flatten(2).transpose(1, 2)
@@ -165,61 +172,69 @@ class SelfAttention(Attention):
         return queries, F.linear(cells, weight[dim:], bias[dim:])
 
     def _pool(self, x: Tensor) -> Tensor:
-        # ceil_mode: a map smaller than a cell still has one key.
+        # ceil_mode: a map smaller than a cell still has one key. A cell that
+        # the map ends in has fewer positions, which runtimes other than torch
+        # count right if told that padding does not count.
+        options = dict(ceil_mode=True, count_include_pad=False)
         if x.dim() == 4:
-            return F.avg_pool2d(x, self.kv_stride, ceil_mode=True)
+            return F.avg_pool2d(x, self.kv_stride, **options)
         cell = (1, self.kv_stride, self.kv_stride)
-        return F.avg_pool3d(x, cell, ceil_mode=True)
+        return F.avg_pool3d(x, cell, **options)
 
 
-def partition(x: Tensor, window_size: int) -> Tensor:
+def partition(x: Tensor, window_size: int, counts: Sequence[int]) -> Tensor:
     """Moves the windows of an image map into the batch.
 
     Args:
-        x (Tensor): Map of shape (B, C, H, W), H and W multiples of
-            ``window_size``.
-        window_size (int): Side of a window in pixels of the map.
-
-    Returns:
-        Tensor: Map of shape (B * windows, C, window_size, window_size).
-    """
-    b, c, h, w = x.shape
-    rows, columns = h // window_size, w // window_size
-    x = x.movedim(1, -1)
-    x = x.reshape(b, rows, window_size, columns, window_size, c)
-    x = x.transpose(2, 3).reshape(-1, window_size, window_size, c)
-    return x.movedim(-1, 1)
-
-
-def merge(
-    windows: Tensor,
-    window_size: int,
-    padded: tuple[int, ...],
-    spatial: tuple[int, ...],
-) -> Tensor:
-    """Undoes :func:`partition` and cuts the padding off.
-
-    Args:
-        windows (Tensor): Map of shape (B * windows, C, window_size,
+        x (Tensor): Map of shape (B, C, rows * window_size, columns *
             window_size).
         window_size (int): Side of a window in pixels of the map.
-        padded (tuple[int, ...]): Shape of the map that was partitioned.
-        spatial (tuple[int, ...]): Height and width to return.
+        counts (Sequence[int]): Rows and columns of windows.
 
     Returns:
-        Tensor: Map of shape (B, C, *spatial).
+        Tensor: Map of shape (B * rows * columns, C, window_size,
+        window_size).
     """
-    b, c, h, w = padded
-    rows, columns = h // window_size, w // window_size
-    x = windows.movedim(1, -1)
-    x = x.reshape(b, rows, columns, window_size, window_size, c)
-    x = x.transpose(2, 3).reshape(b, h, w, c)
-    x = x[:, : spatial[0], : spatial[1]]
-    if is_compiling():
-        # A compiler would ask for each size whether something was cut off.
-        # It makes this copy a part of the next operation.
-        x = x.clone(memory_format=torch.contiguous_format)
-    return x.movedim(-1, 1)
+    rows, columns = counts
+    x = x.movedim(1, -1)
+    x = x.unflatten(2, (columns, window_size))
+    x = x.unflatten(1, (rows, window_size))
+    # The copy that flattening would make, if not asked first whether it must.
+    x = x.transpose(2, 3).clone(memory_format=torch.contiguous_format)
+    return x.flatten(0, 2).movedim(-1, 1)
+
+
+def merge(windows: Tensor, grid: Sequence[int]) -> Tensor:
+    """Undoes :func:`partition`.
+
+    Args:
+        windows (Tensor): Map of shape (B * rows * columns, C, window_size,
+            window_size).
+        grid (Sequence[int]): B, rows and columns.
+
+    Returns:
+        Tensor: Map of shape (B, C, rows * window_size, columns *
+        window_size).
+    """
+    x = windows.movedim(1, -1).unflatten(0, grid)
+    x = x.transpose(2, 3).clone(memory_format=torch.contiguous_format)
+    return x.flatten(3, 4).flatten(1, 2).movedim(-1, 1)
+
+
+def cut(x: Tensor, pads: Sequence[int]) -> Tensor:
+    """Cuts the padding of :func:`zero_pad` off.
+
+    Args:
+        x (Tensor): Map of shape (B, C, *spatial).
+        pads (Sequence[int]): What was added to each of its sizes.
+    """
+    if is_recorded():
+        # Exact, where a slice would ask whether the map is as large; the copy
+        # becomes a part of the next operation.
+        return zero_pad(x, [-pad for pad in pads])
+    for dim, pad in enumerate(pads, 2):
+        x = x.narrow(dim, 0, x.shape[dim] - pad)
+    return x
 
 
 def over_time(attend: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

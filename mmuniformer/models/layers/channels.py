@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmuniformer.models.layers.recompute import is_compiling
+from mmuniformer.models.layers.recording import is_recorded
 
 CONVS = {2: nn.Conv2d, 3: nn.Conv3d}
 BATCH_NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -89,8 +89,7 @@ def activate(act: nn.GELU, x: Tensor, *before: nn.Module) -> Tensor:
         Tensor: Of the shape of ``x``.
     """
     # A graph that is recorded has to be the same with and without gradients.
-    recorded = torch.jit.is_tracing() or is_compiling()
-    if torch.is_grad_enabled() or recorded or has_hooks(act, *before):
+    if torch.is_grad_enabled() or is_recorded() or has_hooks(act, *before):
         return act(x)
     return torch.ops.aten.gelu_(x)
 
@@ -153,20 +152,19 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
     return x * keep.bernoulli_(1 - rate).div_(1 - rate)
 
 
-def zero_pad(x: Tensor, multiple: int) -> Tensor:
+def zero_pad(x: Tensor, pads: Sequence[int]) -> Tensor:
     """Pads a map with zeros at the end of each spatial dimension.
 
     Args:
         x (Tensor): Map of shape (B, C, *spatial).
-        multiple (int): What its sizes become multiples of.
+        pads (Sequence[int]): What is added to each of its sizes.
 
     Returns:
         Tensor: The padded map; ``x`` itself where nothing is to be padded.
     """
-    pads = [-size % multiple for size in x.shape[2:]]
-    # A program for every size pads by whatever it is, and zero costs nothing:
+    # A graph for every size pads by whatever it is, and zero costs nothing:
     # a branch here would be a compilation for each outcome.
-    if not is_compiling() and not any(pads):
+    if not is_recorded() and not any(pads):
         return x
     # F.pad wants the last dimension first.
-    return F.pad(x, [p for size in reversed(pads) for p in (0, size)])
+    return F.pad(x, [p for pad in reversed(pads) for p in (0, pad)])

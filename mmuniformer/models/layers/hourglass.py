@@ -1,5 +1,7 @@
 """The hourglass block of the light models (paper, section 5.1)."""
 
+from fractions import Fraction
+
 import torch
 from torch import Tensor, nn
 
@@ -9,11 +11,15 @@ from mmuniformer.models.layers.channels import (
     drop_path,
     scale_channels,
 )
+from mmuniformer.models.layers.recording import is_recorded
 from mmuniformer.models.layers.scores import (
     SMALLEST,
     ScoringAttention,
     TokenScores,
 )
+
+# Shares of tokens are told apart to a part in so many.
+SHARES = 1_000_000
 
 
 class HourglassBlock(Block):
@@ -70,6 +76,10 @@ class HourglassBlock(Block):
     ):
         super().__init__(ndim, dim, use_dpe, per_frame, drop_path_rate)
         self.keep_ratio = keep_ratio
+        # Whole numbers: runtimes round products of others in their ways.
+        share = Fraction(keep_ratio).limit_denominator(SHARES)
+        largest = Fraction(SHARES - 1, SHARES)
+        self.share = min(share, largest).as_integer_ratio()
         self.running_mean = running_mean
         self.gamma_1, self.gamma_2 = layer_scales(
             (dim,), layer_scale_init_value
@@ -131,19 +141,21 @@ class HourglassBlock(Block):
 
         Returns:
             Tensor or None: Their positions (B, int(N * keep_ratio)) from the
-            most important one on; None if all are kept, and if all but one
-            are: the mean of one token is the token.
+            most important one on; None if all are kept, and, but in a graph
+            for any size, if all but one are: the mean of one token is the
+            token.
         """
-        if importance is None:
+        if importance is None or self.keep_ratio == 1:
             return None
         importance = importance.flatten(1)
         total = importance.shape[1]
-        kept = int(total * self.keep_ratio)
-        if total - kept < 2:
+        kept = total * self.share[0] // self.share[1]
+        left = total - kept
+        if not is_recorded() and left == 1:
             return None
         # Stable: equally important tokens are kept alike in every batch.
         order = importance.argsort(dim=1, descending=True, stable=True)
-        return order[:, :kept]
+        return order.split((kept, left), 1)[0]
 
     def _relate(
         self, sequence: Tensor, by_token: bool
@@ -180,9 +192,15 @@ class HourglassBlock(Block):
         if kept is None:
             return (old + similarity) / 2 if self.running_mean else similarity
         # Behind the kept tokens comes the mean of the others.
-        new = similarity[:, : kept.shape[1]]
+        new, of_mean = similarity.split((kept.shape[1], 1), 1)
         if self.running_mean:
             new = (old.gather(1, kept) + new) / 2
+            of_mean = (old + of_mean) / 2
+        if is_recorded():
+            # The mean of one token is the token, and was kept as well.
+            others = torch.ones_like(old).scatter(1, kept, 0.0)
+            alone = others.sum(1, keepdim=True) == 1
+            old = torch.where(alone, of_mean, old)
         return old.scatter(1, kept, new)
 
     def _fold_layers(self) -> None:
@@ -224,7 +242,8 @@ def recover(
         Tensor: All tokens (B, N, C).
     """
     out = tokens + added
-    crucial = sequence[:, : kept.shape[1]].flatten(0, 1).to(out.dtype)
+    crucial = sequence.split((kept.shape[1], 1), 1)[0]
+    crucial = crucial.flatten(0, 1).to(out.dtype)
     flat = out.flatten(0, 1).index_copy_(0, rows(kept, tokens), crucial)
     return flat.unflatten(0, out.shape[:2])
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from mmuniformer.models.layers.recording import is_exported
+
 
 class _Together(torch.autograd.Function):
     """Copies of maps, in ordinary memory, that are one step to autograd.
@@ -51,6 +53,6 @@ def hand_out(maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         tuple[Tensor, ...]: The same values.
     """
     alone = len(maps) == 1 or not torch.is_grad_enabled()
-    if alone or torch.jit.is_tracing():
+    if alone or is_exported():
         return tuple(x.contiguous() for x in maps)
     return _Together.apply(*maps)

@@ -3,16 +3,11 @@
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-if hasattr(torch.compiler, 'is_compiling'):
-    from torch.compiler import is_compiling
-else:
-    # torch 2.1
-    from torch._dynamo import is_compiling
+from mmuniformer.models.layers.recording import is_compiling
 
 
 def recompute_in_backward(block: nn.Module, *args) -> Any:

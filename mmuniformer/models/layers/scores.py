@@ -53,11 +53,13 @@ class ScoringAttention(Attention):
             float32 (equation 9).
         """
         q, k, v = self.split(self.qkv(x.transpose(1, 2)), 3)
-        weights = None if query is None else mean_weights(q[:, :, query], k)
+        weights = None
+        if query is not None:
+            weights = mean_weights(q[:, :, query], k, query.stop == 1)
         return self.gather(q, k, v).transpose(1, 2), weights
 
 
-def mean_weights(q: Tensor, k: Tensor) -> Tensor:
+def mean_weights(q: Tensor, k: Tensor, single: bool) -> Tensor:
     """Attention weights of some queries, their mean over heads and queries.
 
     Importance is compared over many blocks, so that half precision would
@@ -66,13 +68,14 @@ def mean_weights(q: Tensor, k: Tensor) -> Tensor:
     Args:
         q (Tensor): Queries of shape (B, heads, Q, D).
         k (Tensor): Keys of shape (B, heads, N, D).
+        single (bool): Whether there is one query.
 
     Returns:
         Tensor: Weights of shape (B, N), at least in float32.
     """
     dtype = torch.promote_types(q.dtype, torch.float32)
     q = q.to(dtype) * q.shape[-1] ** -0.5
-    if q.shape[2] == 1:
+    if single:
         # Autocast leaves this product alone, and a matrix product not.
         logits = (q * k).sum(-1).unsqueeze(2)
     else:

@@ -1,0 +1,69 @@
+"""Whether a graph is recorded of what runs: by a compiler or an exporter.
+
+A graph serves sizes, and modes of autograd, that it was not recorded with.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+if hasattr(torch.compiler, 'is_compiling'):
+    from torch.compiler import is_compiling
+else:
+    # torch 2.1
+    from torch._dynamo import is_compiling
+
+
+try:
+    # Where torch keeps how it reasons about sizes; newer than 2.1.
+    from torch.fx.experimental import _config as _SIZES
+except ImportError:
+    _SIZES = None
+
+
+OPTION = 'backed_size_oblivious'
+
+
+def is_recorded() -> bool:
+    """Whether torch.compile, torch.export or torch.jit.trace looks on."""
+    return is_compiling() or torch.jit.is_tracing()
+
+
+def is_exported() -> bool:
+    """Whether what is recorded is for inference, by another runtime."""
+    return torch.jit.is_tracing() or _in_export()
+
+
+def _in_export() -> bool:
+    # torch 2.7
+    exporting = getattr(torch.compiler, 'is_exporting', None)
+    return exporting is not None and exporting()
+
+
+def for_any_size(forward: Callable) -> Callable:
+    """Has torch.export ask of no size inside whether it is 0 or 1.
+
+    It would take the answer for one that all sizes have to give: a model
+    that was exported with one column of windows would be for that alone.
+
+    Args:
+        forward (Callable): Method that computes maps whose sizes follow from
+            that of its input.
+
+    Returns:
+        Callable: The same method.
+    """
+
+    @wraps(forward)
+    def exported(self, x: Tensor) -> Any:
+        # The compiler, which reads this code, has its own way with sizes.
+        reads = torch.compiler.is_dynamo_compiling
+        if not _in_export() or reads() or not hasattr(_SIZES, OPTION):
+            return forward(self, x)
+        with _SIZES.patch(OPTION, True):
+            return forward(self, x)
+
+    return exported
