@@ -122,4 +122,11 @@ def test_the_tree_of_the_page_is_that_of_the_package():
     }
     found -= {'__init__', 'version', '__pycache__'}
     assert found <= named
-    assert named - found == {'layers', 'backbones', 'heads', 'samples'}
+    assert named - found == {
+        'layers',
+        'backbones',
+        'heads',
+        'samples',
+        'networks',
+        'formats',
+    }

@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     'check': "Look at the annotations, images and classes of a config's data",
     'report': 'Write a page about trainings: curves, tables and pictures',
     'flops': "Count parameters and FLOPs of a config's model",
-    'export': 'Write a checkpoint for deployment, which takes less time',
+    'export': 'Write a model for onnxruntime, OpenVINO or torch alone',
     'zoo': 'List published weights, show what is known of them, get them',
     'reproduce': "List, count, test and report the paper's tables",
     'doctor': 'Show what is installed, and what to type for what is missing',

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmuniformer.deployment.networks.base import Network, Output
 from mmuniformer.errors import UserError
+from mmuniformer.models.heads import ScoreTokenHead
 from mmuniformer.prediction.models import LoadedModel
 
 SCORES = Output(
@@ -36,7 +37,9 @@ class Classifier(Network):
         super().__init__(loaded)
         from mmpretrain.models.heads import MultiLabelClsHead
 
-        self.is_multi_label = isinstance(loaded.net.head, MultiLabelClsHead)
+        self.is_multi_label = isinstance(
+            bare_head(loaded.net.head), MultiLabelClsHead
+        )
         self.outputs = (SIGMOIDS if self.is_multi_label else SCORES,)
 
     def results(self, x: Tensor, size: tuple[int, int]) -> Sequence[Tensor]:
@@ -61,7 +64,7 @@ class Recognizer(Network):
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
-        average = loaded.net.cls_head.average_clips
+        average = bare_head(loaded.net.cls_head).average_clips
         if average not in ('prob', 'score'):
             raise UserError(
                 f'average_clips={average!r} of the head leaves open what the '
@@ -76,3 +79,8 @@ class Recognizer(Network):
             maps, _ = self.net.neck(maps)
         logits = self.net.cls_head(maps)
         return (logits.softmax(1) if self.outputs[0] is SCORES else logits,)
+
+
+def bare_head(head: nn.Module) -> nn.Module:
+    """The host's head within that which trains the score token."""
+    return head.head if isinstance(head, ScoreTokenHead) else head

@@ -41,7 +41,6 @@ class Detector(Network):
             'scores',
             ('batch', 'detections'),
             '0 to 1, and 0 where an image has fewer detections',
-            OBJECTS,
         ),
         Output(
             'labels',
@@ -74,7 +73,9 @@ class Detector(Network):
             sides = boxes[..., 2:] - boxes[..., :2]
             large = (sides > self.smallest).all(-1)
             scores = scores * large
-        scores = scores * self._kept(boxes, scores, labels)
+        scores = scores * self._kept(
+            boxes / (limits.amax(0) + 1), scores, labels
+        )
         scores, order = scores.topk(self.most, dim=1)
         found = scores > 0
         boxes = boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
@@ -126,14 +127,13 @@ class Detector(Network):
         return found
 
     def _kept(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-        """Which candidates (B, n) NMS keeps."""
+        """Which candidates (B, n) NMS keeps; sides of boxes are below 1."""
         # Each class of each image at a place of its own, so that one pass
         # over all of them is one within each.
-        step = boxes.amax() + 1
         image = torch.arange(boxes.shape[0], device=boxes.device)
         down = image.unsqueeze(1).expand(-1, boxes.shape[1])
         right = labels if self.per_class else torch.zeros_like(labels)
-        moves = torch.stack((right, down, right, down), -1) * step
+        moves = torch.stack((right, down, right, down), -1)
         apart = (boxes + moves).flatten(0, 1)
         flat = scores.flatten()
         wanted = flat.nonzero().squeeze(1)
