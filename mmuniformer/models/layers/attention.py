@@ -6,7 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmuniformer.models.layers.channels import zero_pad
+from mmuniformer.models.layers.channels import (
+    channels_to_end,
+    channels_to_front,
+    zero_pad,
+)
 from mmuniformer.models.layers.recording import is_recorded
 
 # How attention is computed, by the name of the argument.
@@ -196,12 +200,12 @@ def partition(x: Tensor, window_size: int, counts: Sequence[int]) -> Tensor:
         window_size).
     """
     rows, columns = counts
-    x = x.movedim(1, -1)
+    x = channels_to_end(x)
     x = x.unflatten(2, (columns, window_size))
     x = x.unflatten(1, (rows, window_size))
     # The copy that flattening would make, if not asked first whether it must.
     x = x.transpose(2, 3).clone(memory_format=torch.contiguous_format)
-    return x.flatten(0, 2).movedim(-1, 1)
+    return channels_to_front(x.flatten(0, 2))
 
 
 def merge(windows: Tensor, grid: Sequence[int]) -> Tensor:
@@ -216,9 +220,9 @@ def merge(windows: Tensor, grid: Sequence[int]) -> Tensor:
         Tensor: Map of shape (B, C, rows * window_size, columns *
         window_size).
     """
-    x = windows.movedim(1, -1).unflatten(0, grid)
+    x = channels_to_end(windows).unflatten(0, grid)
     x = x.transpose(2, 3).clone(memory_format=torch.contiguous_format)
-    return x.flatten(3, 4).flatten(1, 2).movedim(-1, 1)
+    return channels_to_front(x.flatten(3, 4).flatten(1, 2))
 
 
 def cut(x: Tensor, pads: Sequence[int]) -> Tensor:
@@ -253,7 +257,7 @@ def over_time(attend: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     places = attend(places)
     x = places.transpose(1, 2).reshape(b, h, w, t, c)
     # Back to channels-last memory, which the next layers read as tokens.
-    return x.permute(0, 3, 1, 2, 4).contiguous().movedim(-1, 1)
+    return channels_to_front(x.permute(0, 3, 1, 2, 4).contiguous())
 
 
 def within_frames(attend: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from mmuniformer.models.layers.channels import (
     ChannelLayerNorm,
     Layers,
     activate,
+    channels_to_end,
+    channels_to_front,
     conv_of,
     drop_path,
     scale_channels,
@@ -391,10 +393,10 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, *spatial) to the same shape."""
         if self.of_tokens:
-            x = x.movedim(1, -1)
+            x = channels_to_end(x)
         x = self.drop(activate(self.act, self.fc1(x), self.fc1))
         x = self.drop(self.fc2(x))
-        return x.movedim(-1, 1) if self.of_tokens else x
+        return channels_to_front(x) if self.of_tokens else x
 
 
 BLOCKS = {'local': LocalBlock, 'global': GlobalBlock, 'divided': DividedBlock}

@@ -19,6 +19,17 @@ BATCH_NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
+def channels_to_end(x: Tensor) -> Tensor:
+    """Maps (B, C, *spatial) as (B, *spatial, C), in the same memory."""
+    # Not -1: one of the exporters to ONNX writes that down as it is.
+    return x.movedim(1, x.dim() - 1)
+
+
+def channels_to_front(x: Tensor) -> Tensor:
+    """Undoes :func:`channels_to_end`."""
+    return x.movedim(x.dim() - 1, 1)
+
+
 class PointwiseConv3d(nn.Conv3d):
     """``nn.Conv3d`` with a kernel of one position, as a matrix product.
 
@@ -28,7 +39,8 @@ class PointwiseConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.flatten(1)
-        return F.linear(x.movedim(1, -1), weight, self.bias).movedim(-1, 1)
+        x = F.linear(channels_to_end(x), weight, self.bias)
+        return channels_to_front(x)
 
 
 class FrameConv3d(nn.Conv3d):
@@ -71,7 +83,7 @@ class ChannelLayerNorm(nn.LayerNorm):
     """``nn.LayerNorm`` over the channels of a map, at each position."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        return channels_to_front(super().forward(channels_to_end(x)))
 
 
 def activate(act: nn.GELU, x: Tensor, *before: nn.Module) -> Tensor:

@@ -11,7 +11,7 @@ from mmuniformer.models.layers.channels import (
     drop_path,
     scale_channels,
 )
-from mmuniformer.models.layers.recording import is_recorded
+from mmuniformer.models.layers.recording import is_exported, is_recorded
 from mmuniformer.models.layers.scores import (
     SMALLEST,
     ScoringAttention,
@@ -153,6 +153,9 @@ class HourglassBlock(Block):
         left = total - kept
         if not is_recorded() and left == 1:
             return None
+        if is_exported():
+            # ONNX knows no stable sort, and takes the first of equals here.
+            return importance.topk(kept, dim=1).indices
         # Stable: equally important tokens are kept alike in every batch.
         order = importance.argsort(dim=1, descending=True, stable=True)
         return order.split((kept, left), 1)[0]
