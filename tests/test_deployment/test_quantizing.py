@@ -1,5 +1,6 @@
 """8 bits: ``mmuniformer export --dtype int8``."""
 
+import json
 import os
 from pathlib import Path
 
@@ -146,9 +147,35 @@ def test_clips_of_videos(tmp_path):
     clips = list(Calibration(loaded, str(tmp_path / 'videos'), most=2))
     assert len(clips) == 2
     for clip in clips:
-        assert clip.shape[1] == 8
+        assert clip.shape[:2] == (1, 8)
         assert clip.shape[-1] == 3
         assert clip.dtype == np.uint8
+
+
+def test_boxes_of_a_pose_model(tmp_path):
+    """One of each image, in turn; who has none is left out."""
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    halves = np.zeros((96, 96, 3), np.uint8)
+    halves[:, 48:] = 250
+    for name in 'abc':
+        cv2.imwrite(str(folder / f'{name}.png'), halves)
+    boxes = [[0, 0, 40, 96], [56, 0, 40, 96]]
+    content = dict(
+        images=[dict(id=i, file_name=f'{n}.png') for i, n in enumerate('ab')],
+        annotations=[
+            dict(image_id=image, bbox=box) for image in (0, 1) for box in boxes
+        ],
+    )
+    file = tmp_path / 'boxes.json'
+    file.write_text(json.dumps(content))
+    loaded = load_model(predict_models.checkpoint('pose', tmp_path))
+    chosen = Calibration(loaded, str(folder), boxes=str(file))
+    dark, bright = chosen
+    assert dark[0, 64, 30:50].max() == 0
+    assert bright[0, 64, 46:66].min() == 250
+    assert len(chosen) == 2
+    assert list(chosen.unreadable) == [str(folder / 'c.png')]
 
 
 class TestFolder:
@@ -188,6 +215,10 @@ class TestFolder:
         assert line.startswith('cannot read the image')
         assert '05.png' in line
 
+    def test_boxes_are_for_pose_models(self, loaded, images, tmp_path):
+        with pytest.raises(UserError, match='--boxes is for top-down'):
+            Calibration(loaded, str(images), boxes='boxes.json')
+
     def test_none_is_readable(self, loaded, tmp_path):
         (tmp_path / 'a.png').write_bytes(b'no image')
         with pytest.raises(UserError, match=r'none of 1 images.*a\.png'):
@@ -207,6 +238,7 @@ class TestFolder:
     [
         (dict(dtype='int8'), '--calibrate'),
         (dict(calibrate='.'), '--calibrate is for --dtype int8'),
+        (dict(boxes='a.json'), '--boxes is for --calibrate'),
         (
             dict(to='onnx', dtype='int8', calibrate='.'),
             '--dtype int8: onnx takes float32, float16',
