@@ -12,8 +12,9 @@
 #              the test suite with them; what needs mmpose or mmaction2 skips
 # make docs    the pages as a site, with those of the API: site/index.html
 # make docs-data
-#              what is written from data: tables of results, the model index,
-#              docs/zoo.md and docs/recipes.md
+#              what is written from data: tables of results (README.md, too),
+#              the model index, docs/zoo.md, docs/recipes.md, docs/recipe_runs.md
+#              and docs/reproduction.md with its pictures
 # make lint    ruff
 #
 # VENV= names another folder for the environment, PYTHON= another interpreter,
@@ -57,10 +58,11 @@ docs: setup
 	@echo "docs: site/index.html"
 
 docs-data: setup
-	@"$(abspath $(VENV))/bin/python" tools/misc/write_tables.py
 	@"$(abspath $(VENV))/bin/python" tools/misc/write_recipes.py
 	@"$(abspath $(VENV))/bin/python" tools/misc/write_recipe_runs.py
 	@"$(abspath $(VENV))/bin/python" tools/analysis_tools/reproduce.py --complexity --out docs/reproduction/complexity.json >/dev/null
+	@"$(abspath $(VENV))/bin/python" tools/analysis_tools/reproduce.py --complexity --designs --out docs/reproduction/designs.json >/dev/null
+	@"$(abspath $(VENV))/bin/python" tools/misc/write_tables.py
 	@"$(abspath $(VENV))/bin/python" tools/analysis_tools/reproduce.py --report
 
 lint: setup

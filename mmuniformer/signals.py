@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -100,3 +101,19 @@ def _wait_for_parent() -> None:
     while True:
         if signal.sigwaitinfo(SIGNALS).si_pid == os.getppid():
             os._exit(0)
+
+
+def end_with_parent() -> None:
+    """Has this process, a worker of a pool, end when its parent is gone.
+
+    One that was killed tells its workers nothing: they would wait for their
+    next task for ever.
+    """
+    parent = os.getppid()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

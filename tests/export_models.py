@@ -90,6 +90,9 @@ def write_checkpoint(config: str) -> str:
             module.running_var.uniform_(0.5, 1.5)
         if name.endswith(SCORES):
             nn.init.normal_(module.weight, std=0.3)
+        if name.endswith('final_layer'):
+            # Keypoints that are found.
+            nn.init.constant_(module.bias, 0.5)
         if name.endswith(('retina_cls', 'retina_reg')):
             # Scores that differ, and boxes within the image.
             nn.init.normal_(module.weight, std=0.05)
@@ -103,3 +106,40 @@ def model_of(task: str, folder: Path, more: str = '') -> tuple[str, str]:
     """Config and checkpoint of a task."""
     config = write_config(task, folder, more)
     return config, write_checkpoint(config)
+
+
+# Other backbones than the global one: the task, and what its config adds.
+STYLES = {
+    'window': (
+        'cls',
+        "model['backbone'].update(stage3='window', window_size=3)\n",
+    ),
+    'hybrid': (
+        'seg',
+        """
+arch['depths'] = (1, 1, 4, 1)
+model['backbone'].update(stage3='hybrid', window_size=3)
+""",
+    ),
+    'light': (
+        'cls',
+        """
+arch['conv_stem'] = False
+model['backbone'].update(type='mmuniformer.UniFormerLight', with_token=True)
+model['head'].update(
+    type='mmuniformer.ScoreTokenHead', head_type='LinearClsHead')
+""",
+    ),
+    'light video': (
+        'video',
+        """
+model['backbone'].update(type='mmuniformer.UniFormerLight3D', with_token=True)
+model['cls_head'].update(
+    type='mmuniformer.ScoreTokenHead', head_type='I3DHead')
+""",
+    ),
+    'divided video': (
+        'video',
+        "model['backbone'].update(attention='divided')\n",
+    ),
+}

@@ -102,6 +102,7 @@ def test_a_light_classifier():
 
 
 def test_half_precision_of_a_backbone():
+    torch.manual_seed(0)
     backbone = mmuniformer.models.UniFormerLight('xxs').eval()
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():

@@ -128,7 +128,7 @@ def export(
     _check_calibration(dtype, calibrate, calibration_images, boxes)
     form.check()
     loaded = load_model(config, checkpoint, 'cpu', cfg_options=cfg_options)
-    shape = _shape(loaded, size, static, dynamic_frames)
+    _check_size(loaded, size, static, dynamic_frames)
     calibration = None
     if calibrate is not None:
         calibration = Calibration(loaded, calibrate, calibration_images, boxes)
@@ -140,9 +140,12 @@ def export(
                 'and neck are exported.',
                 logger='current',
             )
+        shape = _shape(loaded, network, size, static, dynamic_frames)
         about = describe(loaded, network, Path(config).stem)
         about['dtype'] = dtype
         about['input']['shape'] = _axes(shape)
+        if not static:
+            about['input']['smallest'] = shape.smallest
         shapes = unseen_shapes(shape)
         inputs = [pictures(one) for one in shapes]
         wanted = [expected(network, images) for images in inputs]
@@ -245,27 +248,40 @@ def _target(config: str, out: str | None, to: str | None) -> tuple[Path, str]:
     return path, word
 
 
-def _shape(
+def _check_size(
     loaded: LoadedModel,
     size: Sequence[int] | None,
     static: bool,
     dynamic_frames: bool,
-) -> Shape:
-    clip = clip_of(loaded.pipeline)
-    if dynamic_frames and clip is None:
+) -> None:
+    if dynamic_frames and clip_of(loaded.pipeline) is None:
         raise UserError('--dynamic-frames is for video models')
+    found = size_of(steps_of(loaded.pipeline))
+    if static and size is None and (found is None or not found[1]):
+        raise UserError(
+            '--static: the test pipeline brings images to no one size; add '
+            '--size HEIGHT WIDTH'
+        )
+
+
+def _shape(
+    loaded: LoadedModel,
+    network: Network,
+    size: Sequence[int] | None,
+    static: bool,
+    dynamic_frames: bool,
+) -> Shape:
     if size is None:
         found = size_of(steps_of(loaded.pipeline))
-        if static and (found is None or not found[1]):
-            raise UserError(
-                '--static: the test pipeline brings images to no one size; '
-                'add --size HEIGHT WIDTH'
-            )
         size = (224, 224) if found is None else found[0]
+        if not static:
+            size = [max(side, network.smallest) for side in size]
+    clip = clip_of(loaded.pipeline)
     return Shape(
         size=(int(size[0]), int(size[1])),
         channels=channels_of(loaded),
         frames=None if clip is None else clip['frames'],
+        smallest=1 if static else network.smallest,
         static=static,
         dynamic_frames=dynamic_frames,
     )

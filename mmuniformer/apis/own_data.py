@@ -1,7 +1,7 @@
 """A config for data as people have them."""
 
+import io
 import os
-import sys
 import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -393,8 +393,12 @@ def _build_and_draw(config: Path, out: Path) -> None:
         warnings.simplefilter('ignore')
         MODELS.build(cfg.model)
     prepare(cfg)
-    # pycocotools prints that it reads.
-    with readable_errors(cfg), redirect_stdout(sys.stderr):
+    # pycocotools prints that it reads, and libraries advise each other.
+    with (
+        readable_errors(cfg),
+        redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(action='ignore'),
+    ):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         dataset.full_init()
         number = min(SAMPLES, len(dataset))

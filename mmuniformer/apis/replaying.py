@@ -34,10 +34,12 @@ def replay(
         CheckpointError: If the file is no batch, or holds code.
         UserError: If the config cannot be built.
     """
-    content = read_batch_file(file)
     if config is not None:
+        # It imports what the text in the file names, too.
         cfg = load_config(config)
+        content = read_batch_file(file)
     else:
+        content = read_batch_file(file)
         cfg = Config.fromstring(content['meta']['cfg'], '.py')
         init_default_scope(cfg.get('default_scope') or 'mmengine')
     set_host_defaults(cfg)

@@ -1,11 +1,12 @@
 """The paper's tables, measured again: one command each."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -56,18 +57,24 @@ def list_experiments(form: str = 'table') -> None:
     _print(table)
 
 
-def list_complexity(form: str = 'table', out: str | None = None) -> None:
+def list_complexity(
+    form: str = 'table', out: str | None = None, designs: bool = False
+) -> None:
     """Counts the models of all tables, and prints them beside the paper's.
 
     Args:
         form (str): 'table' or 'json'.
         out (str, optional): JSON file that gets the same rows.
+        designs (bool): Whether the designs of Table 23 are counted instead,
+            which are settings of a config.
     """
     from mmuniformer.engine.backends import AtomicLocalBackend
     from mmuniformer.reproduction.complexity import complexity_rows
 
     with Console(stderr=True).status('counting') as status:
-        rows = complexity_rows(status=status.update)
+        rows = complexity_rows(
+            lambda model: model.has_config != designs, status.update
+        )
     if out is not None:
         AtomicLocalBackend().put_text(_json(map(asdict, rows)), Path(out))
     if form == 'json':
@@ -191,7 +198,7 @@ def reproduce_all(
             )
         except (UserError, CheckpointError) as error:
             failed.append(experiment.id)
-            sys.stderr.write(f'{experiment.id}: {error}\n')
+            _say(sys.stderr, launcher, f'{experiment.id}: {error}')
     if failed:
         raise UserError(
             f'{len(failed)} of {len(experiments())} experiments could not be '
@@ -203,8 +210,10 @@ def reproduce_all(
 def write_report(results: str | None = None) -> list[Path]:
     """Writes docs/reproduction.md and its pictures.
 
-    What was counted is taken from docs/reproduction/complexity.json, as
-    ``--complexity --out`` writes it.
+    What was counted is taken from docs/reproduction/complexity.json and
+    designs.json, as ``--complexity --out`` writes them; throughput and cost
+    from tables.json and sweep.json there, as the benchmark writes them, where
+    they are.
 
     Args:
         results (str, optional): File of results, by default the project's.
@@ -216,27 +225,37 @@ def write_report(results: str | None = None) -> list[Path]:
         UserError: Outside of a checkout, or if nothing was counted.
     """
     from mmuniformer.engine.backends import AtomicLocalBackend
-    from mmuniformer.reproduction import figures
     from mmuniformer.reproduction import results as kept
+    from mmuniformer.reproduction.figures import draw_counts
     from mmuniformer.reproduction.places import root
     from mmuniformer.reproduction.report import Page
+    from mmuniformer.reproduction.speed_figures import (
+        TABLES_FILE,
+        draw_speeds,
+    )
+    from mmuniformer.reproduction.speeds import read_run
 
     docs = root() / 'docs'
     folder = docs / 'reproduction'
-    counted = folder / 'complexity.json'
-    if not counted.is_file():
-        raise UserError(
-            f'{counted} is not there: in a checkout, `mmuniformer reproduce '
-            f'--complexity --out {counted}` writes it'
-        )
-    complexity = json.loads(counted.read_text(encoding='utf-8'))
-    pictures = figures.draw_all(complexity, folder)
+    complexity = _counted(folder / 'complexity.json')
+    complexity += _counted(folder / 'designs.json', ' --designs')
+    speeds = read_run(folder / TABLES_FILE)
+    pictures = [*draw_counts(complexity, folder), *draw_speeds(folder)]
     measured = kept.read(Path(results) if results else kept.default_file())
-    text = Page(complexity, measured, pictures).text()
+    text = Page(complexity, measured, pictures, speeds).text()
     page = docs / 'reproduction.md'
     if not page.is_file() or page.read_text(encoding='utf-8') != text:
         AtomicLocalBackend().put_text(text, page)
     return [page, *(folder / picture.file for picture in pictures)]
+
+
+def _counted(path: Path, option: str = '') -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise UserError(
+            f'{path} is not there: in a checkout, `mmuniformer reproduce '
+            f'--complexity{option} --out {path}` writes it'
+        )
+    return json.loads(path.read_text(encoding='utf-8'))
 
 
 def _find(name: str) -> Experiment:
@@ -294,7 +313,8 @@ def _measure(
     }
     before = kept.read(place)
     if kept.is_done(before, entry):
-        sys.stdout.write(f'{entry["id"]}, {trial.style}: measured before\n')
+        told = f'{entry["id"]}, {trial.style}: measured before'
+        _say(sys.stdout, launcher, told)
         return next(e for e in before if kept.key(e) == kept.key(entry))
     try:
         metrics = test(
@@ -314,8 +334,17 @@ def _measure(
     entry |= kept.circumstances()
     if is_main_process():
         kept.add(place, entry)
-        sys.stdout.write('\n'.join(_lines(entry)) + '\n')
+        _say(sys.stdout, launcher, *_lines(entry))
     return entry
+
+
+def _say(stream: TextIO, launcher: str, *lines: str) -> None:
+    """Writes lines, once for all processes of a distributed test."""
+    from mmuniformer.checks.machine import LAUNCHER_ENV
+
+    # No process group is needed for what was measured before.
+    if os.environ.get(LAUNCHER_ENV.get(launcher, ''), '0') == '0':
+        stream.write(''.join(f'{line}\n' for line in lines))
 
 
 def _lines(entry: dict[str, Any]) -> Iterator[str]:

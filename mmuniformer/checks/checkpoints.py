@@ -179,10 +179,15 @@ def newest_checkpoint(
 def check_leftovers(cfg: Config) -> Iterator[Finding]:
     """Looks whether a training that begins finds checkpoints of another.
 
+    One that goes back to an older file finds those that it leaves.
+
     Args:
-        cfg (Config): Its ``work_dir`` and ``resume`` are read.
+        cfg (Config): Its ``work_dir``, ``resume`` and ``load_from`` are read.
     """
+    path = cfg.get('load_from')
     if cfg.get('resume'):
+        if path not in NEWEST:
+            yield from _left_behind(Path(cfg.work_dir), Path(path))
         return
     found = [
         path.name for kind in _by_step(Path(cfg.work_dir)) for path in kind
@@ -196,6 +201,29 @@ def check_leftovers(cfg: Config) -> Iterator[Finding]:
             file=str(cfg.work_dir),
             level='warning',
         )
+
+
+def _left_behind(work_dir: Path, start: Path) -> Iterator[Finding]:
+    """Looks for files of more steps than the one that a run goes back to."""
+    if not (start.is_file() and work_dir.is_dir()):
+        return
+    path, content, _ = _newest(work_dir)
+    if path is None or content is None or Path(path).samefile(start):
+        return
+    step, newest = (
+        _step(each)
+        for each in (read_checkpoint(str(start), mmap=True), content)
+    )
+    if newest <= step:
+        return
+    yield Finding(
+        f'this run goes on from {start} (iteration {step}), and {work_dir} '
+        f'has {Path(path).name} (iteration {newest}): until it is as far, '
+        '--resume, also of a job that is requeued, goes on from that one',
+        'name another --work-dir, or remove what is newer',
+        file=str(work_dir),
+        level='warning',
+    )
 
 
 def _newest(

@@ -18,6 +18,7 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress
 
+from mmuniformer.signals import end_with_parent
 from mmuniformer.version import __version__
 
 T = TypeVar('T')
@@ -51,7 +52,7 @@ def each(
     context = multiprocessing.get_context('fork')
     with (
         _progress() as progress,
-        ProcessPoolExecutor(processes, mp_context=context) as pool,
+        ProcessPoolExecutor(processes, context, end_with_parent) as pool,
     ):
         yield from progress.track(
             pool.map(work, items, chunksize=chunk),

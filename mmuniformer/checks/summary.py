@@ -1,6 +1,7 @@
 """What is in a data set: the figures that one looks at before training."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,3 +30,20 @@ class Summary:
     classes: dict[str, int] = field(default_factory=dict)
     sizes: Counter = field(default_factory=Counter)
     files: list[Path] = field(default_factory=list)
+
+
+def by_name(counts: Mapping[int, int], names: Sequence[str]) -> dict[str, int]:
+    """Counts of labels by the names of their classes, in the labels' order.
+
+    Args:
+        counts (Mapping[int, int]): How many units each label has.
+        names (Sequence[str]): Names of the classes. A label that is beyond
+            them has its number for a name.
+    """
+    largest = max([len(names) - 1, *counts])
+    return {
+        str(names[label]) if label < len(names) else str(label): counts.get(
+            label, 0
+        )
+        for label in range(largest + 1)
+    }

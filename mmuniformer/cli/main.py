@@ -6,6 +6,7 @@ option are answered at once.
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -30,6 +31,9 @@ COMMANDS: dict[str, str] = {
     'doctor': 'Show what is installed, and what to type for what is missing',
     'completion': 'Print the script by which a shell completes commands',
 }
+# They answer on the screen, where what libraries warn one another of is no
+# part of the answer. The logs of runs keep it.
+QUIET = ('predict', 'data', 'check', 'report', 'export', 'flops')
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -50,7 +54,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     arguments = parser.parse_args(argv[1:])
     if hasattr(module, 'check_arguments'):
         module.check_arguments(parser, arguments)
-    return run_command(lambda: module.run(arguments))
+    with warnings.catch_warnings():
+        if name in QUIET and not sys.warnoptions:
+            warnings.simplefilter('ignore')
+        return run_command(lambda: module.run(arguments))
 
 
 def script(name: str) -> int:

@@ -17,7 +17,7 @@ from mmuniformer.deployment.networks.base import (
     Network,
     Output,
 )
-from mmuniformer.deployment.tracing import SMALLEST, Shape
+from mmuniformer.deployment.tracing import Shape
 
 # Largest difference in parts of the largest value, by the type of weights.
 TOLERANCES = {'float32': 1e-4, 'float16': 0.05, 'bfloat16': 0.2, 'int8': 0.5}
@@ -81,7 +81,7 @@ def unseen_shapes(shape: Shape) -> list[tuple[int, ...]]:
         size = [side | 1 if index == 0 else side + side % 2 for side in size]
         if index == 2:
             size = [-(-side // 32) * 32 for side in size]
-        size = [max(side, SMALLEST + index) for side in size]
+        size = [max(side, shape.smallest + index) for side in size]
         sizes.append((size[0], size[1]))
     frames = shape.frames
     if shape.dynamic_frames:

@@ -68,7 +68,8 @@ def describe(
 def _numbers(values: Any) -> list[float] | None:
     if values is None:
         return None
-    return [round(float(value), 6) for value in values]
+    # As a config has them, not as float32 keeps them.
+    return [float(f'{float(value):.6g}') for value in values]
 
 
 def _names(loaded: LoadedModel) -> dict[str, Any]:

@@ -8,9 +8,6 @@ from torch.export import Dim, ExportedProgram
 from mmuniformer.deployment.networks import Network
 from mmuniformer.errors import UserError
 
-# Last maps of one pixel are a size of its own to a tracer.
-SMALLEST = 64
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -20,6 +17,8 @@ class Shape:
         size (tuple[int, int]): Height and width.
         channels (int): Of an image.
         frames (int, optional): Of a clip.
+        smallest (int): Least height and width; a map of one pixel would be
+            traced as no other.
         static (bool): Whether the file takes one image of this size alone.
         dynamic_frames (bool): Whether the number of frames is open, too.
     """
@@ -27,6 +26,7 @@ class Shape:
     size: tuple[int, int]
     channels: int = 3
     frames: int | None = None
+    smallest: int = 64
     static: bool = False
     dynamic_frames: bool = False
 
@@ -58,10 +58,10 @@ def trace(network: Network, shape: Shape, name: str) -> ExportedProgram:
     Raises:
         UserError: If the size is one that the network cannot take.
     """
-    if min(shape.size) < SMALLEST:
+    if min(shape.size) < shape.smallest:
         raise UserError(
-            f'--size {shape.size[0]} {shape.size[1]}: an exported model takes '
-            f'{SMALLEST} pixels or more at each side'
+            f'--size {shape.size[0]} {shape.size[1]}: this model is exported '
+            f'for {shape.smallest} pixels or more at each side'
         )
     # One image would be traced as the only one.
     example = shape.of(1 if shape.static else 2, shape.size)
@@ -81,8 +81,8 @@ def _dimensions(shape: Shape) -> dict[int, Dim]:
     height = len(shape.of(1, shape.size)) - 3
     sides = {
         0: Dim('batch', min=1),
-        height: Dim('height', min=SMALLEST),
-        height + 1: Dim('width', min=SMALLEST),
+        height: Dim('height', min=shape.smallest),
+        height + 1: Dim('width', min=shape.smallest),
     }
     if shape.dynamic_frames:
         sides[1] = Dim('frames', min=4)

@@ -14,6 +14,7 @@ PARTS = (
     'param_scheduler',
     'auto_scale_lr',
     'custom_hooks',
+    'randomness',
 )
 # Of them, what it does not depend on.
 FREE = (
@@ -33,6 +34,7 @@ OF_CHECKPOINT = (
     'optim_wrapper.paramwise_cfg',
     'param_scheduler',
     'auto_scale_lr',
+    'randomness.seed',
 )
 ABSENT = 'not set'
 

@@ -15,6 +15,8 @@ from mmuniformer.errors import LostProcess
 from mmuniformer.launch import environment
 
 DEFAULT_PORT = '29500'
+# What torch says of a store that is none, or closes the connection.
+_ENDED = re.compile('Ping failed|failed to recv|likely closed|reset by peer')
 # torch's name for what asks Linux for a signal when the parent is gone.
 PRCTL = '_prctl_pr_set_pdeathsig'
 
@@ -138,6 +140,12 @@ def lost_process(error: Exception, cfg: Any) -> LostProcess | None:
         )
     if 'client socket has' in text:
         return LostProcess(f'{me}: no first process at {place} within {limit}')
+    is_network = isinstance(error, torch_dist.DistNetworkError)
+    if is_network and not torch_dist.is_initialized() and _ENDED.search(text):
+        return LostProcess(
+            f'{me}: what answers at {place} is not the first process of this '
+            'run, or has ended: look at MASTER_ADDR and MASTER_PORT'
+        )
     late = re.search('[Tt]imed out|[Tt]ime-?out', text)
     if isinstance(error, torch_dist.DistError) and late:
         return LostProcess(f'{me} waited at {place} in vain, for {limit}')

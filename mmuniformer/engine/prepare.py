@@ -1,5 +1,7 @@
 """The one room where a config is rewritten, between its checks and its run."""
 
+import os
+import time
 from collections.abc import Sequence
 from copy import deepcopy
 from inspect import signature
@@ -14,6 +16,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from mmuniformer.checks.checkpoints import NEWEST, newest_checkpoint
 from mmuniformer.checks.data_sets import data_sets, library_of
 from mmuniformer.checks.options.signatures import registered
+from mmuniformer.engine.backends import now_in
 from mmuniformer.engine.devices import fit_to_devices
 from mmuniformer.engine.joining import limit_waiting
 from mmuniformer.engine.tta import augment_at_test_time
@@ -39,6 +42,8 @@ TRACKERS = {
     'wandb': 'WandbVisBackend',
     'mlflow': 'MLflowVisBackend',
 }
+# MLflow's own variable for a server or a database.
+MLFLOW_URI = 'MLFLOW_TRACKING_URI'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -130,12 +135,21 @@ def go_on_after_restart(cfg: Config) -> list[str]:
     # One that starts anew in an old work dir, or goes back to an older file,
     # must not go on with what lies there.
     is_newest = cfg.get('resume') and cfg.get('load_from') in NEWEST
-    since = 0 if is_newest else first_start()
+    since = 0 if is_newest else _by_the_clock_of(cfg.work_dir, first_start())
     path, _ = newest_checkpoint(cfg.work_dir, since)
     if path is None:
         return [f'{told}: it has saved nothing yet, and starts as at first.']
     cfg.resume, cfg.load_from = True, path
     return [f'{told}: it goes on from {path}.']
+
+
+def _by_the_clock_of(folder: str, moment: float) -> float:
+    """A moment of this machine's clock, as times of files there have it."""
+    try:
+        return moment + now_in(Path(folder)) - time.time()
+    except OSError:
+        # Nothing can have been saved there.
+        return moment
 
 
 def _start_from_newest(cfg: Config) -> list[str]:
@@ -355,9 +369,31 @@ def add_trackers(cfg: Config, names: Sequence[str]) -> None:
     present = [type_name(backend) for backend in backends]
     for name in names:
         if TRACKERS[name] not in present:
-            backends.append(dict(type=f'mmengine.{TRACKERS[name]}'))
+            backend = dict(type=f'mmengine.{TRACKERS[name]}')
+            if name == 'mlflow':
+                backend |= _place_of_mlflow(Path(cfg.work_dir))
+            backends.append(backend)
             present.append(TRACKERS[name])
     cfg.visualizer.vis_backends = backends
+
+
+def _place_of_mlflow(work_dir: Path) -> dict[str, str]:
+    """Where MLflow keeps a run: its own setting, or a database of ours.
+
+    mmengine names a folder, which MLflow 3 does not write into any more.
+    """
+    uri = os.environ.get(MLFLOW_URI)
+    if uri:
+        return dict(tracking_uri=uri)
+    folder = work_dir.absolute()
+    # The experiment that each database has keeps its files where it is made.
+    return dict(
+        exp_name=folder.name,
+        tracking_uri=f'sqlite:///{folder.as_posix()}/mlflow.db',
+        artifact_location=(folder / 'mlflow').as_uri(),
+        # No second copy of what lies in the work dir.
+        artifact_suffix=(),
+    )
 
 
 def use_own_parts(cfg: Config) -> None:

@@ -33,8 +33,10 @@ class Process:
         return cls(this_host(), number, _started(number))
 
     def is_running(self) -> bool | None:
-        """Whether it runs; None if it is of another host, so nobody knows."""
-        if self.host != this_host():
+        """Whether it runs; None if nobody knows, of another host or boot."""
+        boot, _, _ = self.started.partition('+')
+        # Machines may have one name: those of a cloud, of a cluster's image.
+        if self.host != this_host() or (boot and boot != _boot()):
             return None
         if not _exists(self.number):
             return False
@@ -71,13 +73,18 @@ def _exists(number: int) -> bool:
 
 def _started(number: int) -> str:
     """Boot of the machine, and ticks since then, at its start."""
-    status = _status(number)
+    status, boot = _status(number), _boot()
+    return f'{boot}+{status[19]}' if boot and len(status) > 19 else ''
+
+
+@cache
+def _boot() -> str:
+    """What this boot of this machine is called, and no other one."""
     try:
         with open('/proc/sys/kernel/random/boot_id') as file:
-            boot = file.read().strip()
+            return file.read().strip()
     except OSError:
         return ''
-    return f'{boot}+{status[19]}' if len(status) > 19 else ''
 
 
 def _status(number: int) -> list[str]:

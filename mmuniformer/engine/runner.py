@@ -17,6 +17,7 @@ from mmuniformer.engine.hooks import (
     SignsOfLifeHook,
 )
 from mmuniformer.engine.joining import waiting_time
+from mmuniformer.engine.starting import start_together
 from mmuniformer.errors import UserError
 from mmuniformer.launch.environment import be_done_before, is_watched
 
@@ -43,6 +44,7 @@ def runner_of(
         # The one that a config names by `runner_type`, or mmengine's.
         build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
         runner = build(cfg)
+        start_together(runner)
         for note in notes:
             runner.logger.warning(note)
         count_accumulated_steps(runner)

@@ -101,6 +101,8 @@ def _run(args: Namespace, meeting: Meeting, answers: Path) -> int:
 
 def _parse(arguments: Sequence[str]) -> Namespace:
     parser = run.get_args_parser()
+    # Else it refuses what the script's own --run could be short for.
+    parser.allow_abbrev = False
     if 'PET_NODE_RANK' not in os.environ:
         # Of a node that has no place, not that of the first one.
         parser.set_defaults(node_rank=None)

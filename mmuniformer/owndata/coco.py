@@ -1,6 +1,7 @@
 """COCO's JSON: objects with boxes, masks or keypoints."""
 
-from collections import Counter
+import operator
+from collections import Counter, defaultdict
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pycocotools import mask as coco_mask
 from mmuniformer.checks.coco_file import read_coco
 from mmuniformer.checks.finding import few
 from mmuniformer.errors import UserError
+from mmuniformer.owndata.images import walk_files
 from mmuniformer.owndata.naming import unique
 from mmuniformer.owndata.parts import CocoPart
 
@@ -47,17 +49,17 @@ def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
                 'annotations and categories'
             )
     _look_at_categories(file, content['categories'], task)
+    added = Counter()
+    content['annotations'] = _same_ids(content, added)
     _look_at_ids(file, content)
     names = _found_files(file, images, content['images'])
-    added = Counter()
     annotations = []
     for place, annotation in enumerate(content['annotations']):
         if task == 'pose' and _is_nothing(annotation):
             added[LEFT_OUT] += 1
             continue
         annotations.append(_completed(file, place, annotation, task, added))
-    if any(annotation.get('id') == 0 for annotation in annotations):
-        # pycocotools takes 0 for no match.
+    if not _are_ids([annotation['id'] for annotation in annotations]):
         annotations = [
             dict(annotation, id=number)
             for number, annotation in enumerate(annotations, 1)
@@ -83,26 +85,34 @@ def class_names(part: CocoPart) -> tuple[str, ...]:
 def objects_told(part: CocoPart, task: str) -> list[str]:
     """What a user should know of the objects."""
     notes = []
+    told: dict[int, list[str]] = defaultdict(list)
     for key, number in part.added.items():
-        what = (
-            f'{number} objects have neither a box nor a visible joint, and '
-            'are left out'
-            if key == LEFT_OUT
-            else f'{key} of {number} entries is told from the rest'
-        )
-        notes.append(f'{part.source}: {what}')
+        if key == LEFT_OUT:
+            notes.append(
+                f'{part.source}: {number} objects have neither a box nor a '
+                'visible joint, and are left out'
+            )
+        else:
+            told[number].append(key)
+    notes += [
+        f'{part.source}: of {number} entries, told from the rest or made '
+        f'anew: {", ".join(sorted(keys))}'
+        for number, keys in told.items()
+    ]
     counts = sum(part.counts(), Counter())
     unused = [name for name in class_names(part) if not counts[name]]
     if unused:
         notes.append(
             f'{part.source}: {len(unused)} of {len(class_names(part))} '
-            f'classes have no object: {few(unused)}'
+            f'classes have no object: {few([repr(n) for n in unused])} '
+            '(--classes takes some of them alone)'
         )
     crowds = sum(bool(a.get('iscrowd')) for a in part.content['annotations'])
     if crowds:
         notes.append(
-            f'{part.source}: {crowds} objects are crowds (iscrowd): they '
-            'are neither learned nor counted as missed'
+            f'{part.source}: objects that are crowds (iscrowd; in VOC, '
+            f'difficult): {crowds}; they are neither learned nor counted as '
+            'missed'
         )
     with_objects = {a['image_id'] for a in part.content['annotations']}
     empty = len(part.content['images']) - len(with_objects)
@@ -129,6 +139,39 @@ def _look_at_categories(file: Path, categories: list, task: str) -> None:
                 '--task det for the boxes'
             )
     unique(tuple(c['name'] for c in categories), f'{file}: categories')
+
+
+def _same_ids(content: dict[str, list], added: Counter) -> list[dict]:
+    """Annotations whose ids of images and categories are those of the file.
+
+    Some programs write a number here and the same as a text there.
+    """
+    annotations = content['annotations']
+    for key, part in (('image_id', 'images'), ('category_id', 'categories')):
+        known = {entry.get('id') for entry in content[part]}
+        texts = {str(value): value for value in known}
+        if len(texts) < len(known):
+            continue
+        changed = [
+            dict(annotation, **{key: texts[str(annotation[key])]})
+            if key in annotation
+            and annotation[key] not in known
+            and str(annotation[key]) in texts
+            else annotation
+            for annotation in annotations
+        ]
+        number = sum(map(operator.is_not, changed, annotations))
+        if number:
+            added[key] = number
+        annotations = changed
+    return annotations
+
+
+def _are_ids(ids: list) -> bool:
+    """Whether pycocotools can take them for annotations: 0 is no match."""
+    return all(type(number) is int and number for number in ids) and len(
+        set(ids)
+    ) == len(ids)
 
 
 def _look_at_ids(file: Path, content: dict[str, list]) -> None:
@@ -170,18 +213,29 @@ def _found_files(
     missing = [name for name in names if not (folder / name).is_file()]
     if not missing:
         return None
-    # Exported with the folder's name in front, or with a whole path.
-    short = [str(name).replace('\\', '/').rpartition('/')[2] for name in names]
-    if len(set(short)) == len(short) and all(
-        (folder / name).is_file() for name in short
-    ):
-        return short
+    # Written on Windows, with the folder's name in front, or a whole path.
+    forward = [str(name).replace('\\', '/') for name in names]
+    short = [name.rpartition('/')[2] for name in forward]
+    for found in (forward, short):
+        if len(set(found)) == len(found) and all(
+            (folder / name).is_file() for name in found
+        ):
+            return found
     image = next(i for i in images if i['file_name'] == missing[0])
     raise UserError(
         f'{file}: {len(missing)} of {len(names)} images are not in {folder}: '
-        f'{few(missing)} (the first has the id {image["id"]}); say with '
-        '--images which folder their names are below'
+        f'{few(missing)} (the first has the id {image["id"]}); '
+        + _where(str(missing[0]).replace('\\', '/'), folder)
     )
+
+
+def _where(name: str, folder: Path) -> str:
+    """What to do about an image that is not there."""
+    last = name.rpartition('/')[2]
+    for path in walk_files(folder):
+        if path.name == last:
+            return f'there is {path}: names are to be below --images'
+    return 'say with --images which folder their names are below'
 
 
 def _completed(

@@ -1,6 +1,7 @@
 """Images and videos below a folder, and their sizes."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmuniformer.checks.finding import few
@@ -14,6 +15,9 @@ VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.mpg', '.mpeg')
 def files_below(folder: Path, suffixes: Sequence[str]) -> list[str]:
     """Paths below a folder, sorted, with ``/`` between their parts.
 
+    Hidden files and folders are none, as for the libraries: archives from a
+    Mac have a ``._photo.jpg`` beside each photo.
+
     Raises:
         UserError: If there is no folder, or no such file in it.
     """
@@ -21,14 +25,28 @@ def files_below(folder: Path, suffixes: Sequence[str]) -> list[str]:
         raise UserError(f'{folder} is no folder; --images takes one')
     found = sorted(
         path.relative_to(folder).as_posix()
-        for path in folder.rglob('*')
-        if path.suffix.lower() in suffixes and path.is_file()
+        for path in walk_files(folder)
+        if path.suffix.lower() in suffixes
     )
     if not found:
         raise UserError(
             f'{folder} has no file that ends with {", ".join(suffixes)}'
         )
     return found
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Files below a folder that are not hidden, links to folders followed."""
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        # A link may lead back to where it is.
+        real = os.path.realpath(place)
+        folders[:] = [n for n in folders if not n.startswith('.')]
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place, n) for n in files if not n.startswith('.'))
 
 
 def sizes_of(folder: Path, names: Sequence[str]) -> list[tuple[int, int]]:

@@ -38,11 +38,13 @@ class Table:
         values (dict): The label of each value or RGB colour; empty if names
             stand for 0, 1, 2 ...
         source (str): Where it is from.
+        found (bool): Whether it lay beside the maps, and nobody named it.
     """
 
     names: tuple[str, ...]
     values: dict[Value, int]
     source: str
+    found: bool = False
 
     @property
     def colours(self) -> bool:
@@ -50,7 +52,9 @@ class Table:
         return any(isinstance(value, tuple) for value in self.values)
 
 
-def read_table(given: str | None, labels: Path) -> Table | None:
+def read_table(
+    given: str | None, labels: Path
+) -> tuple[Table | None, list[str]]:
     """The table of ``--classes``, or of a file beside the maps.
 
     Args:
@@ -58,21 +62,35 @@ def read_table(given: str | None, labels: Path) -> Table | None:
             file with a line of each: a name, a value and a name, or red,
             green, blue and a name.
         labels (Path): The folder of the maps.
+
+    Returns:
+        tuple[Table or None, list[str]]: The table, and notes on files beside
+        the maps that look like one and are none.
     """
     if given is not None and not Path(given).is_file():
         if '=' not in given:
-            return Table(read_names(given), {}, '--classes')
+            return Table(read_names(given), {}, '--classes'), []
         rows = [(entry, entry.split('=')) for entry in given.split(',')]
-        return _table(rows, '--classes')
+        return _table(rows, '--classes'), []
+    if given is not None:
+        return _table_of(Path(given)), []
     folders = (labels, labels.parent)
-    file = Path(given) if given else None
-    if file is None:
-        found = (f / n for f in folders for n in TABLES)
-        file = next((p for p in found if p.is_file()), name_file(*folders))
-    if file is None:
-        return None
+    places = [folder / name for folder in folders for name in TABLES]
+    notes = []
+    for file in (*places, name_file(*folders)):
+        if file is None or not file.is_file():
+            continue
+        try:
+            return replace(_table_of(file), found=True), notes
+        except (UserError, UnicodeDecodeError) as error:
+            notes.append(f'{file} is not read, for it is no table ({error})')
+    return None, notes
+
+
+def _table_of(file: Path) -> Table:
+    """The table in a file."""
     rows = []
-    for line in file.read_text(encoding='utf-8').splitlines():
+    for line in file.read_text(encoding='utf-8-sig').splitlines():
         text = line.strip()
         if text and not text.startswith('#'):
             rows.append((text, _words(text)))
@@ -151,15 +169,8 @@ def read_map_part(
     for file, seen in zip(files, looked, strict=True):
         if seen.problem:
             raise UserError(f'{file} {seen.problem}')
-    channels = any(seen.colours for seen in looked)
-    if not (table and table.colours) and all(
-        len(set(value)) == 1
-        for seen in looked
-        if seen.colours
-        for value in seen.pixels
-    ):
-        # Three channels alike are one.
-        looked = [_grey(seen) for seen in looked]
+    channels = any(seen.channels > 1 for seen in looked)
+    table, looked = _as_the_table_has(table, looked)
     kinds = {seen.colours for seen in looked}
     if len(kinds) > 1:
         odd = next(f for f, s in zip(files, looked, strict=True) if s.colours)
@@ -168,8 +179,10 @@ def read_map_part(
             'all in one way'
         )
     totals = sum((seen.pixels for seen in looked), Counter())
+    table, told = _fitting(table, totals)
     fits = _of_colours if kinds == {True} else _of_values
     names_, convert, notes = fits(labels, files, looked, totals, table)
+    notes += [*told, *_other_palettes(files, looked)]
     in_file = {label: label for label in range(len(names_))}
     meaning = convert or {**in_file, IGNORED: IGNORED}
     if channels and convert is None:
@@ -205,6 +218,7 @@ def read_map_part(
 class _Seen:
     pixels: Counter
     colours: bool = False
+    channels: int = 1
     palette: Mapping[int, tuple] = field(default_factory=dict)
     problem: str = ''
 
@@ -219,6 +233,7 @@ def _look(file: str) -> _Seen:
     except Exception as error:
         return _Seen(Counter(), problem=f'cannot be read: {error}')
     colours = values.ndim == 3
+    channels = values.shape[-1] if colours else 1
     if colours and values.shape[-1] >= 3:
         values = values[..., 2::-1]
     elif colours:
@@ -242,7 +257,7 @@ def _look(file: str) -> _Seen:
             i: tuple(flat[3 * i : 3 * i + 3])
             for i in range(len(flat or ()) // 3)
         }
-        return _Seen(pixels, palette=palette)
+        return _Seen(pixels, channels=channels, palette=palette)
     packed = _packed(values)
     found = np.unique(packed, return_counts=True)
     pixels = Counter(
@@ -251,7 +266,51 @@ def _look(file: str) -> _Seen:
             for c, n in zip(found[0].tolist(), found[1].tolist(), strict=True)
         }
     )
-    return _Seen(pixels, colours=True)
+    return _Seen(pixels, colours=True, channels=channels)
+
+
+def _as_the_table_has(
+    table: Table | None, looked: Sequence[_Seen]
+) -> tuple[Table | None, Sequence[_Seen]]:
+    """Maps as colours if the table has theirs, and as values if they can be.
+
+    Values of a palette stand for colours, and three channels alike for one.
+    """
+    if table and table.colours:
+        found = [_coloured(seen) for seen in looked]
+        colours = {
+            colour: value for seen in found for colour, value in seen.items()
+        }
+        # VOC has it at the borders of objects, and no table of it.
+        border = [c for c, v in colours.items() if v == IGNORED and c]
+        values = dict.fromkeys(border, IGNORED) | table.values
+        if colours and colours.keys() <= values.keys():
+            return replace(table, values=values), [
+                _in_colours(seen) for seen in looked
+            ]
+    grey = all(
+        len(set(value)) == 1
+        for seen in looked
+        if seen.colours
+        for value in seen.pixels
+    )
+    return table, [_grey(seen) for seen in looked] if grey else looked
+
+
+def _coloured(seen: _Seen) -> dict[tuple | None, Value]:
+    """The colour of each value; None of one that has none."""
+    if seen.colours:
+        return {value: value for value in seen.pixels}
+    return {seen.palette.get(value): value for value in seen.pixels}
+
+
+def _in_colours(seen: _Seen) -> _Seen:
+    if seen.colours:
+        return seen
+    pixels = Counter()
+    for value, number in seen.pixels.items():
+        pixels[seen.palette[value]] += number
+    return replace(seen, pixels=pixels, colours=True)
 
 
 def _grey(seen: _Seen) -> _Seen:
@@ -261,6 +320,53 @@ def _grey(seen: _Seen) -> _Seen:
     return replace(seen, pixels=pixels, colours=False)
 
 
+def _fitting(
+    table: Table | None, totals: Counter
+) -> tuple[Table | None, list[str]]:
+    """No table where one that was found is not that of maps of two values."""
+    values = set(totals)
+    if not (table and table.found and values <= {0, 1, IGNORED}):
+        return table, []
+    what = f'hold {" and ".join(map(str, sorted(values)))}'
+    if table.colours:
+        why = f'it has colours, and the maps {what}'
+    elif table.values:
+        lacks = values - {*table.values, IGNORED}
+        why = f'it does not have {min(lacks)}' if lacks else ''
+    else:
+        number = len(table.names)
+        fits = values != {0, IGNORED} or number == len(BINARY)
+        fits = fits and not any(number <= v < IGNORED for v in values)
+        why = '' if fits else f'it has {number} names, and the maps {what}'
+    if not why:
+        return table, []
+    return None, [
+        f'{table.source} is not read, for it is not of these maps: {why} '
+        '(--classes takes it all the same)'
+    ]
+
+
+def _other_palettes(
+    files: Sequence[str], looked: Sequence[_Seen]
+) -> list[str]:
+    """A note where values show other colours in another file."""
+    first: dict[Value, tuple[tuple, str]] = {}
+    for file, seen in zip(files, looked, strict=True):
+        if seen.colours or not seen.palette:
+            continue
+        for value in seen.pixels:
+            colour = seen.palette.get(value)
+            known, where = first.setdefault(value, (colour, file))
+            if known != colour:
+                return [
+                    f'the value {value} is {known} in the palette of {where} '
+                    f'and {colour} in that of {file}: values are read, and '
+                    'not colours; a table of colours (--classes FILE) has '
+                    'colours read'
+                ]
+    return []
+
+
 def _packed(rgb: np.ndarray) -> np.ndarray:
     rgb = rgb.astype(np.int64)
     return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
@@ -268,22 +374,23 @@ def _packed(rgb: np.ndarray) -> np.ndarray:
 
 def _pairs(images: Path, labels: Path) -> tuple[list[str], str, str]:
     """Names of images without suffix, their suffix, and that of the maps."""
+    if images.resolve() == labels.resolve():
+        raise UserError(
+            f'--images and --labels are both {images}; maps belong into a '
+            'folder of their own, with the same folders in it'
+        )
     files = files_below(images, IMAGE_SUFFIXES)
     suffixes = Counter('.' + name.rpartition('.')[2] for name in files)
     if len(suffixes) > 1:
         raise UserError(
             f'{images} has images that end with {", ".join(suffixes)}, and '
-            'mmseg reads one suffix; convert the fewer ones'
+            'mmseg reads one suffix, in capitals or small letters; rename or '
+            'convert the fewer ones'
         )
     (image_suffix,) = suffixes
     stems = [name.removesuffix(image_suffix) for name in files]
     maps = files_below(labels, IMAGE_SUFFIXES)
     known = set(maps)
-    if images.resolve() == labels.resolve():
-        raise UserError(
-            f'--images and --labels are both {images}; maps belong into a '
-            'folder of their own'
-        )
     endings = Counter(
         name.removeprefix(stem)
         for stem in stems[:SHOWN]
@@ -322,7 +429,8 @@ def _of_values(
     if table is not None and table.colours:
         raise UserError(
             f'{table.source} has colours, and the maps in {labels} hold '
-            f'values: {_told(values)}; name the values'
+            f'values: {_told(values)}; name the values with --classes '
+            '(0=road,1=car)'
         )
     if table is not None and table.values:
         return _by_table(files, looked, table)
@@ -364,7 +472,8 @@ def _of_values(
             )
             raise UserError(
                 f'{file} holds the value {value:g}, and {number} names are '
-                f'known, for 0 to {number - 1}: {few(names, SHOWN)}. All maps '
+                f'known ({table.source if table else "none given"}), for '
+                f'0 to {number - 1}: {few(names, SHOWN)}. All maps '
                 f'hold {_shares(totals)}; name each, the background too, or '
                 'say which value is which (7=cat,11=dog)'
             )
@@ -431,8 +540,13 @@ def write_maps(part: MapPart, folder: Path) -> None:
 
 
 def _write(part: MapPart, folder: Path, name: str) -> None:
-    values = read_map(str(part.maps / f'{name}{part.map_suffix}'), 'pillow')
+    source = part.maps / f'{name}{part.map_suffix}'
+    values = read_map(str(source), 'pillow')
     coloured = any(isinstance(value, tuple) for value in part.convert)
+    if coloured and values.ndim == 2:
+        # Values of a palette, which may be another one in each file.
+        with Image.open(source) as opened:
+            values = np.array(opened.convert('RGB'))[..., ::-1]
     if values.ndim == 3:
         values = values[..., 2::-1] if coloured else values[..., 0]
     keys = np.array(

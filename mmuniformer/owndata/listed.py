@@ -2,8 +2,9 @@
 
 import csv
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmuniformer.checks.finding import few, suggest
@@ -20,6 +21,9 @@ from mmuniformer.owndata.images import files_below
 from mmuniformer.owndata.parts import ListPart
 
 SPLITS = dict(train=('train', 'training'), val=('val', 'valid', 'validation'))
+TEST = ('test', 'testing')
+# Files that mmpretrain finds in folders of classes.
+FOUND = ('.jpg', '.jpeg', '.png', '.bmp', '.tif')
 DELIMITERS = (',', '\t', ';')
 # Columns of the label, the better names first.
 LABELS = re.compile(
@@ -30,6 +34,25 @@ PATHS = re.compile(
     r'(video|file|image|img|clip)?_?(path|name|file)|filename|video|file|'
     r'image|img|clip|path|id|video_?id|youtube_?id'
 )
+# The column that says what a sample is for.
+SIDES = re.compile('(data_?)?(split|subset|set|partition|phase|usage)')
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a list.
+
+    Attributes:
+        line (Line): The line.
+        path (str): Of the file, with ``/`` between its parts.
+        label (str): Its class, a name or a number.
+        side (str): What its column of a split says; empty without one.
+    """
+
+    line: Line
+    path: str
+    label: str
+    side: str = ''
 
 
 def split_folders(images: Path) -> dict[str, Path] | None:
@@ -83,7 +106,9 @@ def read_folders(
             )
     numbers = {name: label for label, name in enumerate(names)}
     labels = [numbers[file.partition('/')[0]] for file in files]
-    return ListPart(images, files, labels, names, folders=True)
+    # mmpretrain leaves out files of other kinds.
+    same = all(file.lower().endswith(FOUND) for file in files)
+    return ListPart(images, files, labels, names, folders=same)
 
 
 def read_labelled_list(
@@ -91,11 +116,12 @@ def read_labelled_list(
     images: Path,
     suffixes: Sequence[str],
     classes: tuple[str, ...] | None,
-) -> tuple[ListPart, list[str]]:
+) -> tuple[dict[str, ListPart], list[str]]:
     """Reads a list of files with a class each.
 
     Columns are divided by commas, tabs, semicolons or spaces; a header says
-    which is which. Labels are numbers or names.
+    which is which, and may have one of the split. Labels are numbers or
+    names.
 
     Args:
         file (Path): The list.
@@ -104,7 +130,8 @@ def read_labelled_list(
         classes (tuple[str, ...], optional): Names that the user gave.
 
     Returns:
-        tuple[ListPart, list[str]]: The samples, and notes.
+        tuple[dict[str, ListPart], list[str]]: The samples, all of them as
+        'train' unless a column says what is for 'val', and notes.
 
     Raises:
         UserError: Naming the line.
@@ -116,8 +143,7 @@ def read_labelled_list(
     lines = [line for line in lines if line.text.strip()]
     if not lines:
         raise UserError(f'{file} is empty')
-    rows = _columns(file, lines)
-    notes = []
+    rows, notes = _columns(file, lines)
     if classes is None:
         beside = class_file(file)
         if beside is not None:
@@ -127,9 +153,45 @@ def read_labelled_list(
     notes += told
     files = _found(file, rows, images, suffixes)
     # What the libraries would read of it: a path, one space, a number.
-    plain = texts == list_lines(files, labels)
+    plain = (
+        texts == list_lines(files, labels)
+        and not findings
+        and not any(' ' in name for name in files)
+    )
     part = ListPart(images, files, labels, names, file if plain else None)
-    return part, notes
+    sides, told = _sides(file, rows)
+    parts = {side: part.take(places) for side, places in sides.items()}
+    return parts or {'train': part}, notes + told
+
+
+def _sides(
+    file: Path, rows: Sequence[Row]
+) -> tuple[dict[str, list[int]], list[str]]:
+    """Rows of each side, if a column tells them apart, and notes."""
+    if not any(row.side for row in rows):
+        return {}, []
+    meaning = {name: side for side, names in SPLITS.items() for name in names}
+    meaning |= dict.fromkeys(TEST, 'test')
+    found: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        side = meaning.get(row.side.lower())
+        if side is None:
+            raise UserError(
+                f'{file}, line {row.line.number}: the split {row.side!r} is '
+                f'none of {", ".join(meaning)}; write one of them, or give '
+                'the column another name'
+            )
+        found.setdefault(side, []).append(place)
+    if 'train' not in found:
+        raise UserError(f'{file}: no line has the split train')
+    notes = []
+    test = found.pop('test', None)
+    if test and 'val' in found:
+        notes.append(f'{file}: lines of the test are left out: {len(test)}')
+    elif test:
+        found['val'] = test
+        notes.append(f'{file}: the lines of the test are those of validation')
+    return found, notes
 
 
 def list_lines(
@@ -142,21 +204,31 @@ def list_lines(
     ]
 
 
-def _columns(file: Path, lines: list[Line]) -> list[tuple[Line, str, str]]:
-    """Line, path and label of each line."""
+def _columns(file: Path, lines: list[Line]) -> tuple[list[Row], list[str]]:
+    """The rows of a list, and a note on columns that are not read."""
     first = lines[0]
     delimiter = next((d for d in DELIMITERS if d in first.text), None)
     words = _words(first, delimiter)
     header = is_header(first) and not any(
         whole_number(word) is not None or SUFFIX.search(word) for word in words
     )
-    path_at, label_at = 0, -1
+    path_at, label_at, side_at = 0, -1, None
+    notes = []
     if header:
-        columns = [word.strip().lower() for word in words]
-        path_at, label_at = _places(file, columns)
+        columns = [
+            re.sub(r'[\s-]+', '_', word.strip().lower()) for word in words
+        ]
+        path_at, label_at, side_at = _places(file, columns)
         lines = lines[1:]
         if not lines:
             raise UserError(f'{file} has a header and no line below it')
+        rest = [
+            word
+            for n, word in enumerate(columns)
+            if word and n not in (path_at, label_at, side_at)
+        ]
+        if rest:
+            notes.append(f'{file}: not read are the columns {", ".join(rest)}')
     rows = []
     for line in lines:
         words = _words(line, delimiter)
@@ -166,34 +238,42 @@ def _columns(file: Path, lines: list[Line]) -> list[tuple[Line, str, str]]:
                 'line is a path and a class'
             )
         if not header and len(words) > 2:
-            what = f'{file}, line {line.number}: {line.text!r} has '
-            if delimiter is None:
-                # A path, or a name of a class, with spaces in it.
-                words = _spaced(words)
-            if len(words) == 3 and whole_number(words[1]) is not None:
-                raise UserError(
-                    f'{what}three columns, as lists of folders of frames '
-                    'have; such lists are not read here: name videos'
-                )
-            if len(words) != 2:
-                raise UserError(
-                    f'{what}{len(words)} columns and no header says which '
-                    'are the path and the class; write one above it '
-                    '(path,label)'
-                )
-        if max(path_at, label_at) >= len(words):
+            words = _path_and_label(file, line, words, delimiter)
+        if max(path_at, label_at, side_at or 0) >= len(words):
             raise UserError(
                 f'{file}, line {line.number}: {line.text!r} has fewer columns '
                 'than the header'
             )
         path, label = words[path_at].strip(), words[label_at].strip()
-        if not path or not label:
-            raise UserError(
-                f'{file}, line {line.number}: {line.text!r} has no '
-                f'{"label" if path else "path"}'
-            )
-        rows.append((line, path.replace('\\', '/'), label))
-    return rows
+        side = '' if side_at is None else words[side_at].strip()
+        for what, word in (('path', path), ('label', label), ('split', side)):
+            if not word and (what != 'split' or side_at is not None):
+                raise UserError(
+                    f'{file}, line {line.number}: {line.text!r} has no {what}'
+                )
+        rows.append(Row(line, path.replace('\\', '/'), label, side))
+    return rows, notes
+
+
+def _path_and_label(
+    file: Path, line: Line, words: list[str], delimiter: str | None
+) -> list[str]:
+    """The two of a line that has more words, and no header above it."""
+    what = f'{file}, line {line.number}: {line.text!r} has '
+    if delimiter is None:
+        # A path, or a name of a class, with spaces in it.
+        words = _spaced(words)
+    if len(words) == 3 and whole_number(words[1]) is not None:
+        raise UserError(
+            f'{what}three columns, as lists of folders of frames have; such '
+            'lists are not read here: name videos'
+        )
+    if len(words) != 2:
+        raise UserError(
+            f'{what}{len(words)} columns and no header says which are the '
+            'path and the class; write one above it (path,label)'
+        )
+    return words
 
 
 def _words(line: Line, delimiter: str | None) -> list[str]:
@@ -211,8 +291,9 @@ def _spaced(words: list[str]) -> list[str]:
     return [' '.join(words[:end]), ' '.join(words[end:])]
 
 
-def _places(file: Path, words: list[str]) -> tuple[int, int]:
-    """Columns of the path and of the label of a header."""
+def _places(file: Path, words: list[str]) -> tuple[int, int, int | None]:
+    """Columns of a header: of the path, the label and, if any, the split."""
+    sides = [n for n, w in enumerate(words) if SIDES.fullmatch(w)]
     labels = [n for n, w in enumerate(words) if LABELS.fullmatch(w)]
     paths = [
         n
@@ -224,41 +305,51 @@ def _places(file: Path, words: list[str]) -> tuple[int, int]:
     labels = named if len(labels) > 1 and len(named) == 1 else labels
     exact = [n for n in paths if 'path' in words[n] or 'file' in words[n]]
     paths = exact if len(paths) > 1 and len(exact) == 1 else paths
+    if len(words) == 1:
+        raise UserError(
+            f'{file}, line 1: {words[0]} is the only column; a list has the '
+            'path and the label of each file (path,label)'
+        )
     for kind, found in (('path', paths), ('label', labels)):
         if len(found) != 1:
             raise UserError(
                 f'{file}, line 1: {len(found) or "no"} columns of '
                 f'{", ".join(words)} may be the {kind}; name one of them '
-                f'{kind}'
+                f'{kind} (a column for each class is not read)'
             )
-    return paths[0], labels[0]
+    if len(sides) > 1:
+        raise UserError(
+            f'{file}, line 1: the columns '
+            f'{" and ".join(words[n] for n in sides)} may both be the split; '
+            'give one of them another name'
+        )
+    return paths[0], labels[0], sides[0] if sides else None
 
 
 def _labels(
     file: Path,
-    rows: Sequence[tuple[Line, str, str]],
+    rows: Sequence[Row],
     classes: tuple[str, ...] | None,
 ) -> tuple[tuple[str, ...], list[int], list[str]]:
     """Names of classes, the label of each row, and notes."""
-    words = [word for _, _, word in rows]
+    words = [row.label for row in rows]
     numbers = [whole_number(word) for word in words]
     if None not in numbers:
         return _numbered(file, rows, numbers, classes)
     if any(number is not None for number in numbers):
-        odd = numbers.index(None)
-        line, _, word = rows[odd]
+        odd = rows[numbers.index(None)]
         known = classes or ()
         if not all(w in known for w in words):
             raise UserError(
-                f'{file}, line {line.number}: the label {word!r} is a name, '
+                f'{file}, line {odd.line.number}: {odd.label!r} is a name, '
                 'and others are numbers; write all in one way'
             )
     names = classes or tuple(sorted(set(words)))
-    for line, _, word in rows:
-        if word not in names:
+    for row in rows:
+        if row.label not in names:
             raise UserError(
-                f'{file}, line {line.number}: {word!r} is none of the '
-                f'{len(names)} classes{suggest(word, names)}'
+                f'{file}, line {row.line.number}: {row.label!r} is none of '
+                f'the {len(names)} classes{suggest(row.label, names)}'
             )
     notes = []
     if classes is None:
@@ -271,16 +362,16 @@ def _labels(
 
 def _numbered(
     file: Path,
-    rows: Sequence[tuple[Line, str, str]],
+    rows: Sequence[Row],
     numbers: list[int],
     classes: tuple[str, ...] | None,
 ) -> tuple[tuple[str, ...], list[int], list[str]]:
     if classes is not None:
-        for (line, _, _), number in zip(rows, numbers, strict=True):
+        for row, number in zip(rows, numbers, strict=True):
             if not 0 <= number < len(classes):
                 raise UserError(
-                    f'{file}, line {line.number}: there is no class {number}; '
-                    f'{len(classes)} names are known, for 0 to '
+                    f'{file}, line {row.line.number}: there is no class '
+                    f'{number}; {len(classes)} names are known, for 0 to '
                     f'{len(classes) - 1}'
                 )
         return classes, numbers, []
@@ -297,32 +388,36 @@ def _numbered(
 
 def _found(
     file: Path,
-    rows: Sequence[tuple[Line, str, str]],
+    rows: Sequence[Row],
     images: Path,
     suffixes: Sequence[str],
 ) -> list[str]:
     """The files of the rows below the folder, with the suffix they have."""
-    known: dict[str, str] | None = None
+    known: dict[str, set[str]] | None = None
     files, missing = [], []
-    for line, path, _ in rows:
+    for row in rows:
+        path = row.path
         if (images / path).is_file():
             files.append(path)
             continue
         if (images / path).is_dir():
             raise UserError(
-                f'{file}, line {line.number}: {images / path} is a folder; '
-                'folders of frames are not read here: name videos'
+                f'{file}, line {row.line.number}: {images / path} is a '
+                'folder; folders of frames are not read here: name videos'
             )
         if known is None:
-            below = files_below(images, suffixes)
-            known = {name.rpartition('.')[0]: name for name in below}
-            known |= {name.rpartition('/')[2]: name for name in below}
+            known = _ends(files_below(images, suffixes))
         # An id without a suffix, or a name with another folder in front.
-        guess = known.get(path) or known.get(path.rpartition('/')[2])
-        if guess is None:
-            missing.append(f'{path} (line {line.number})')
+        guesses = known[path] or known[path.rpartition('/')[2]]
+        if len(guesses) > 1:
+            raise UserError(
+                f'{file}, line {row.line.number}: {path} is not in {images}, '
+                f'and may be {few(sorted(guesses))}; write which'
+            )
+        if guesses:
+            files.append(next(iter(guesses)))
         else:
-            files.append(guess)
+            missing.append(f'{path} (line {row.line.number})')
     if missing:
         raise UserError(
             f'{file}: {len(missing)} of {len(rows)} files are not in '
@@ -336,3 +431,13 @@ def _found(
             'sample has one class'
         )
     return files
+
+
+def _ends(files: Sequence[str]) -> dict[str, set[str]]:
+    """Files by what a list may call them: without suffix, without folder."""
+    known = defaultdict(set)
+    for name in files:
+        for end in (name, name.rpartition('/')[2]):
+            known[end].add(name)
+            known[end.rpartition('.')[0]].add(name)
+    return known

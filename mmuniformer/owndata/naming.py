@@ -50,7 +50,7 @@ def names_of_file(path: Path) -> tuple[str, ...]:
             raise UserError(f'{path} has no key names')
         return names_of_yolo(content['names'], path)
     lines, findings = read_list(path)
-    if findings:
+    if findings and not lines:
         raise UserError(str(findings[0]))
     names = [line.text.strip() for line in lines if line.text.strip()]
     return unique(tuple(names), str(path))

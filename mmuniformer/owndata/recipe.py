@@ -31,6 +31,7 @@ from mmuniformer.owndata.schedule import (
     rounded,
 )
 from mmuniformer.owndata.writing import Written
+from mmuniformer.zoo import hint
 
 SCOPES = dict(
     det='mmdet',
@@ -309,8 +310,8 @@ class _Fit:
         start = start if weights is None else weights
         if start and '://' not in start and not Path(start).is_file():
             self.notes.append(
-                f'the weights {start} are not here: put them there, or give '
-                '--weights FILE or none before you train'
+                f'the weights {start} are not here, and are needed before you '
+                f'train{hint(start)}; or give --weights FILE or none'
             )
         if weights is None:
             return

@@ -1,7 +1,7 @@
 """Which form labels have, by the task and by what is in them."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mmuniformer.owndata.keypoints import (
     named_joints,
 )
 from mmuniformer.owndata.naming import read_names
-from mmuniformer.owndata.parts import CocoPart, Part, Recognised
+from mmuniformer.owndata.parts import CocoPart, Recognised
 
 TASKS = dict(
     det='boxes',
@@ -47,7 +47,8 @@ class Given:
         val_images (Path, optional): Those of validation, where they differ.
         val_labels (Path, optional): Labels of validation.
         classes (str, optional): As ``--classes`` has it.
-        first_pixel (int, optional): See :func:`voc.read_voc_part`.
+        first_pixel (int, optional): See :func:`voc.read_voc_part`; told
+            by the numbers if it is None.
         name (str): What the data set is called.
     """
 
@@ -82,7 +83,21 @@ def recognise(given: Given) -> Recognised:
     else:
         found = _classes(given)
     _look_at_sides(found)
+    found.notes += _alike(found.classes)
     return found
+
+
+def _alike(classes: Sequence[str]) -> list[str]:
+    """A note on names that differ in upper and lower case or spaces alone."""
+    alike = defaultdict(list)
+    for name in classes:
+        alike[''.join(name.split()).casefold()].append(repr(name))
+    return [
+        f'the classes {" and ".join(names)} have almost one name: if they are '
+        'one class, write it in one way'
+        for names in alike.values()
+        if len(names) > 1
+    ]
 
 
 def _look_at_sides(found: Recognised) -> None:
@@ -113,11 +128,10 @@ def _objects(given: Given) -> Recognised:
     """Boxes, masks or keypoints."""
     if given.labels is None:
         _needed(given)
+    given = _with_json_files(given)
     labels = given.labels
     if labels.is_file() and labels.suffix.lower() == '.json':
         found = _coco(given)
-    elif labels.is_dir() and (file := _only_json(given)) is not None:
-        found = _coco(replace(given, labels=file))
     elif voc.is_voc(labels):
         found = _voc(given)
     elif yolo.is_yolo(labels):
@@ -146,22 +160,60 @@ def _objects(given: Given) -> Recognised:
     return found
 
 
-def _only_json(given: Given) -> Path | None:
-    """The JSON file of a folder; a folder of several is ambiguous."""
-    files = sorted(given.labels.glob('*.json'))
-    if not files:
-        return None
-    if len(files) > 1:
-        raise UserError(
-            f'{given.labels} has {len(files)} JSON files: '
-            f'{few([f.name for f in files], 6)}; name one with --labels, and '
-            'that of validation with --val-labels'
+def _with_json_files(given: Given) -> Given:
+    """JSON files in place of the folders that have one each."""
+    inside = given.labels.is_dir() and listed.split_folders(given.labels)
+    files = {side: _only_json(f) for side, f in (inside or {}).items()}
+    if files and all(files.values()) and given.val_labels is None:
+        # As Roboflow writes them: images, and their labels among them.
+        images = listed.split_folders(given.images or given.labels)
+        if images is None:
+            raise UserError(
+                f'{given.labels} has labels of training and of validation, '
+                f'and {given.images} no such folders; name both with --images '
+                'and --val-images, --labels and --val-labels'
+            )
+        return replace(
+            given,
+            images=images['train'],
+            labels=files['train'],
+            val_images=given.val_images or images['val'],
+            val_labels=files['val'],
         )
-    return files[0]
+    labels, val = given.labels, given.val_labels
+    file = _only_json(labels)
+    val_file = None if val is None else _only_json(val)
+    return replace(given, labels=file or labels, val_labels=val_file or val)
+
+
+def _only_json(place: Path) -> Path | None:
+    """The JSON file of a folder; a folder of several is ambiguous."""
+    if not place.is_dir():
+        return None
+    files = sorted(place.glob('*.json'))
+    if len(files) < 2:
+        return next(iter(files), None)
+    read = coco.read_coco(files[0])
+    if read.content is None:
+        raise UserError(
+            f'{place} has {len(files)} JSON files; {read.findings[0]}'
+        )
+    raise UserError(
+        f'{place} has {len(files)} JSON files: '
+        f'{few([f.name for f in files], 6)}; name one with --labels, and '
+        'that of validation with --val-labels'
+    )
 
 
 def _not_recognised(given: Given) -> str:
     labels = given.labels
+    others = {'.xml': 'CVAT', '.csv': 'a program'}
+    if labels.is_file() and labels.suffix.lower() in others:
+        return (
+            f'{labels}: --task {given.task} does not read such files of '
+            f'{others[labels.suffix.lower()]}; export COCO JSON instead, '
+            'which CVAT, Label Studio, Roboflow and labelme2coco write'
+        )
     if labels.is_file():
         what = f'{labels} is none of them'
     else:
@@ -242,29 +294,52 @@ def _voc(given: Given) -> Recognised:
             f'{given.labels} has Pascal VOC XML files, which hold boxes '
             f'alone; --task {given.task} reads {READ[given.task]}'
         )
-    images, labels = _needed(given)
+    sides = _voc_sides(given)
     names = read_names(given.classes)
-    part, notes = voc.read_voc_part(images, labels, names, given.first_pixel)
-    parts, classes = {'train': part}, coco.class_names(part)
-    if given.val_labels is not None:
-        parts['val'], more = voc.read_voc_part(
-            given.val_images or images,
-            given.val_labels,
-            classes,
-            given.first_pixel,
+    parts, notes, first_pixel = {}, [], given.first_pixel
+    if first_pixel is None:
+        first_pixel, why = voc.first_pixel_of(
+            [xml for _, xml in sides.values()]
         )
-        notes += more
-    return Recognised('Pascal VOC XML', classes, parts, notes)
+        notes.append(f'{given.labels}: {why}')
+    for side, (images, labels) in sides.items():
+        parts[side], told = voc.read_voc_part(
+            images, labels, names, first_pixel
+        )
+        notes += told
+        # Those of validation are numbered in the same way.
+        names = coco.class_names(parts[side])
+    sets = voc.image_sets(given.labels) if len(sides) == 1 else None
+    if sets:
+        whole = parts['train']
+        places = {Path(f).stem: n for n, f in enumerate(whole.files)}
+        parts = {
+            side: whole.take([places[n] for n in stems if n in places])
+            for side, stems in sets.items()
+        }
+        notes.append('training and validation are those of ImageSets/Main')
+    return Recognised('Pascal VOC XML', names, parts, notes)
+
+
+def _voc_sides(given: Given) -> dict[str, tuple[Path, Path]]:
+    """Folders of images and of labels of each side."""
+    images, labels = _needed(given)
+    if given.val_labels is not None:
+        val = (given.val_images or images, given.val_labels)
+        return {'train': (images, labels), 'val': val}
+    images_in = listed.split_folders(images)
+    labels_in = listed.split_folders(labels)
+    if images_in and labels_in:
+        return {side: (images_in[side], labels_in[side]) for side in images_in}
+    return {'train': (images, labels)}
 
 
 def _yolo(given: Given) -> Recognised:
     about = yolo.read_set(given.labels, read_names(given.classes))
     sides = _yolo_sides(given, about)
     parts, notes = {}, []
-    for side, (images, labels) in sides.items():
-        parts[side], told = yolo.read_yolo_part(
-            about, images, labels, given.task
-        )
+    for name, side in sides.items():
+        parts[name], told = yolo.read_yolo_part(about, side, given.task)
         notes += told
     if given.task == 'pose':
         number = about.points[0]
@@ -280,48 +355,41 @@ def _yolo(given: Given) -> Recognised:
     return Recognised('YOLO', about.classes, parts, notes)
 
 
-def _yolo_sides(
-    given: Given, about: yolo.YoloSet
-) -> dict[str, tuple[Path, Path]]:
-    """Folders of images and of labels of each side."""
-    is_yaml = given.labels.is_file()
+def _yolo_sides(given: Given, about: yolo.YoloSet) -> dict[str, yolo.Side]:
+    """Images and labels of each side."""
+    file = yolo.yaml_of(given.labels)
     if given.images is None:
-        if not is_yaml or not about.folders or 'train' not in about.folders:
-            _needed(given)
+        if 'train' not in about.places:
             raise UserError(
-                f'{given.labels} names no folder of images (train); give '
-                '--images'
+                f'{file or given.labels} names no folder of images (train); '
+                'give --images'
             )
-        for folder in about.folders.values():
-            if not folder.is_dir():
-                raise UserError(
-                    f'{given.labels} names {folder}, which does not exist; '
-                    'give --images'
-                )
-        folders = dict(about.folders)
-        if 'val' in folders and folders['val'].samefile(folders['train']):
-            # As in files that are made to try a program.
-            del folders['val']
-        return {
-            side: (folder, yolo.labels_beside(folder))
-            for side, folder in folders.items()
-        }
+        return yolo.sides_of(about, file)
+    is_yaml = given.labels.is_file()
     labels = yolo.labels_beside(given.images) if is_yaml else given.labels
-    sides = {'train': (given.images, labels)}
     images_in = listed.split_folders(given.images)
     labels_in = labels.is_dir() and listed.split_folders(labels)
-    if images_in and labels_in and given.val_labels is None:
-        return {s: (images_in[s], labels_in[s]) for s in images_in}
     if given.val_labels is not None:
-        sides['val'] = (given.val_images or given.images, given.val_labels)
-    return sides
+        val = yolo.Side(given.val_images or given.images, given.val_labels)
+        return {'train': yolo.Side(given.images, labels), 'val': val}
+    if images_in and labels_in:
+        return {s: _yolo_side(images_in[s], labels_in[s]) for s in images_in}
+    return {'train': _yolo_side(given.images, labels)}
+
+
+def _yolo_side(images: Path, labels: Path) -> yolo.Side:
+    """A side; it may have the two in folders of their own."""
+    inside = images / 'images', labels / 'labels'
+    if all(folder.is_dir() for folder in inside):
+        return yolo.Side(*inside)
+    return yolo.Side(images, labels)
 
 
 def _maps(given: Given) -> Recognised:
     images, labels = _needed(given)
     if not labels.is_dir():
         raise UserError(_not_recognised(given))
-    table = label_maps.read_table(given.classes, labels)
+    table, notes = label_maps.read_table(given.classes, labels)
     images_in = listed.split_folders(images)
     labels_in = listed.split_folders(labels)
     sides = {'train': (images, labels)}
@@ -329,7 +397,7 @@ def _maps(given: Given) -> Recognised:
         sides['val'] = (given.val_images or images, given.val_labels)
     elif images_in and labels_in:
         sides = {s: (images_in[s], labels_in[s]) for s in images_in}
-    parts, notes, palette = {}, [], []
+    parts, palette = {}, []
     classes: tuple[str, ...] = ()
     for side, (folder, maps) in sides.items():
         part, classes, colours, told = label_maps.read_map_part(
@@ -370,19 +438,30 @@ def _classes(given: Given) -> Recognised:
 def _lists(
     given: Given, suffixes: tuple[str, ...], names: tuple[str, ...] | None
 ) -> Recognised:
-    part, notes = listed.read_labelled_list(
+    parts, notes = listed.read_labelled_list(
         given.labels, given.images, suffixes, names
     )
-    parts: dict[str, Part] = {'train': part}
+    classes = parts['train'].classes
     if given.val_labels is not None:
-        parts['val'], more = listed.read_labelled_list(
+        if 'val' in parts:
+            raise UserError(
+                f'{given.labels} has a column of the split, and --val-labels '
+                'is a second one; leave one of them out'
+            )
+        others, more = listed.read_labelled_list(
             given.val_labels,
             given.val_images or given.images,
             suffixes,
-            part.classes,
+            classes,
         )
+        if 'val' in others:
+            raise UserError(
+                f'{given.val_labels} has a column of the split: it says what '
+                'is for training; give it as --labels alone'
+            )
+        parts['val'] = others['train']
         notes += more
-    return Recognised('list of files', part.classes, parts, notes)
+    return Recognised('list of files', classes, parts, notes)
 
 
 def _folders(

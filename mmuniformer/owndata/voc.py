@@ -5,7 +5,7 @@ sorts classes by name, ``globox`` 2.9 takes pixels that are counted from 1 as
 if they were from 0, and neither keeps ``difficult``.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,7 +14,12 @@ from mmuniformer.checks.detection.voc import CORNERS
 from mmuniformer.checks.finding import few, suggest
 from mmuniformer.errors import UserError
 from mmuniformer.owndata.coco import add_image, new_content
-from mmuniformer.owndata.images import IMAGE_SUFFIXES, files_below, sizes_of
+from mmuniformer.owndata.images import (
+    IMAGE_SUFFIXES,
+    files_below,
+    sizes_of,
+    walk_files,
+)
 from mmuniformer.owndata.naming import name_file, names_of_file
 from mmuniformer.owndata.parts import CocoPart
 
@@ -23,7 +28,7 @@ def is_voc(labels: Path) -> bool:
     """Whether labels are of this form."""
     if labels.is_file():
         return False
-    first = next(iter(sorted(labels.rglob('*.xml'))), None)
+    first = next(iter(_xml_files(labels)), None)
     if first is None:
         return False
     try:
@@ -32,11 +37,31 @@ def is_voc(labels: Path) -> bool:
         return True
 
 
+def _xml_files(folder: Path) -> list[Path]:
+    return sorted(p for p in walk_files(folder) if p.suffix.lower() == '.xml')
+
+
+def image_sets(labels: Path) -> dict[str, list[str]] | None:
+    """Names of images of each side, as VOC's own folders have them.
+
+    Args:
+        labels (Path): ``Annotations``, beside which is ``ImageSets``.
+    """
+    folder = labels.parent / 'ImageSets' / 'Main'
+    files = {side: folder / f'{side}.txt' for side in ('train', 'val')}
+    if not all(file.is_file() for file in files.values()):
+        return None
+    return {
+        side: file.read_text(encoding='utf-8-sig').split()
+        for side, file in files.items()
+    }
+
+
 def read_voc_part(
     images: Path,
     labels: Path,
     classes: tuple[str, ...] | None,
-    first_pixel: int | None,
+    first_pixel: int,
 ) -> tuple[CocoPart, list[str]]:
     """Reads the XML files of a folder.
 
@@ -44,9 +69,8 @@ def read_voc_part(
         images (Path): Folder of images.
         labels (Path): Folder of XML files, named like the images.
         classes (tuple[str, ...], optional): Names that the user gave.
-        first_pixel (int, optional): 1 if pixels are counted from 1 and xmax
-            is the last one, as VOC has it; 0 if the numbers are corners as
-            they are. Told by the numbers if it is None.
+        first_pixel (int): 1 if pixels are counted from 1 and xmax is the
+            last one, as VOC has it; 0 if the numbers are corners as they are.
 
     Returns:
         tuple[CocoPart, list[str]]: The objects, and notes.
@@ -54,31 +78,37 @@ def read_voc_part(
     Raises:
         UserError: Naming the file and the object.
     """
-    names = {
-        n.rpartition('.')[0]: n for n in files_below(images, IMAGE_SUFFIXES)
-    }
-    short = {Path(stem).name: stem for stem in names}
+    names = files_below(images, IMAGE_SUFFIXES)
+    whole: dict[str, list[str]] = defaultdict(list)
+    short: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        stem = name.rpartition('.')[0]
+        whole[stem].append(name)
+        short[Path(stem).name].append(name)
     xmls, missing = [], []
-    for file in sorted(labels.rglob('*.xml')):
+    for file in _xml_files(labels):
         stem = file.relative_to(labels).with_suffix('').as_posix()
-        stem = stem if stem in names else short.get(Path(stem).name)
-        if stem is None:
-            missing.append(str(file))
+        # Files may not be in folders like those of their images.
+        may_be = whole[stem] or short[Path(stem).name]
+        if len(may_be) > 1:
+            raise UserError(
+                f'{file} may be of {" or ".join(may_be)} in {images}: put '
+                'XML files into folders like those of their images, and give '
+                'images names that differ'
+            )
+        if may_be:
+            xmls.append((file, *may_be))
         else:
-            xmls.append((file, names[stem]))
+            missing.append(str(file))
     if missing:
         raise UserError(
             f'{len(missing)} of {len(missing) + len(xmls)} XML files have no '
             f'image in {images}: {few(missing)}'
         )
     found = [(name, _objects(file)) for file, name in xmls]
-    boxes = [o['corners'] for _, objects in found for o in objects]
-    if not boxes:
+    if not any(objects for _, objects in found):
         raise UserError(f'{labels} has no object in any file')
     classes, notes = _classes(labels, classes, found)
-    if first_pixel is None:
-        first_pixel, why = _first_pixel(boxes)
-        notes.append(f'{labels}: {why}')
     content = new_content(classes)
     sizes = sizes_of(images, [name for name, _ in found])
     for (name, objects), size in zip(found, sizes, strict=True):
@@ -92,17 +122,9 @@ def read_voc_part(
             f'{labels}: {left_out} of {len(names)} images have no XML file, '
             'and are left out'
         )
-    difficult = sum(o['difficult'] for _, objects in found for o in objects)
-    if difficult:
-        notes.append(
-            f'{labels}: {difficult} objects are difficult: they are neither '
-            'learned nor counted as missed (iscrowd in the written file)'
-        )
-        for annotation in content['annotations']:
-            annotation['iscrowd'] = int(annotation.pop('difficult'))
-    else:
-        for annotation in content['annotations']:
-            del annotation['difficult']
+    # COCO's files have no difficult ones; the two are treated alike.
+    for annotation in content['annotations']:
+        annotation['iscrowd'] = int(annotation.pop('difficult'))
     return CocoPart(images, content, None, str(labels)), notes
 
 
@@ -151,24 +173,36 @@ def _classes(
             'by name (--classes gives another order)'
         ]
     names = given or names_of_file(beside)
-    source = '--classes' if given else str(beside)
+    source = 'the classes of --classes or of training'
+    source = source if given else str(beside)
     for _, objects in found:
         for one in objects:
             if one['name'] not in names:
                 raise UserError(
-                    f'{one["where"]} is a {one["name"]!r}, which {source} '
-                    f'does not have{suggest(one["name"], names)}'
+                    f'{one["where"]} is a {one["name"]!r}, which is not among '
+                    f'{source}{suggest(one["name"], names)}'
                 )
     return names, []
 
 
-def _first_pixel(boxes: Sequence[Sequence[float]]) -> tuple[int, str]:
-    """Whether pixels are counted from 1, and how that was told."""
-    numbers = [value for box in boxes for value in box]
+def first_pixel_of(folders: Sequence[Path]) -> tuple[int, str]:
+    """Whether pixels are counted from 1, and how that was told.
+
+    Args:
+        folders (Sequence[Path]): XML files of all sides: they are counted in
+            one way.
+    """
+    numbers = [
+        value
+        for folder in folders
+        for file in _xml_files(folder)
+        for one in _objects(file)
+        for value in one['corners']
+    ]
     corners = 'boxes are corners in pixels counted from 0'
     hint = '(--first-pixel 1 if they are not)'
-    if min(numbers) < 1:
-        return 0, f'{corners}: one has {min(numbers):g} {hint}'
+    if min(numbers, default=0) < 1:
+        return 0, f'{corners}: one has {min(numbers, default=0):g} {hint}'
     if any(value != int(value) for value in numbers):
         return 0, f'{corners}: some are no whole numbers {hint}'
     return 1, (

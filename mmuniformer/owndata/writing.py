@@ -80,7 +80,8 @@ def _list(
     part: ListPart, side: str, folder: Path, put: Put, task: str
 ) -> Written:
     node: dict[str, Any] = dict(data_root='')
-    if not part.folders:
+    # mmaction2 reads lists alone.
+    if task == 'video' or not part.folders:
         file, delimiter = part.file, ' '
         if file is None:
             file = folder / f'{side}.txt'

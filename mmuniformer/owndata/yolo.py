@@ -6,7 +6,9 @@ keypoints (and brings a second video decoder), ``globox`` 2.9 knows neither.
 """
 
 import math
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,12 @@ import numpy as np
 from mmuniformer.checks.finding import few
 from mmuniformer.errors import UserError
 from mmuniformer.owndata.coco import add_image, new_content, polygon_area
-from mmuniformer.owndata.images import IMAGE_SUFFIXES, files_below, sizes_of
+from mmuniformer.owndata.images import (
+    IMAGE_SUFFIXES,
+    files_below,
+    sizes_of,
+    walk_files,
+)
 from mmuniformer.owndata.naming import (
     load_mapping,
     name_file,
@@ -41,14 +48,31 @@ class YoloSet:
         flip (tuple[int, ...], optional): The keypoint in place of each when
             an image is mirrored.
         point_names (tuple[str, ...], optional): Of the keypoints.
-        folders (dict[str, Path]): Images of 'train' and 'val', if it says.
+        places (dict[str, list[Path]]): Of 'train' and 'val', if it says:
+            folders of images, and text files that name images.
     """
 
     classes: tuple[str, ...]
     points: tuple[int, int] | None = None
     flip: tuple[int, ...] | None = None
     point_names: tuple[str, ...] | None = None
-    folders: dict[str, Path] | None = None
+    places: dict[str, list[Path]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Images of one side, and where their labels are.
+
+    Attributes:
+        images (Path): The folder that the names are below.
+        labels (Path): The folder of label files.
+        names (list[str], optional): Of the images; by default all of the
+            folder, whose label files then all have to have an image.
+    """
+
+    images: Path
+    labels: Path
+    names: list[str] | None = None
 
 
 def yaml_of(labels: Path) -> Path | None:
@@ -73,7 +97,11 @@ def is_yolo(labels: Path) -> bool:
 
 
 def _label_files(folder: Path) -> list[Path]:
-    return [p for p in sorted(folder.rglob('*.txt')) if not _is_list(p)]
+    return sorted(
+        path
+        for path in walk_files(folder)
+        if path.suffix.lower() == '.txt' and not _is_list(path)
+    )
 
 
 def _is_list(path: Path) -> bool:
@@ -82,7 +110,8 @@ def _is_list(path: Path) -> bool:
 
 def _is_row(path: Path) -> bool:
     try:
-        words = path.read_text(encoding='utf-8').split('\n')[0].split()
+        text = path.read_text(encoding='utf-8-sig')
+        words = text.split('\n')[0].split()
         return len(words) >= BOX and all(map(math.isfinite, map(float, words)))
     except (ValueError, UnicodeDecodeError):
         return False
@@ -112,7 +141,7 @@ def read_set(labels: Path, classes: tuple[str, ...] | None) -> YoloSet:
             tuple(shape) if shape else None,
             tuple(content['flip_idx']) if content.get('flip_idx') else None,
             tuple(map(str, names)) if names else None,
-            _folders(content, file),
+            _places(content, file),
         )
     if classes is None:
         beside = name_file(labels, labels.parent)
@@ -126,22 +155,83 @@ def read_set(labels: Path, classes: tuple[str, ...] | None) -> YoloSet:
     return YoloSet(classes)
 
 
-def _folders(content: dict[str, Any], file: Path) -> dict[str, Path]:
-    """Folders of images: Ultralytics' programs write them in three ways."""
+def _places(content: dict[str, Any], file: Path) -> dict[str, list[Path]]:
+    """Images of each side: programs write their folders in three ways."""
     root = Path(str(content.get('path') or ''))
     found = {}
     for side in ('train', 'val'):
         given = content.get(side)
-        if not isinstance(given, str):
+        given = [given] if isinstance(given, str) else given
+        if not given or not all(isinstance(each, str) for each in given):
             continue
-        inside = given.replace('../', '', 1)
-        places = [
-            root / given,
-            file.parent / root / given,
-            file.parent / given,
-            file.parent / inside,
-        ]
-        found[side] = next((p for p in places if p.is_dir()), places[-1])
+        found[side] = [_place(each, root, file) for each in given]
+    return found
+
+
+def _place(given: str, root: Path, file: Path) -> Path:
+    inside = given.replace('../', '', 1)
+    places = [
+        root / given,
+        file.parent / root / given,
+        file.parent / given,
+        file.parent / inside,
+    ]
+    return next((p for p in places if p.exists()), places[-1])
+
+
+def sides_of(about: YoloSet, file: Path) -> dict[str, Side]:
+    """Images and labels of the sides that a data set names.
+
+    Args:
+        about (YoloSet): The data set.
+        file (Path): Its YAML file, for messages.
+
+    Raises:
+        UserError: If a place does not exist, or names no image.
+    """
+    sides = {}
+    for side, places in about.places.items():
+        for place in places:
+            if not place.exists():
+                raise UserError(
+                    f'{file} names {place}, which does not exist; give '
+                    '--images'
+                )
+        if len(places) == 1 and places[0].is_dir():
+            sides[side] = Side(places[0], labels_beside(places[0]))
+            continue
+        images = [path for place in places for path in _images_in(place)]
+        if not images:
+            raise UserError(f'{file}: {side} names no image')
+        folder = Path(os.path.commonpath([path.parent for path in images]))
+        names = sorted(
+            {path.relative_to(folder).as_posix() for path in images}
+        )
+        sides[side] = Side(folder, labels_beside(folder), names)
+    if 'val' in sides and sides['val'] == sides.get('train'):
+        # As in files that are made to try a program.
+        del sides['val']
+    return sides
+
+
+def _images_in(place: Path) -> list[Path]:
+    """Images of a folder, or those that a text file names."""
+    if place.is_dir():
+        return [place / name for name in files_below(place, IMAGE_SUFFIXES)]
+    lines = place.read_text(encoding='utf-8-sig').splitlines()
+    found = []
+    for number, line in enumerate(lines, 1):
+        name = line.strip().replace('\\', '/')
+        if not name:
+            continue
+        path = next(
+            (p for p in (place.parent / name, Path(name)) if p.is_file()), None
+        )
+        if path is None:
+            raise UserError(
+                f'{place}, line {number}: there is no image {name}'
+            )
+        found.append(Path(os.path.normpath(path)))
     return found
 
 
@@ -155,14 +245,13 @@ def labels_beside(images: Path) -> Path:
 
 
 def read_yolo_part(
-    about: YoloSet, images: Path, labels: Path, task: str
+    about: YoloSet, side: Side, task: str
 ) -> tuple[CocoPart, list[str]]:
-    """Reads the label files of a folder of images.
+    """Reads the label files of images, which are named like these.
 
     Args:
         about (YoloSet): Names.
-        images (Path): Folder of images.
-        labels (Path): Folder of label files, named like the images.
+        side (Side): Images, and the folder of label files.
         task (str): 'det', 'ins' or 'pose'.
 
     Returns:
@@ -171,18 +260,20 @@ def read_yolo_part(
     Raises:
         UserError: Naming the file and the line.
     """
-    names = files_below(images, IMAGE_SUFFIXES)
+    images, labels = side.images, side.labels
+    names = side.names or files_below(images, IMAGE_SUFFIXES)
     if not labels.is_dir():
         raise UserError(f'{labels} is no folder: it should have label files')
     texts = {_stem(p, labels): p for p in _label_files(labels)}
     alone = texts.keys() - {_stem(Path(n), Path()) for n in names}
-    if alone:
+    if alone and side.names is None:
         first = texts[min(alone)]
         raise UserError(
             f'{len(alone)} of {len(texts)} label files have no image in '
             f'{images}: {few(sorted(str(texts[s]) for s in alone))}; an image '
             f'of {first.name} has its name and another suffix'
         )
+    _look_at_stems(images, names)
     content = new_content(about.classes)
     empty = 0
     for name, size in zip(names, sizes_of(images, names), strict=True):
@@ -205,6 +296,18 @@ def read_yolo_part(
     return CocoPart(images, content, None, str(labels)), notes
 
 
+def _look_at_stems(images: Path, names: Sequence[str]) -> None:
+    """Refuses images that would share one label file."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(_stem(Path(name), Path()), name)
+        if other != name:
+            raise UserError(
+                f'{images} has {other} and {name}, and one label file is of '
+                'both; take one of the two out, or rename it'
+            )
+
+
 def _stem(path: Path, folder: Path) -> str:
     return path.relative_to(folder).with_suffix('').as_posix()
 
@@ -212,7 +315,7 @@ def _stem(path: Path, folder: Path) -> str:
 def _rows(text: Path) -> list[tuple[int, list[float]]]:
     """Lines with their numbers; those without a word are none."""
     rows = []
-    lines = text.read_text(encoding='utf-8').splitlines()
+    lines = text.read_text(encoding='utf-8-sig').splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

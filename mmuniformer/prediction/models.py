@@ -20,7 +20,11 @@ from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.reading import read_checkpoint
 from mmuniformer.checkpoint.state_dict import unwrap
 from mmuniformer.checkpoint.values import check_values
-from mmuniformer.checks.checkpoints import check_is_file, is_url
+from mmuniformer.checks.checkpoints import (
+    check_is_file,
+    is_url,
+    newest_checkpoint,
+)
 from mmuniformer.checks.data_sets import data_sets
 from mmuniformer.checks.finding import few, stop_on_errors
 from mmuniformer.engine.config import load_config
@@ -98,6 +102,10 @@ def load_model(
             f'--model {model} is a checkpoint itself: leave out --weights, or '
             'name a config by --model'
         )
+    if Path(model).is_dir():
+        newest, _ = newest_checkpoint(Path(model))
+        what = newest or 'a checkpoint, or a config'
+        raise UserError(f'--model {model} is a folder; give {what}')
     checkpoint = model if is_weights else weights
     cfg = None if is_weights else load_config(model, cfg_options)
     if checkpoint is None:

@@ -13,6 +13,9 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 from mmuniformer.errors import UnreadableVideo, UserError
 from mmuniformer.nodes import type_name
 
+# What libraries raise at an image that they can do nothing with.
+REFUSALS = (AssertionError, ValueError, ZeroDivisionError, cv2.error)
+
 
 class Loaded(NamedTuple):
     """An input after its reader.
@@ -64,6 +67,13 @@ class Pipeline:
         # Transforms keep notes: each thread has its own.
         self._local = threading.local()
 
+    @property
+    def is_rgb(self) -> bool:
+        """Whether what it gives the model is RGB, and not BGR."""
+        # Decoders of videos give RGB.
+        is_rgb = self._settings.get('channel_order') == 'rgb'
+        return self.is_video or is_rgb
+
     def load(
         self, place: str, image: np.ndarray | None = None, named: str = ''
     ) -> Loaded:
@@ -103,6 +113,11 @@ class Pipeline:
         Returns:
             tuple[dict, dict]: What the model takes, and what there was before
             it was packed.
+
+        Raises:
+            UnreadableImage: If a transform cannot be done with the image: one
+                of three rows has none left when it is made smaller.
+            UnreadableVideo: If the video cannot be decoded.
         """
         results = dict(results)
         for transform in self._own_transforms()[1:]:
@@ -112,6 +127,13 @@ class Pipeline:
             except UnreadableVideo as error:
                 raise UnreadableVideo(
                     str(error).replace(results['filename'], named)
+                ) from error
+            except REFUSALS as error:
+                height, width = results.get('img_shape', (0, 0))[:2]
+                raise UnreadableImage(
+                    f'{named}, of {width} x {height} pixels, does not pass '
+                    f'{type(transform).__name__} of the test pipeline: '
+                    f'{" ".join(str(error).split())}'
                 ) from error
         return results, before
 
@@ -128,8 +150,7 @@ class Pipeline:
             raise UnreadableVideo(
                 str(error).replace(results['filename'], named)
             ) from error
-        # What libraries raise at a file that is no image.
-        except (AssertionError, OSError, ValueError, cv2.error) as error:
+        except (*REFUSALS, OSError) as error:
             raise UnreadableImage(
                 f'cannot read the image {named}: '
                 f'{_reason(results["img_path"], error)}'

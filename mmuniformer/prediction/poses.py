@@ -77,6 +77,13 @@ class PosePredictor(Predictor):
         results = {**loaded.results, **self.loaded.metainfo}
         return Prepared(item, loaded.image, results, loaded.image.shape[:2])
 
+    def inputs(self, prepared: Prepared) -> list[dict]:
+        """One for each box; the image where the model finds people itself."""
+        if not self.is_top_down:
+            return [self.pipeline.finish(prepared.data)[0]]
+        (boxes,) = self.boxes_of([prepared], 1)
+        return self._crops(prepared, boxes)
+
     def predict(
         self, prepared: Sequence[Prepared], batch_size: int = 1
     ) -> list[Result]:

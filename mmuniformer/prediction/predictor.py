@@ -133,6 +133,10 @@ class Predictor:
             size = loaded.image.shape[:2]
         return Prepared(item, loaded.image, data, (int(size[0]), int(size[1])))
 
+    def inputs(self, prepared: Prepared) -> list[dict]:
+        """What goes through the network of one input."""
+        return [prepared.data]
+
     def predict(
         self, prepared: Sequence[Prepared], batch_size: int = 1
     ) -> list[Result]:
@@ -156,7 +160,7 @@ class Predictor:
         for places in _batches(data, batch_size):
             batch = pseudo_collate([data[place] for place in places])
             with (
-                _scope(self.loaded.library),
+                self.scope(),
                 torch.no_grad(),
                 self._precision(),
             ):
@@ -175,6 +179,15 @@ class Predictor:
         )
         return RESULTS[self.task](self, sample, place)
 
+    def scope(self) -> AbstractContextManager:
+        """Where the library's registry is the first one that is looked at."""
+        library = self.loaded.library
+        active = DefaultScope.get_current_instance()
+        if active is not None and active.scope_name == library:
+            # The other way sleeps, which takes long on a busy machine.
+            return nullcontext()
+        return DefaultScope.overwrite_default_scope(library)
+
     def _precision(self) -> AbstractContextManager:
         if not self.half:
             return nullcontext()
@@ -186,15 +199,6 @@ class Predictor:
         )
         kind = torch.float16 if is_old else torch.bfloat16
         return torch.autocast(device, dtype=kind)
-
-
-def _scope(library: str) -> AbstractContextManager:
-    """Where a library's registry is the first one that is looked at."""
-    active = DefaultScope.get_current_instance()
-    if active is not None and active.scope_name == library:
-        # The other way sleeps, which takes long on a busy machine.
-        return nullcontext()
-    return DefaultScope.overwrite_default_scope(library)
 
 
 def _item(image: Image) -> Item:

@@ -1,7 +1,7 @@
 """What a model says of an image or a video, a class for each kind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,13 @@ class Result:
     height: int
     width: int
     frame: int | None = None
+
+    def resized(self, height: int, width: int) -> 'Result':
+        """The same of an image of another size."""
+        return replace(self, height=height, width=width)
+
+    def _scale(self, height: int, width: int) -> np.ndarray:
+        return np.array([width / self.width, height / self.height], np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -54,6 +61,20 @@ class Objects(Result):
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def resized(self, height: int, width: int) -> 'Objects':
+        """The same of an image of another size."""
+        masks = self.masks
+        if masks is not None:
+            whole = [_resize_labels(mask, height, width) for mask in masks]
+            masks = np.array(whole, bool).reshape(-1, height, width)
+        return replace(
+            self,
+            height=height,
+            width=width,
+            boxes=self.boxes * np.tile(self._scale(height, width), 2),
+            masks=masks,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; masks as COCO's run lengths."""
@@ -96,6 +117,17 @@ class Poses(Result):
     def __len__(self) -> int:
         return len(self.keypoints)
 
+    def resized(self, height: int, width: int) -> 'Poses':
+        """The same of an image of another size."""
+        scale = self._scale(height, width)
+        return replace(
+            self,
+            height=height,
+            width=width,
+            boxes=self.boxes * np.tile(scale, 2),
+            keypoints=self.keypoints * scale,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a keypoint is x, y, score."""
         objects = []
@@ -127,6 +159,11 @@ class LabelMap(Result):
 
     labels: np.ndarray
     classes: tuple[str, ...]
+
+    def resized(self, height: int, width: int) -> 'LabelMap':
+        """The same of an image of another size."""
+        labels = _resize_labels(self.labels, height, width)
+        return replace(self, height=height, width=width, labels=labels)
 
     def shares(self) -> dict[str, float]:
         """The classes that occur and their share of the image, largest first.
@@ -190,6 +227,15 @@ class ClassScores(Result):
             for i in best
         ]
         return {**super().to_dict(), 'top': top}
+
+
+def _resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A map (H, W) in another size: the value at the middle of each pixel."""
+    rows, columns = (
+        ((np.arange(to) + 0.5) * size / to).astype(int)
+        for size, to in zip(labels.shape, (height, width), strict=True)
+    )
+    return labels[np.ix_(rows, columns)]
 
 
 def rounded(values: Any, digits: int = 2) -> Any:

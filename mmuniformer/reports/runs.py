@@ -12,6 +12,8 @@ from mmuniformer.reports.records import Curves, join_starts, read_records
 from mmuniformer.reports.written_config import lookup, read_config
 
 START = re.compile(r'\d{8}_\d{6}')
+# Keys that the config of a training has.
+TRAINED = {'model', 'train_dataloader'}
 # Bytes of a log that are read, from its beginning and its end: a long run
 # writes gigabytes.
 HEAD, TAIL = 1 << 20, 1 << 14
@@ -94,7 +96,7 @@ def read_runs(folders: Sequence[str | Path]) -> list[Run]:
         folders (Sequence[str or Path]): The work dirs.
 
     Raises:
-        UserError: If one is no folder.
+        UserError: If one is no folder, or has files and none of a training.
     """
     paths = [Path(folder) for folder in folders]
     for path in paths:
@@ -119,7 +121,11 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def read_run(folder: Path, name: str) -> Run:
-    """Reads one work dir, see :class:`Run`."""
+    """Reads one work dir, see :class:`Run`.
+
+    Raises:
+        UserError: If it has files, and none of a training.
+    """
     run = Run(folder, name)
     starts = sorted(
         path
@@ -142,8 +148,32 @@ def read_run(folder: Path, name: str) -> Run:
     _read_config(run, starts)
     _read_logs(run, logs)
     _find_checkpoints(run)
+    _look_whether_it_is_one(run, starts)
     _tell_problems(run)
     return run
+
+
+def _look_whether_it_is_one(run: Run, starts: Sequence[Path]) -> None:
+    """Refuses a folder of something else; an empty one may become a run's."""
+    of_a_run = run.starts or run.best_files or run.last_file or starts
+    if of_a_run or run.config.keys() >= TRAINED:
+        return
+    others = [
+        p.name for p in sorted(run.folder.iterdir()) if p.name != 'report'
+    ]
+    if not others:
+        return
+    near = [
+        path.parent
+        for path in sorted(run.folder.glob('*/*'))
+        if START.fullmatch(path.name) and path.is_dir()
+    ]
+    told = f'; {near[-1]} is one' if near else ''
+    raise UserError(
+        f'{run.folder} is no work dir: it has {", ".join(others[:3])} and '
+        'neither a config of a run, nor TIME folders with its log and '
+        f'vis_data, which a training writes{told}'
+    )
 
 
 def _records_of(start: Path) -> tuple[list[dict], int]:

@@ -58,13 +58,28 @@ def overview(runs: Sequence[Run]) -> Section:
         'time',
         'checkpoint',
     ]
-    table = Table('Result', columns, rows)
+    table = Table('Result', *_without_empty(columns, rows))
     items: list = [table]
     if len(runs) > 1:
         items += _metrics_of(runs)
     elif runs[0].curves.metrics():
         items.append(_all_metrics(runs[0]))
     return Section('Overview', items)
+
+
+def _without_empty(
+    columns: Sequence[str], rows: Sequence[Sequence]
+) -> tuple[list[str], list[list]]:
+    """Columns that some run has a value for: a run may have no validation."""
+    kept = [
+        place
+        for place in range(len(columns))
+        if any(row[place] is not None for row in rows)
+    ]
+    return (
+        [columns[place] for place in kept],
+        [[row[place] for place in kept] for row in rows],
+    )
 
 
 def _metrics_of(runs: Sequence[Run]) -> list[Table]:
@@ -223,7 +238,7 @@ def speed(runs: Sequence[Run]) -> Section:
         'Medians over the training, all processes together; the memory is '
         'the most that one GPU had allocated.'
     )
-    items: list = [Table('Speed', columns, rows, note=note)]
+    items: list = [Table('Speed', *_without_empty(columns, rows), note=note)]
     pictures = [
         _picture(runs, 'train', name)
         for name in TIMES

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
+from mmuniformer.reproduction.labels import Name, place
 from mmuniformer.zoo import PaperRow, paper_tables
 
 OURS, OTHERS = '#c0392b', '#8a8f98'
@@ -37,17 +38,17 @@ class Picture:
     notes: list[str]
 
 
-def draw_all(complexity: list[dict[str, Any]], folder: Path) -> list[Picture]:
-    """Draws the pictures that are not of these data already.
+def draw_counts(
+    complexity: list[dict[str, Any]], folder: Path
+) -> list[Picture]:
+    """Draws Figures 1 and 4, if they are not of these data already.
 
     Args:
         complexity (list[dict]): What was counted.
         folder (Path): Where they go.
     """
-    accuracy, speed = accuracy_data(complexity), throughput_data()
-    stages = stage_data()
-    save(draw_accuracy, accuracy, (10, 8), folder / 'accuracy.png')
-    save(draw_throughput, speed, (11, 4.5), folder / 'throughput.png')
+    accuracy, stages = accuracy_data(complexity), stage_data()
+    save(draw_accuracy, accuracy, (11, 9), folder / 'accuracy.png')
     save(draw_stages, stages, (11, 4.5), folder / 'stages.png')
     said = statements(stages)
     return [
@@ -58,11 +59,6 @@ def draw_all(complexity: list[dict[str, Any]], folder: Path) -> list[Picture]:
                 'Both as printed, competitors included. The hollow stars are',
                 'UniFormer-L where its FLOPs, as counted here, are.',
             ],
-        ),
-        Picture(
-            'Accuracy against throughput (Tables 11 and 12)',
-            'throughput.png',
-            [f'Both as printed; throughput on an A100: {NOT_MEASURED} here.'],
         ),
         Picture(
             'FLOPs against resolution (Fig. 4)',
@@ -104,8 +100,12 @@ def save(draw: Draw, data: Any, size: tuple[float, float], path: Path) -> bool:
 
 def data_digest(draw: Draw, data: Any) -> str:
     """Digest of what a picture shows, and of what draws it."""
-    drawn_by = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    text = json.dumps([draw.__name__, drawn_by, data], sort_keys=True)
+    drawn_by = hashlib.sha256()
+    for name in ('figures.py', 'labels.py', 'speed_figures.py'):
+        drawn_by.update(Path(__file__).with_name(name).read_bytes())
+    text = json.dumps(
+        [draw.__name__, drawn_by.hexdigest(), data], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -174,29 +174,40 @@ def draw_accuracy(figure: Figure, panels: dict[str, list]) -> None:
     """Fig. 1: accuracy against FLOPs, a panel for each data set."""
     axes = figure.subplots(2, 2).flatten()
     for ax, (title, points) in zip(axes, panels.items(), strict=True):
-        _scatter(ax, points, 'flops')
+        scatter(ax, points, 'flops')
         ax.set(title=title, xlabel='GFLOPs of all views, as printed')
         ax.set_ylabel('top-1 (%)')
         lowest = min(p['accuracy'] for p in points if p['ours'])
-        if ax.get_ylim()[0] < lowest - 12:
+        below = [p for p in points if p['accuracy'] < lowest - 12]
+        if below:
             # One point far below would press all others together.
-            below = [p for p in points if p['accuracy'] < lowest - 12]
             ax.set_ylim(bottom=lowest - 6)
             names = ', '.join(f'{p["name"]} {p["accuracy"]}' for p in below)
             ax.text(
                 0.02, 0.02, f'below: {names}', transform=ax.transAxes, size=6
             )
-    _legend(axes[0])
+    axes[0].legend(loc='lower right', fontsize='small')
+    for ax, points in zip(axes, panels.values(), strict=True):
+        bottom = ax.get_ylim()[0]
+        shown = [p for p in points if p['accuracy'] > bottom]
+        write_names(ax, shown, 'flops', frontier(shown, 'flops', cheap=True))
 
 
-def _scatter(
-    ax: Axes, points: list[dict], across: str, named: bool = True
-) -> None:
+def scatter(ax: Axes, points: list[dict], across: str) -> None:
+    """Draws accuracy over a measure, on a logarithmic axis.
+
+    Args:
+        ax (Axes): Where.
+        points (list[dict]): With ``accuracy``, ``ours`` and the measure.
+        across (str): Key of the measure.
+    """
     ax.set_xscale('log')
     values = [p[across] for p in points]
     is_wide = max(values) > 200 * min(values)
     ax.xaxis.set_major_locator(LogLocator(subs=(1,) if is_wide else (1, 2, 5)))
-    ax.xaxis.set_major_formatter('{x:,.0f}')
+    ax.xaxis.set_major_formatter(
+        lambda x, _: f'{x:,.0f}' if x >= 1 else f'{x:g}'
+    )
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.margins(x=0.12, y=0.08)
     for ours in (False, True):
@@ -223,77 +234,51 @@ def _scatter(
                 label='UniFormer, as counted here',
             )
     ax.grid(alpha=0.25, which='major', linewidth=0.5)
-    if not named:
-        return
-    best = sorted(points, key=lambda p: (p[across], -p['accuracy']))
-    highest = 0.0
+
+
+def frontier(points: list[dict], across: str, cheap: bool) -> list[dict]:
+    """Points that no other one beats in both.
+
+    Args:
+        points (list[dict]): With ``accuracy``.
+        across (str): Key of the other measure.
+        cheap (bool): Whether less of it is better, or more.
+    """
+    sign = 1 if cheap else -1
+    best = sorted(points, key=lambda p: (sign * p[across], -p['accuracy']))
+    highest, found = 0.0, []
     for point in best:
-        # Names of what nothing cheaper reaches, and of ours.
-        if point['ours'] or point['accuracy'] > highest:
-            # Log axes have no room for every name.
-            ax.annotate(
+        if point['accuracy'] > highest:
+            found.append(point)
+            highest = point['accuracy']
+    return found
+
+
+def write_names(
+    ax: Axes, points: list[dict], across: str, first: list[dict]
+) -> None:
+    """Writes the names of points, as many as there is room for.
+
+    Args:
+        ax (Axes): As they stay: limits, and a legend if there is one.
+        points (list[dict]): All.
+        across (str): Key of the horizontal axis.
+        first (list[dict]): Those that matter most, after ours.
+    """
+    ordered = sorted(points, key=lambda p: (not p['ours'], p not in first))
+    place(
+        ax,
+        [
+            Name(
                 point['name'].removeprefix('UniFormer-'),
-                (point[across], point['accuracy']),
-                xytext=(4, -9 if point['ours'] else 4),
-                textcoords='offset points',
-                fontsize=6,
-                color=OURS if point['ours'] else '#444444',
+                point[across],
+                point['accuracy'],
+                OURS if point['ours'] else '#444444',
             )
-        highest = max(highest, point['accuracy'])
-
-
-def _legend(ax: Axes) -> None:
-    ax.legend(loc='lower right', fontsize='small')
-
-
-def throughput_data() -> dict[str, list[dict[str, Any]]]:
-    """Points of Tables 11 and 12: throughput and accuracy as printed."""
-    tables = {table.number: table for table in paper_tables()}
-    panels = {}
-    for title, number, column, metric in (
-        ('ImageNet-1K, images/s', 11, 'throughput_img_s', 'top1'),
-        ('Kinetics-400, videos/s', 12, 'throughput_vid_s', 'k400_top1'),
-    ):
-        panels[title] = [
-            {
-                'name': _sized(row),
-                'throughput': row.values[column],
-                'accuracy': row.values[metric],
-                'ours': row.is_uniformer,
-            }
-            for row in tables[number].rows
-            if row.values.get(column) and row.values.get(metric)
-        ]
-    return panels
-
-
-def _sized(row: PaperRow) -> str:
-    values = row.values
-    sizes = [values.get('frames'), values.get('size')]
-    return f'{values["model"]} {"x".join(str(s) for s in sizes if s)}'
-
-
-def draw_throughput(figure: Figure, panels: dict[str, list]) -> None:
-    """Accuracy against throughput, as printed."""
-    axes = figure.subplots(1, len(panels))
-    for ax, (title, points) in zip(axes, panels.items(), strict=True):
-        _scatter_all_named(ax, points)
-        ax.set(title=title, xlabel='a second on an A100, as printed')
-        ax.set_ylabel('top-1 (%)')
-    axes[1].legend(loc='lower left', fontsize='small')
-
-
-def _scatter_all_named(ax: Axes, points: list[dict]) -> None:
-    _scatter(ax, points, 'throughput', named=False)
-    for point in points:
-        ax.annotate(
-            point['name'].removeprefix('UniFormer-'),
-            (point['throughput'], point['accuracy']),
-            xytext=(4, 3),
-            textcoords='offset points',
-            fontsize=6,
-            color=OURS if point['ours'] else '#444444',
-        )
+            for point in ordered
+        ],
+        [(point[across], point['accuracy']) for point in points],
+    )
 
 
 def stage_data() -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from mmuniformer.reproduction.figures import NOT_MEASURED, Picture
 from mmuniformer.reproduction.rows import models_of
+from mmuniformer.reproduction.speed_section import speed_section
+from mmuniformer.reproduction.speeds import Run, Speed
 from mmuniformer.reproduction.trials import AS_CONFIGURED, AUGMENTED
 from mmuniformer.zoo import (
     Experiment,
@@ -38,7 +40,8 @@ DATA = {
     'ucf101': 'UCF101',
     'hmdb51': 'HMDB51',
 }
-FIGURE = re.compile(r'(_[MG]$)|top[15]|^AP|^AR$|mIoU|throughput|_top')
+COUNT = re.compile(r'(params_M|flops_G)$')
+FIGURE = re.compile(rf'{COUNT.pattern}|top[15]|^AP|^AR$|mIoU|throughput|_top')
 HEAD = """\
 # The paper's tables, and what was measured here
 
@@ -66,11 +69,11 @@ make docs-data                        # writes this page again
 
 A test checks the layout of the data first, takes the published file and the
 style of test of the figure (views, scales, flips), and adds what it measured,
-with date, device, versions and digests, to `docs/reproduction/results.json`. A
-result is *as published* within the spread that is known of the metric: where
-OpenMMLab tested the same official files, the largest difference that it found
-(pose: AR up to 0.4, AP75 0.4; Kinetics-400: top-1 0.2), and half of the last
-digit; otherwise that and 0.1.
+with date, device, versions and digests, to `docs/reproduction/results.json`;
+several may run at once. A result is *as published* within the spread that is
+known of the metric: where OpenMMLab tested the same official files, the
+largest difference that it found (pose: AR up to 0.4, AP75 0.4; Kinetics-400:
+top-1 0.2), and half of the last digit; otherwise that and 0.1.
 """
 
 
@@ -151,6 +154,7 @@ class Page:
         complexity (list[dict]): Rows that were counted.
         results (list[dict]): Entries of the file of results.
         pictures (list[Picture]): With what stands below each.
+        speeds (Run, optional): Throughput that was measured.
     """
 
     def __init__(
@@ -158,8 +162,10 @@ class Page:
         complexity: list[dict[str, Any]],
         results: list[dict[str, Any]],
         pictures: list[Picture],
+        speeds: Run | None = None,
     ) -> None:
         self.complexity = complexity
+        self.speeds = speeds
         self.pictures = pictures
         # Results of changed configs are not those of the published ones.
         self.results = {
@@ -178,7 +184,13 @@ class Page:
             counted=self.counts.known,
             counts=self.counts.cells,
         )
-        lines = [head, *self._figures(), *self._exceptions(), *tables]
+        lines = [
+            head,
+            *self._figures(),
+            *speed_section(self.speeds),
+            *self._exceptions(),
+            *tables,
+        ]
         return '\n'.join(lines).rstrip() + '\n'
 
     def _figures(self) -> Iterator[str]:
@@ -234,11 +246,12 @@ class Page:
         printed = row.values.get(column)
         if printed is None:
             return '-'
-        if re.search(r'_[MG]$', column):
+        if COUNT.search(column):
             return f'{printed} → {self._count(table, row, column, printed)}'
         if 'throughput' in column:
-            # A100 with the largest batch: see the page of benchmarks.
-            return f'{printed} → {NOT_MEASURED}'
+            # An A100's beside a CPU's: their quotient says nothing.
+            measured = self.speeds and self.speeds.of_row(table, row)
+            return f'{printed} → {_rate(measured)}'
         self.accuracies.cells += 1
         found = source(row, column)
         metrics = found and self.results.get(
@@ -274,6 +287,12 @@ class Page:
         value = counted['flops' if is_flops else 'params']
         value /= 1e9 if is_flops else 1e6
         return f'{value:.4g} ({100 * (value / printed - 1):+.1f} %)'
+
+
+def _rate(measured: Speed | None) -> str:
+    if measured is None or measured.best is None:
+        return NOT_MEASURED
+    return f'{measured.rate(measured.best):.3g} (CPU)'
 
 
 def _text(value: Any) -> str:

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
 import platform
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +31,20 @@ PACKAGES = (
 )
 
 
+# What an entry has besides its circumstances.
+ENTRY = (
+    'id',
+    'style',
+    'options',
+    'config_sha256',
+    'checkpoint',
+    'checkpoint_sha256',
+    'metrics',
+)
+# Seconds.
+KILLED = 30
+
+
 def default_file() -> Path:
     """The project's own file in a checkout, else one where runs write."""
     docs = root() / 'docs'
@@ -40,26 +57,66 @@ def read(path: Path) -> list[dict[str, Any]]:
     """What was measured so far; nothing where the file is not there.
 
     Raises:
-        UserError: If it is no such file.
+        UserError: If it is no such file, or one of another version.
     """
     if not path.exists():
         return []
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-        return list(content['results'])
+        results = list(content['results'])
+        for entry in results:
+            missing = [name for name in ENTRY if name not in entry]
+            if missing:
+                raise KeyError(f'a result without {", ".join(missing)}')
+        return results
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f'{path} is no file of results ({error}): take another --results, '
-            'or remove it'
+            f'{path} is no file of results ({type(error).__name__}: {error}): '
+            'take another --results, or remove it'
         ) from error
 
 
 def add(path: Path, entry: dict[str, Any]) -> None:
-    """Adds a result to the file, in place of the same test's before."""
-    kept = [old for old in read(path) if key(old) != key(entry)]
-    results = sorted([*kept, entry], key=lambda e: json.dumps(key(e)))
-    text = json.dumps({'results': results}, indent=1, sort_keys=True)
-    AtomicLocalBackend().put_text(text + '\n', path)
+    """Adds a result to the file, in place of the same test's before.
+
+    Several runs may add to one file, one after the other.
+
+    Raises:
+        UserError: If the file is none of results, or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path):
+            kept = [old for old in read(path) if key(old) != key(entry)]
+            results = sorted([*kept, entry], key=lambda e: json.dumps(key(e)))
+            text = json.dumps({'results': results}, indent=1, sort_keys=True)
+            AtomicLocalBackend().put_text(text + '\n', path)
+    except OSError as error:
+        raise UserError(f'{path} cannot be written: {error}') from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Waits until nobody else is adding to a file.
+
+    By a file beside it: locks of the system mean nothing on many shared file
+    systems.
+    """
+    lock = path.with_name(f'{path.name}.lock')
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+            break
+        except FileExistsError:
+            # Adding takes no second: who takes longer was killed.
+            with suppress(FileNotFoundError):
+                if time.time() - lock.stat().st_mtime > KILLED:
+                    lock.unlink()
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
 
 
 def key(entry: dict[str, Any]) -> list[Any]:

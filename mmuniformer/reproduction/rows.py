@@ -33,8 +33,16 @@ SIZES = {
 }
 CLIP = (16, 224, 224)
 # Cells of Table 23, and the settings of the backbone that they stand for.
-DESIGNS = {'running_mean': 'running_mean', 'shrink_ratio': 'keep_ratio'}
-DEFAULT_DESIGN = {'running_mean': True, 'keep_ratio': 0.5}
+DESIGNS = {
+    'score_token': 'score_token',
+    'running_mean': 'running_mean',
+    'shrink_ratio': 'keep_ratio',
+}
+DEFAULT_DESIGN = {
+    'score_token': True,
+    'running_mean': True,
+    'keep_ratio': 0.5,
+}
 LIGHT = 'xxs_160'
 
 
@@ -131,17 +139,14 @@ def models_of(table: PaperTable, row: PaperRow) -> Iterator[Model]:
             (number,),
             params,
             flops,
-            _settings(number, cells),
+            design(cells) if number == 23 else {},
             CLIP if number == 15 else None,
         )
 
 
 def _experiments(table: PaperTable, row: PaperRow) -> tuple[Experiment, ...]:
     if table.number == 23:
-        # Designs without a config of their own are settings of one, but for
-        # that without a score token, which has another head, too.
-        if not row.values['score_token']:
-            return ()
+        # Designs without a config of their own are settings of one.
         light = find_experiment(LIGHT)
         assert light is not None
         return (light,)
@@ -171,9 +176,12 @@ def _input(number: int, cells: dict[str, Any]) -> tuple[tuple, int]:
     return ((cells['frames'], *shape) if 'frames' in cells else shape), 1
 
 
-def _settings(number: int, cells: dict[str, Any]) -> dict[str, Any]:
-    if number != 23:
-        return {}
+def design(cells: dict[str, Any]) -> dict[str, Any]:
+    """What a row of Table 23 changes in the backbone of the published model.
+
+    Args:
+        cells (dict): Of the row.
+    """
     found = {name: cells[column] for column, name in DESIGNS.items()}
     return {
         name: value

@@ -29,6 +29,7 @@ from mmuniformer.shards.index import (
     samples_to_json,
     to_json,
 )
+from mmuniformer.signals import end_with_parent
 
 # Threads that ask for the sizes of files: on a network each has to wait.
 ASKING = 16
@@ -240,7 +241,7 @@ def _written(jobs: Sequence[_Job], processes: int) -> Iterator[_Job]:
         yield from map(_write, jobs)
         return
     context = multiprocessing.get_context('fork')
-    pool = ProcessPoolExecutor(processes, mp_context=context)
+    pool = ProcessPoolExecutor(processes, context, end_with_parent)
     try:
         for future in as_completed([pool.submit(_write, j) for j in jobs]):
             yield future.result()

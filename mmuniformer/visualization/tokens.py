@@ -8,15 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mmuniformer.models.layers import HourglassBlock
+from mmuniformer.visualization.picture_grid import Cell, Row, picture_grid
 
-_CELL = 1.6  # inches
-_MARGIN = 0.3
-_DPI = 120
 # What pixels fade to where their token is averaged with others, and how much.
 _GREY, _FADED = 160, 0.85
 
@@ -124,45 +120,12 @@ def token_sheet(
         pictures: One RGB image (1, H, W, 3), or frames (T, H, W, 3).
         blocks: Those to show.
     """
-    rows = [('input', pictures)]
+    shown = [('input', pictures)]
     for block in blocks:
         mask = block.mask if block.mask.ndim == 3 else block.mask[None]
-        rows.append((block.name, fade(pictures, mask)))
-    down, across = len(rows), len(pictures)
-    is_image = across == 1
-    if is_image:
-        down, across = 1, len(rows)
-    height, width = pictures.shape[1:3]
-    cell = (_CELL, _CELL * height / width)
-    size = (_MARGIN + across * cell[0], _MARGIN + down * cell[1])
-    figure = Figure(figsize=size, dpi=_DPI)
-    for row, (name, frames) in enumerate(rows):
-        for column, frame in enumerate(frames):
-            i, j = (column, row) if is_image else (row, column)
-            left = _MARGIN + j * cell[0]
-            top = _MARGIN + i * cell[1]
-            axes = figure.add_axes(
-                (
-                    left / size[0],
-                    1 - (top + cell[1]) / size[1],
-                    0.97 * cell[0] / size[0],
-                    0.97 * cell[1] / size[1],
-                )
-            )
-            axes.imshow(frame)
-            axes.set_axis_off()
-            if is_image:
-                axes.set_title(name, fontsize=8, pad=3)
-            elif column == 0:
-                axes.text(
-                    -0.04,
-                    0.5,
-                    name,
-                    fontsize=8,
-                    rotation=90,
-                    ha='right',
-                    va='center',
-                    transform=axes.transAxes,
-                )
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_png(str(out))
+        shown.append((block.name, fade(pictures, mask)))
+    if len(pictures) == 1:
+        rows = [Row([Cell(frames[0], name) for name, frames in shown])]
+    else:
+        rows = [Row([Cell(f) for f in frames], name) for name, frames in shown]
+    picture_grid(out, rows)

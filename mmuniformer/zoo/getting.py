@@ -21,6 +21,8 @@ FOLDER = 'MMUNIFORMER_WEIGHTS'
 MIRROR = 'MMUNIFORMER_MIRROR'
 # Address instead of https://huggingface.co, as huggingface_hub has it.
 HF_ENDPOINT = 'HF_ENDPOINT'
+# What torch.save writes: a ZIP file, and before torch 1.6 a pickle.
+BEGINNINGS = (b'PK\x03\x04', b'\x80')
 # OpenMMLab writes the first eight digits into the name: name-1713bcd4_date.pth
 DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8})[_.]')
 
@@ -97,6 +99,8 @@ def get(published: Weights, folder: str | Path | None = None) -> Path:
 def check(path: Path, published: Weights) -> None:
     """Looks whether a file is the published one, as far as that is known.
 
+    Of a file with neither, whether it begins as a checkpoint does.
+
     Args:
         path (Path): The file.
         published (Weights): What it should be.
@@ -113,6 +117,15 @@ def check(path: Path, published: Weights) -> None:
             f'{word}: the file ({path}) is damaged or another one; delete it '
             'and try again'
         )
+    if not (published.size or published.sha256 or published.md5):
+        with path.open('rb') as file:
+            begins = file.read(4)
+        if not begins.startswith(BEGINNINGS):
+            raise CheckpointError(
+                f'{path} of {size} bytes is no checkpoint: it may be a web '
+                'page, the pointer of git-lfs or cut off; get '
+                f'{published.kept_as} again'
+            )
     for kind in ('sha256', 'md5'):
         digest = getattr(published, kind)
         if digest is not None:
@@ -158,6 +171,16 @@ def _offline(published: Weights) -> Path | None:
         return None
     check(path, published)
     return path
+
+
+def _told_of_folder(name: str) -> str:
+    """Why a file was not in the user's own folder; empty without one."""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return ''
+    if not Path(folder).expanduser().is_dir():
+        return f'{FOLDER} names {folder}, which is no folder; '
+    return f'{name} is not in {folder} ({FOLDER}); '
 
 
 def _weights(published: Weights) -> Path:
@@ -254,9 +277,11 @@ def _download(published: Weights, path: Path) -> None:
         except NotGot as error:
             reasons.append(f'{url}: {error}')
     told = '; '.join(reasons) or 'the name of its file is not known'
+    offline = _told_of_folder(published.kept_as)
     raise CheckpointError(
-        f'cannot get {published.name}: {told}. Get {published.kept_as} where '
-        f'there is a network, and put it into the folder that {FOLDER} names, '
+        f'cannot get {published.name}: {offline}{told}. Get '
+        f'{published.kept_as} where there is a network, and put it into the '
+        f'folder that {FOLDER} names, '
         'or give its path instead'
     )
 

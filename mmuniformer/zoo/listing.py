@@ -37,6 +37,9 @@ def list_weights(
         task (str, optional): One of :data:`TASKS`.
         table (int, optional): A table of the paper that the model is in.
         form (str): 'table', or 'json' with all that is known.
+
+    Raises:
+        UserError: If no model is in that table.
     """
     found = [
         experiment
@@ -44,6 +47,8 @@ def list_weights(
         if task in (None, experiment.task)
         and table in (None, (experiment.paper or {}).get('table'))
     ]
+    if not found:
+        raise UserError(_no_such_table(task, table))
     if form == 'json':
         text = json.dumps([_plain(e) for e in found], indent=2)
         sys.stdout.write(f'{text}\n')
@@ -58,6 +63,19 @@ def list_weights(
     if not console.is_terminal:
         console.width = 160
     console.print(shown)
+
+
+def _no_such_table(task: str | None, table: int | None) -> str:
+    tables = {
+        (experiment.paper or {}).get('table')
+        for experiment in experiments()
+        if task in (None, experiment.task)
+    } - {None}
+    of = f' of {task}' if task else ''
+    return (
+        f'Table {table} of the paper has no published model{of}; those that '
+        f'have are {", ".join(map(str, sorted(tables)))}'
+    )
 
 
 def model_card(name: str) -> str:

@@ -18,7 +18,7 @@ def find(name: str) -> Weights | None:
     Names are those of an experiment (``uniformer_s16x4_k400``, or its whole
     id), of its config, of the file with or without its ending, and its
     address. An experiment's first file is meant, unless ``@`` and a place
-    follow: ``uniformer_s16x4_k400@google_drive``.
+    follow: ``uniformer_s16x4_k400@google_drive``. Capitals are small letters.
 
     Args:
         name (str): Any word.
@@ -26,7 +26,11 @@ def find(name: str) -> Weights | None:
     Returns:
         Weights or None: The file, None if nothing has that name.
     """
-    return _files().get(name)
+    files = _files()
+    if name in files:
+        return files[name]
+    found = [f for word, f in files.items() if word.lower() == name.lower()]
+    return found[0] if len({file.name for file in found}) == 1 else None
 
 
 def find_experiment(name: str) -> Experiment | None:
@@ -38,7 +42,8 @@ def find_experiment(name: str) -> Experiment | None:
     file = find(name)
     for word in (name, file.experiment) if file else (name,):
         for experiment in (*experiments(), *derived()):
-            if word in (experiment.id, experiment.name, experiment.model):
+            names = (experiment.id, experiment.name, experiment.model)
+            if word.lower() in [str(each).lower() for each in names]:
                 return experiment
     return None
 
@@ -78,6 +83,11 @@ def hint(source: str) -> str:
     if published is not None:
         name = published.name.removesuffix(f'@{published.place}')
         return f'; `mmuniformer zoo get {name} --out {path.parent}` gets it'
+    name, at, place = source.partition('@')
+    if at and find(name) is not None:
+        files = find_experiment(find(name).experiment).weights
+        places = [file.name.partition('@')[2] for file in files]
+        return f'; {name} is at {", ".join(places)}, not at {place}'
     experiment = find_experiment(source)
     if experiment is not None and experiment.id is not None:
         return '; no weights of this experiment were published, only its log'

@@ -88,6 +88,27 @@ def test_detector_on_a_folder_and_a_video(data, weights, tmp_path, capsys):
     assert (before != drawn).any()
 
 
+def test_an_image_that_the_pipeline_cannot_make_smaller(
+    data, weights, tmp_path, capsys
+):
+    """Of three rows none is left; the others are predicted all the same."""
+    pytest.importorskip('mmdet')
+    thin = tmp_path / 'thin.png'
+    Image.new('RGB', (2000, 3)).save(thin)
+    photos = [thin, data / 'photos/a.jpg']
+    summary = predict(photos, weights('det'), out_dir=tmp_path / 'out')
+    assert summary.images == 1
+    (problem,) = summary.problems
+    assert problem.startswith(f'{thin}, of 2000 x 3 pixels, does not pass ')
+    assert problem in capsys.readouterr().err.splitlines()[-2]
+
+
+def test_a_work_dir_is_no_model(data, weights, tmp_path):
+    folder = str(tmp_path)
+    with pytest.raises(UserError, match=r'is a folder; give a checkpoint, or'):
+        predict([data / 'clip.mp4'], folder, out_dir=tmp_path / 'out')
+
+
 def check_coco(file, data, number_of_crops):
     coco = COCO(str(file))
     images = coco.loadImgs(coco.getImgIds())

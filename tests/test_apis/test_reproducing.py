@@ -1,17 +1,23 @@
 """mmuniformer reproduce: a test of each task from its data to its result."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
-from published_data import SMALL, make_data, options, weights
+from mmengine.registry import MODELS
+from published_data import LOADER, SMALL, make_data, options, weights
 
-from mmuniformer.apis.reproducing import reproduce
+from mmuniformer.apis import reproducing
+from mmuniformer.apis.reproducing import reproduce, reproduce_all
+from mmuniformer.engine.config import load_config
 from mmuniformer.errors import CheckpointError, UserError
 from mmuniformer.reproduction import results as kept
+from mmuniformer.reproduction.places import root
 from mmuniformer.reproduction.trials import compare, spread, trials
 from mmuniformer.zoo import experiments, find_experiment
 
+TOOLS = Path(__file__).parents[2] / 'tools'
 SCOPES = {
     'classification': 'mmpretrain',
     'detection': 'mmdet',
@@ -90,6 +96,72 @@ def test_from_data_to_result(task, tmp_path, capsys, monkeypatch):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
+def test_all_goes_on_where_it_was_ended(tmp_path, capsys, monkeypatch):
+    """Killed in the second of three, of which one has no weights."""
+    pytest.importorskip('mmpretrain')
+    monkeypatch.chdir(tmp_path)
+    data = make_data('classification', tmp_path)
+    some = [
+        find_experiment(name)
+        for name in ('xxs_128', 'xxs_160', 'uniformer_base')
+    ]
+    monkeypatch.setattr(reproducing, 'experiments', lambda: some)
+    file = tmp_path / 'xxs.pth'
+    model = MODELS.build(load_config(root() / some[0].config).model)
+    torch.save({'state_dict': model.state_dict()}, file)
+    got = []
+
+    def get(weights):
+        got.append(weights.name)
+        if len(got) == 2:
+            raise KeyboardInterrupt
+        if 'base' in weights.name:
+            raise CheckpointError(f'{weights.name} cannot be got')
+        return file
+
+    monkeypatch.setattr(reproducing, 'get', get)
+    path = tmp_path / 'results.json'
+    with pytest.raises(KeyboardInterrupt):
+        reproduce_all(str(data), results=str(path))
+    (first,) = kept.read(path)
+    assert first['id'] == some[0].id
+    assert first['options'] == {}
+    with pytest.raises(UserError, match='1 of 3 experiments could not be'):
+        reproduce_all(str(data), results=str(path))
+    captured = capsys.readouterr()
+    assert f'{first["id"]}, as configured: measured before' in captured.out
+    assert f'{some[2].id}: {got[-1]} cannot be got' in captured.err
+    assert [e['id'] for e in kept.read(path)] == [e.id for e in some[:2]]
+    assert kept.read(path)[0] == first
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path, run_tool):
+    """Each has half of the data; one of them says and writes what comes."""
+    pytest.importorskip('mmpretrain')
+    data = make_data('classification', tmp_path)
+    name, chosen = 'xxs_128', {**LOADER}
+    del chosen['test_dataloader.persistent_workers']
+    model = MODELS.build(
+        load_config(root() / find_experiment(name).config).model
+    )
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'xxs.pth')
+    done = run_tool(
+        'launch.py',
+        *('--standalone', '--nproc-per-node=2'),
+        TOOLS / 'analysis_tools/reproduce.py',
+        *('--run', name, '--data-root', data, '--launcher', 'pytorch'),
+        *('--checkpoint', tmp_path / 'xxs.pth'),
+        *('--results', tmp_path / 'results.json'),
+        *('--cfg-options', *(f'{k}={v}' for k, v in chosen.items())),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('published 76.8: NOT as published') == 1
+    (entry,) = kept.read(tmp_path / 'results.json')
+    assert entry['device'].startswith('2 x ')
+
+
 def test_every_published_metric_is_of_a_test():
     """Also those of other views, and of several scales."""
     for experiment in experiments():
@@ -116,13 +188,6 @@ def test_results_within_the_spread():
     nothing = compare('classification', published, {})['Top 1 Accuracy']
     assert nothing['measured'] is None
     assert nothing['within'] is False
-
-
-def test_a_file_that_is_none_of_results(tmp_path):
-    path = tmp_path / 'results.json'
-    path.write_text('{"a": 1}')
-    with pytest.raises(UserError, match='no file of results'):
-        kept.read(path)
 
 
 def test_what_nothing_is_called():

@@ -139,6 +139,20 @@ class TestNewest:
         cfg.work_dir = str(tmp_path / 'new')
         assert not list(check_leftovers(cfg))
 
+    def test_a_run_that_goes_back(self, tmp_path):
+        first = self.save(tmp_path, 'epoch_1.pth', 10)
+        newest = self.save(tmp_path, 'epoch_2.pth', 20)
+        cfg = Config(dict(resume=True, work_dir=str(tmp_path)))
+        cfg.load_from = str(newest)
+        assert not list(check_leftovers(cfg))
+        cfg.load_from = str(first)
+        (finding,) = check_leftovers(cfg)
+        assert finding.level == 'warning'
+        assert f'goes on from {first} (iteration 10)' in str(finding)
+        assert 'has epoch_2.pth (iteration 20)' in str(finding)
+        cfg.work_dir = str(tmp_path / 'new')
+        assert not list(check_leftovers(cfg))
+
 
 def test_nothing_yet_is_a_note(tmp_path):
     cfg = Config(dict(resume=True, work_dir=str(tmp_path)))

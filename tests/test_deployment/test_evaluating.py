@@ -9,6 +9,7 @@ from mmuniformer.errors import UserError
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnxscript')
+pytest.importorskip('openvino')
 
 TASKS = {
     'cls': 'accuracy/top1',
@@ -30,7 +31,9 @@ def data(tmp_path_factory):
 def both(task, data, exported, tmp_path):
     """Metrics of the checkpoint and of the file."""
     config, checkpoint = model_of(task, exported.folder)
-    result = exported(task, '.onnx')
+    # Files that the examples need, too.
+    suffix = {'seg': '.xml', 'video': '.pt2'}.get(task, '.onnx')
+    result = exported(task, suffix)
     kind = 'videos' if task == 'video' else 'shapes'
     root = f'{data / kind}/'
     options = {

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from export_models import model_of, write_config
+from export_models import STYLES, model_of, write_config
 
 from mmuniformer.apis import export, exporting
 from mmuniformer.apis.export_report import report_on_export
@@ -79,14 +79,18 @@ class TestFile:
         assert hidden == []
 
     def test_another_file_of_onnx(self, tmp_path):
-        graph = onnx.helper.make_graph([], 'empty', [], [])
-        path = tmp_path / 'other.onnx'
-        onnx.save(
-            onnx.helper.make_model(
-                graph, opset_imports=[onnx.helper.make_opsetid('', 18)]
-            ),
-            path,
+        value = onnx.helper.make_tensor_value_info(
+            'x', onnx.TensorProto.FLOAT, [1]
         )
+        node = onnx.helper.make_node('Abs', ['x'], ['y'])
+        out = onnx.helper.make_tensor_value_info(
+            'y', onnx.TensorProto.FLOAT, [1]
+        )
+        graph = onnx.helper.make_graph([node], 'other', [value], [out])
+        path = tmp_path / 'other.onnx'
+        sets = [onnx.helper.make_opsetid('', 18)]
+        model = onnx.helper.make_model(graph, opset_imports=sets, ir_version=9)
+        onnx.save(model, path)
         with pytest.raises(UserError, match='not written by mmuniformer'):
             open_exported(path)
 
@@ -103,7 +107,7 @@ class TestMistakes:
             (None, {}, 'what it is to be by --to'),
             ('new.onnx', dict(dtype='bfloat16'), 'onnx takes float32'),
             ('new.onnx', dict(dynamic_frames=True), 'for video models'),
-            ('new.onnx', dict(size=(32, 64)), '64 pixels or more'),
+            ('new.onnx', dict(size=(32, 64)), 'for 64 pixels or more'),
             ('new.onnx', dict(part='neck'), None),
         ],
     )
@@ -298,6 +302,25 @@ def test_all_formats(folder, task, to, dtype, tmp_path):
     result = export(config, checkpoint, str(out), to, dtype=dtype)
     assert result.is_good, result.rows
     assert open_exported(out).about['dtype'] == dtype
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('style', STYLES)
+def test_all_styles_of_a_backbone(style, tmp_path):
+    task, more = STYLES[style]
+    config, checkpoint = model_of(task, tmp_path, more)
+    result = export(config, checkpoint, str(tmp_path / 'style.onnx'))
+    assert result.is_good, result.rows
+    assert len({row.shape for row in result.rows}) == 6
+
+
+@pytest.mark.slow
+def test_any_number_of_frames(folder, tmp_path):
+    config, checkpoint = model_of('video', folder)
+    out = str(tmp_path / 'video.onnx')
+    result = export(config, checkpoint, out, dynamic_frames=True)
+    assert result.is_good, result.rows
+    assert {row.shape[1] for row in result.rows} == {10}
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmuniformer.apis import train
+from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.hooks.checkpoints import _DeferredRemoval
 
@@ -97,6 +98,68 @@ def test_a_resumed_file_names_others(toy_config, tmp_path, capfd):
         assert victim.exists()
         said = ''.join(capfd.readouterr())
         assert f'{victim} is named by the checkpoint' in said
+
+
+class TestTheBestOne:
+    def run(
+        self,
+        config: str,
+        folder: Path,
+        epochs: int,
+        rule: str = 'greater',
+        **keys,
+    ) -> dict:
+        """Trains; gives what the last checkpoint knows of the best one."""
+        options = {
+            'default_hooks.checkpoint.save_best': 'mean',
+            'default_hooks.checkpoint.rule': rule,
+            'train_cfg.val_interval': 1,
+            'train_cfg.max_epochs': epochs,
+        }
+        train(config, work_dir=str(folder), cfg_options=options, **keys)
+        content = read_checkpoint(str(folder / f'epoch_{epochs}.pth'))
+        return content['message_hub']['runtime_info']
+
+    @pytest.mark.parametrize('rule', ['greater', 'less'])
+    def test_it_was_removed(self, toy_config, tmp_path, capfd, rule):
+        """Also where no later one is better than it was."""
+        folder = tmp_path / 'run'
+        best = Path(self.run(toy_config, folder, 1, rule)['best_ckpt'])
+        best.unlink()
+        info = self.run(toy_config, folder, 2, rule, resume='auto')
+        assert info['best_ckpt'] == str(folder / 'best_mean_epoch_2.pth')
+        assert Path(info['best_ckpt']).is_file()
+        assert f'{best}, is gone' in ''.join(capfd.readouterr())
+
+    @pytest.mark.parametrize('rule', ['greater', 'less'])
+    def test_the_work_dir_was_moved(self, toy_config, tmp_path, capfd, rule):
+        self.run(toy_config, tmp_path / 'before', 1, rule)
+        now = (tmp_path / 'before').rename(tmp_path / 'now')
+        info = self.run(toy_config, now, 2, rule, resume='auto')
+        assert list(now.glob('best_*')) == [Path(info['best_ckpt'])]
+        assert 'is gone' not in ''.join(capfd.readouterr())
+
+
+def test_another_run_in_the_work_dir(toy_config, tmp_path):
+    """Steps of one run are not those of the files of another."""
+    options = {'default_hooks.checkpoint.max_keep_ckpts': 1}
+
+    def run(name: str, epochs: int, **keys) -> Path:
+        train(
+            toy_config,
+            work_dir=str(tmp_path / name),
+            cfg_options=options | {'train_cfg.max_epochs': epochs},
+            no_validate=True,
+            **keys,
+        )
+        return tmp_path / name / f'epoch_{epochs}.pth'
+
+    here, there = run('here', 2), run('there', 2)
+    run('here', 3, resume=str(there))
+    assert here.exists()
+    # As it is where the run goes on in its own folder.
+    run('there', 3, resume=str(there))
+    assert not there.exists()
 
 
 class TestTheLastGoodOne:

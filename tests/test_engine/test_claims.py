@@ -76,8 +76,13 @@ class TestProcesses:
         assert of(sleeper.pid, 'elsewhere').is_running() is None
 
     def test_a_number_that_was_given_again(self, sleeper):
-        earlier = Process(this_host(), sleeper.pid, 'another boot+7')
+        boot, _, ticks = of(sleeper.pid).started.partition('+')
+        earlier = Process(this_host(), sleeper.pid, f'{boot}+{int(ticks) - 9}')
         assert earlier.is_running() is False
+
+    def test_another_machine_of_the_same_name(self, dead):
+        other = Process(this_host(), dead, 'another boot+7')
+        assert other.is_running() is None
 
     def test_one_that_nobody_has_waited_for(self):
         process = subprocess.Popen([sys.executable, '-c', ''])

@@ -2,6 +2,8 @@
 
 import copy
 import math
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from mmuniformer.engine.config import load_run_config
 from mmuniformer.engine.finite import Buffers, StepGuard, largest
 from mmuniformer.engine.prepare import prepare
 from mmuniformer.engine.runner import runner_of
-from mmuniformer.errors import UserError
+from mmuniformer.errors import CheckpointError, UserError
 
 # The toy config trains 8 steps in an epoch.
 ONE_EPOCH = {'train_cfg.max_epochs': 1, 'model.type': 'ToyFaulty'}
@@ -161,6 +163,33 @@ def test_a_replay_says_where(toy_config, tmp_path, fault, forward, backward):
         assert "losses['loss_b'] = (0 * predicted)" in found.trace.lines[-1]
     text = describe(found)
     assert f'rank 0: {"the loss was" if not forward else "loss"}' in text
+
+
+def test_a_replay_with_a_module_of_a_project(
+    toy_config, tmp_path, monkeypatch
+):
+    """The last line of the run is a command that works as it is."""
+    (tmp_path / 'a_project.py').write_text('')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = {
+        'model.at': [0],
+        'model.fault': 'loss',
+        'custom_imports.imports': ['toy_library', 'a_project'],
+        'custom_hooks': [
+            dict(type='mmuniformer.FiniteStepsHook', stop_after=1)
+        ],
+    }
+    with pytest.raises(UserError) as caught:
+        run(toy_config, tmp_path / 'run', options)
+    command = re.search('`(.*)`', str(caught.value))[1].split()
+    assert command[:2] == ['python', 'tools/misc/replay_batch.py']
+    # Another program has not imported it.
+    sys.modules.pop('a_project', None)
+    with pytest.raises(CheckpointError, match="import of 'a_project'"):
+        replay(command[2])
+    found = replay(*command[2:])
+    assert found.iteration == 1
+    assert sys.modules.pop('a_project')
 
 
 def test_accumulated_gradients(toy_config, tmp_path):

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -105,6 +106,33 @@ class TestMeeting:
                 f'port {port} of 127.0.0.1 is in use: choose another one with '
                 'MASTER_PORT'
             )
+
+    @pytest.mark.parametrize('answer', [b'HTTP/1.1 400 What?\r\n', b''])
+    def test_another_program_answers(self, answer):
+        with socket.socket() as other:
+            other.bind(('127.0.0.1', 0))
+            other.listen()
+            port = other.getsockname()[1]
+            threading.Thread(
+                target=answer_all, args=(other, answer), daemon=True
+            ).start()
+            assert told_by((1,), port) == (
+                'process 1 of 2: what answers at '
+                f'127.0.0.1:{port} is not the first process of this run, or '
+                'has ended: look at MASTER_ADDR and MASTER_PORT'
+            )
+
+
+def answer_all(listener: socket.socket, answer: bytes) -> None:
+    """A program that is no run: it answers, and closes the connection."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(64)
+            connection.sendall(answer)
 
 
 class TestLosing:

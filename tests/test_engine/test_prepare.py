@@ -9,6 +9,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS, METRICS, MODELS, init_default_scope
 
 from mmuniformer.engine.prepare import (
+    add_trackers,
     draw_predictions,
     dump_predictions,
     host_of,
@@ -295,3 +296,22 @@ def test_samples_of_mmaction2_name_their_files():
     assert list(packs[1]) == ['filename', 'label', 'frame_dir']
     assert packs[2] is None
     assert 'meta_keys' not in cfg.test_dataloader.dataset.pipeline[0]
+
+
+def test_where_mlflow_keeps_a_run(tmp_path, monkeypatch):
+    """MLflow 3 refuses the folder that mmengine names by default."""
+    monkeypatch.delenv('MLFLOW_TRACKING_URI', raising=False)
+    monkeypatch.chdir(tmp_path)
+    cfg = Config(dict(work_dir='run', default_scope='mmseg'))
+    add_trackers(cfg, ['tensorboard', 'mlflow'])
+    _, board, mlflow = cfg.visualizer.vis_backends
+    assert board == dict(type='mmengine.TensorboardVisBackend')
+    assert mlflow.tracking_uri == f'sqlite:///{tmp_path}/run/mlflow.db'
+    assert (mlflow.exp_name, mlflow.artifact_suffix) == ('run', ())
+    assert mlflow.artifact_location == f'file://{tmp_path}/run/mlflow'
+    monkeypatch.setenv('MLFLOW_TRACKING_URI', 'http://localhost:5000')
+    cfg = Config(dict(work_dir='run', default_scope='mmseg'))
+    add_trackers(cfg, ['mlflow'])
+    assert cfg.visualizer.vis_backends[1] == dict(
+        type='mmengine.MLflowVisBackend', tracking_uri='http://localhost:5000'
+    )

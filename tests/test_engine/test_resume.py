@@ -293,12 +293,13 @@ def test_a_sampler_that_cannot_be_repeated(small, project):
 
 
 def test_a_changed_config(small):
-    """Another batch size, a rate that has no effect, and more workers."""
+    """Another batch size; a rate and a seed that have no effect."""
     run = small('pose')
     run.run('run', end=dict(step=3, by='SIGTERM'))
     run.more = """
 train_dataloader['batch_size'] = 3
 optim_wrapper = dict(optimizer=dict(lr=0.5))
+randomness = dict(seed=6)
 """
     out = run.run('run', resume='auto')
     log = log_of(out)
@@ -308,10 +309,22 @@ optim_wrapper = dict(optimizer=dict(lr=0.5))
     effect = log[log.index('Without effect') :].splitlines()[0]
     assert 'optim_wrapper.optimizer.lr (' in effect
     assert 'now 0.5' in effect
+    assert 'randomness.seed (5, now 6)' in effect
     names = seen(out)
     assert sorted(names[: len(names) // 2]) == sorted(names[len(names) // 2 :])
     optimizer = read_checkpoint(str(out / 'epoch_2.pth'))['optimizer']
     assert optimizer['param_groups'][0]['lr'] < 0.1
+
+
+def test_after_the_end(small):
+    run = small('pose', more='train_cfg = dict(max_epochs=1)\n')
+    first = run.run('run')
+    last = first / 'epoch_1.pth'
+    before = last.read_bytes()
+    log = log_of(run.run('run', resume='auto'))
+    assert 'which was the last one: nothing is left to train' in log
+    assert 'as if it had not' not in log
+    assert last.read_bytes() == before
 
 
 def test_within_a_rest(small):

@@ -8,6 +8,7 @@ from PIL import Image
 from mmuniformer.errors import UserError
 from mmuniformer.owndata.label_maps import write_maps
 from mmuniformer.owndata.recognising import Given, recognise
+from mmuniformer.owndata.writing import write_part
 
 MAP = np.array([[0, 1, 2, 0], [1, 1, 2, 0], [0, 0, 255, 0]], np.uint8)
 COLOURS = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 7]], np.uint8)
@@ -111,6 +112,75 @@ def test_labels_from_1(images, tmp_path):
     found, out = read(images, dict.fromkeys('ab', ones), tmp_path, 'a,b,c')
     np.testing.assert_array_equal(out['a'], MAP)
     assert any('count from 1' in note for note in found.notes)
+
+
+STRAY = {
+    'colours.txt': '255 0 0 header\n0 255 0 footer\n',
+    'colors.txt': 'what the hall\n is painted in: 5 6',
+    'labels.txt': 'a\nb\nc\n',
+    'labelmap.txt': '7 cat\n9 dog\n',
+}
+
+
+@pytest.mark.parametrize('name', STRAY)
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_stray_table_is_not_taken_for_maps_of_two(
+    images, tmp_path, name, channels
+):
+    (tmp_path / name).write_text(STRAY[name])
+    binary = np.where(MAP == 1, 255, 0).astype(np.uint8)
+    if channels == 3:
+        binary = np.stack([binary] * 3, -1)
+    found, out = read(images, dict.fromkeys('ab', binary), tmp_path)
+    assert found.classes == ('background', 'foreground')
+    np.testing.assert_array_equal(out['a'], MAP == 1)
+    told = [note for note in found.notes if name in note]
+    assert len(told) == 1
+    assert 'is not read' in told[0]
+
+
+def test_a_table_that_does_not_fit_is_named(images, tmp_path):
+    (tmp_path / 'colours.txt').write_text(STRAY['colours.txt'])
+    labels = write_masks(dict.fromkeys('ab', MAP), tmp_path / 'maps')
+    with pytest.raises(
+        UserError, match=r'colours\.txt has colours, and the m'
+    ):
+        recognise(Given('seg', images, labels))
+    found = recognise(Given('seg', images, labels, classes='road,car,tree'))
+    assert found.classes == ('road', 'car', 'tree')
+
+
+def test_palettes_are_read_through_a_table(images, tmp_path):
+    """Each file has a palette of its own; VOC's border is in no table."""
+    labels = tmp_path / 'maps'
+    labels.mkdir()
+    turned = np.array([2, 0, 1], np.uint8)
+    for name, order in (('a', np.arange(3)), ('b', turned)):
+        values = np.where(MAP == 255, 255, order[np.minimum(MAP, 2)])
+        image = Image.fromarray(values.astype(np.uint8), 'P')
+        colours = np.zeros((256, 3), np.uint8)
+        colours[order] = COLOURS
+        colours[255] = (224, 224, 192)
+        image.putpalette(colours.ravel().tolist())
+        image.save(labels / f'{name}.png')
+    table = tmp_path / 'labelmap.txt'
+    table.write_text('road:0,0,0::\ncar:128,0,0::\ntree:0,128,7::\n')
+    found = recognise(Given('seg', images, labels))
+    assert found.classes == ('road', 'car', 'tree')
+    write_maps(found.parts['train'], tmp_path / 'out')
+    for name in 'ab':
+        out = np.array(Image.open(tmp_path / f'out/{name}.png'))
+        np.testing.assert_array_equal(out, MAP)
+    # Without the table values are read, and that these differ is told.
+    table.unlink()
+    notes = recognise(Given('seg', images, labels, classes='a,b,c')).notes
+    assert any('values are read, and not colours' in note for note in notes)
+
+
+def test_grey_with_alpha(images, tmp_path):
+    maps = np.dstack([np.minimum(MAP, 2), np.full_like(MAP, 255)])
+    _, out = read(images, dict.fromkeys('ab', maps), tmp_path, 'a,b,c')
+    np.testing.assert_array_equal(out['a'], np.minimum(MAP, 2))
 
 
 @pytest.mark.parametrize(
@@ -219,3 +289,75 @@ def test_folders_of_classes(tmp_path):
     (tmp_path / 'all/bird').mkdir()
     with pytest.raises(UserError, match='bird has no file'):
         recognise(Given('cls', tmp_path / 'all', None))
+
+
+def test_videos_in_folders_of_classes_become_a_list(tmp_path):
+    """mmaction2 finds none in folders; names have what divides columns."""
+    for name in ('wash car/1.MP4', 'jump, high/1.mp4', 'jump, high/._1.mp4'):
+        file = tmp_path / f'all/{name}'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b'')
+    found = recognise(Given('video', tmp_path / 'all', None))
+    texts = {}
+    node = write_part(
+        found.parts['train'],
+        'train',
+        tmp_path,
+        lambda text, file: texts.update({file.name: text}),
+        'video',
+    ).node
+    assert found.classes == ('jump, high', 'wash car')
+    assert node['delimiter'] == ';'
+    assert texts['train.txt'] == 'jump, high/1.mp4;0\nwash car/1.MP4;1\n'
+
+
+def test_images_that_mmpretrain_does_not_find_are_listed(tmp_path):
+    for name in ('cat/1.png', 'dog/1.webp'):
+        file = tmp_path / f'all/{name}'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (2, 2)).save(file)
+    part = recognise(Given('cls', tmp_path / 'all', None)).parts['train']
+    assert (part.files, part.folders) == (['cat/1.png', 'dog/1.webp'], False)
+
+
+def test_a_column_of_the_split(videos, tmp_path):
+    file = tmp_path / 'list.csv'
+    head = 'File Name,Label,Split,fps\n'
+    rows = 'one.mp4,run,train,9\ntwo two.mp4,jump,{},9\nthree.mp4,run,test,9\n'
+    file.write_text(head + rows.format('Validation'))
+    found = recognise(Given('video', videos, file))
+    train, val = found.parts['train'], found.parts['val']
+    assert (train.files, train.labels) == (['one.mp4'], [1])
+    assert (val.files, val.labels) == (['two two.mp4'], [0])
+    assert any('not read are the columns fps' in n for n in found.notes)
+    assert any('test are left out: 1' in n for n in found.notes)
+    # Without a validation, the test is it.
+    file.write_text(head + rows.format('train'))
+    assert recognise(Given('video', videos, file)).parts['val'].labels == [1]
+    file.write_text(head + rows.format('both'))
+    with pytest.raises(UserError, match="line 3: the split 'both' is none of"):
+        recognise(Given('video', videos, file))
+
+
+def test_a_list_with_a_mark_or_spaces_is_written_anew(videos, tmp_path):
+    file = tmp_path / 'list.txt'
+    for text in ('\ufeffone.mp4 1\nthree.mp4 0\n', 'two two.mp4 0\n'):
+        file.write_text(text, encoding='utf-8')
+        given = Given('video', videos, file, classes='jump,run')
+        part = recognise(given).parts['train']
+        assert part.file is None
+    assert (part.files, part.labels) == (['two two.mp4'], [0])
+
+
+def test_a_file_of_the_same_name_is_not_guessed(videos, tmp_path):
+    for folder in ('x', 'y'):
+        (videos / folder).mkdir()
+        (videos / folder / 'four.mp4').write_bytes(b'')
+    (videos / 'x' / 'five.mp4').write_bytes(b'')
+    file = tmp_path / 'list.csv'
+    file.write_text('path,label\nold/five.mp4,run\nfive,jump\n')
+    with pytest.raises(UserError, match=r'1 files twice: x/five\.mp4'):
+        recognise(Given('video', videos, file))
+    file.write_text('path,label\nold/four.mp4,run\n')
+    with pytest.raises(UserError, match=r'may be x/four\.mp4, y/four\.mp4'):
+        recognise(Given('video', videos, file))

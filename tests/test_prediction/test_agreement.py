@@ -1,5 +1,8 @@
 """What the host libraries' own Inferencers say of the same images."""
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +16,19 @@ from mmuniformer.apis import iterate
 CLOSE = dict(rtol=1e-5, atol=1e-5)
 # Pixels.
 PLACES = dict(rtol=1e-5, atol=1e-3)
+# Boxes that differ by 1e-4 of a pixel move about as large a share of the
+# pixels of a contour over the threshold: of a hundred objects' one or two.
+MOVED = 3
+
+
+def assert_same_masks(found, want):
+    """The same, up to pixels of contours that lie on the threshold."""
+    differ = found != want
+    assert differ.sum() <= MOVED
+    square = np.ones((3, 3), np.uint8)
+    for one, mask in zip(differ, want.astype(np.uint8), strict=True):
+        contour = cv2.dilate(mask, square) != cv2.erode(mask, square)
+        assert not (one & ~contour).any()
 
 
 def test_detection(checkpoints, images):
@@ -28,7 +44,7 @@ def test_detection(checkpoints, images):
         np.testing.assert_allclose(found.scores, want.scores, **CLOSE)
         np.testing.assert_allclose(found.boxes, want.bboxes, **PLACES)
         assert found.labels.tolist() == want.labels.tolist()
-        assert (found.masks != want.masks).mean() < 1e-4
+        assert_same_masks(found.masks, want.masks)
         names = [ours.classes[label] for label in want.labels]
         assert list(found.names) == names
 
@@ -94,37 +110,31 @@ def pose_host(checkpoints):
     return build
 
 
-def compare_poses(ours, host, images, **options):
-    number = 0
-    for image in images:
-        found = ours(image)
-        (answer,) = host(image, return_datasamples=True, **options)
-        want = answer['predictions'][0].pred_instances
-        if not len(found):
-            # The Inferencer takes the whole image where it finds nobody.
-            assert len(want) == 1
-            continue
-        number += len(found)
-        np.testing.assert_allclose(found.boxes, want.bboxes, **PLACES)
-        # Its detector's boxes differ by rounding: up to 2.4e-5 was seen.
-        np.testing.assert_allclose(
-            found.scores, want.keypoint_scores, atol=1e-4
-        )
-        # A hundredth of a pixel: places are read off the map's largest value.
-        np.testing.assert_allclose(found.keypoints, want.keypoints, atol=0.01)
-    return number
+def of_host(host, image, **options):
+    (answer,) = host(image, return_datasamples=True, **options)
+    return answer['predictions'][0].pred_instances
 
 
 def test_pose_in_whole_images(checkpoints, images, pose_host):
     ours = mmuniformer.load(checkpoints['pose'])
     host = pose_host('whole_image')
-    assert compare_poses(ours, host, images) == len(images)
-    found = ours(images[0])
+    for image in images:
+        found, want = ours(image), of_host(host, image)
+        assert len(found) == 1
+        np.testing.assert_allclose(found.boxes, want.bboxes, **PLACES)
+        np.testing.assert_allclose(found.scores, want.keypoint_scores, **CLOSE)
+        np.testing.assert_allclose(found.keypoints, want.keypoints, **PLACES)
     assert found.names[:2] == ('nose', 'left_eye')
     assert len(found.links) == 19
 
 
-def test_pose_with_a_detector(checkpoints, images, pose_host):
+def test_pose_with_a_detector(checkpoints, images, pose_host, tmp_path):
+    """The same boxes, and of one and the same box the same skeleton.
+
+    Boxes of the folded backbone differ by 1e-4 of a pixel, which moves what
+    is cut out by a rounding of its values: scores differ by 5e-5 then, which
+    says nothing of the pose model.
+    """
     detector = mmuniformer.load(checkpoints['det'], threshold=0.05)
     # What a model that has learned nothing finds most.
     found = np.concatenate([detector(image).labels for image in images])
@@ -135,7 +145,50 @@ def test_pose_with_a_detector(checkpoints, images, pose_host):
         detector_classes=[detector.classes[label]],
     )
     host = pose_host(config('det'), label)
-    assert compare_poses(ours, host, images, bbox_thr=0.05) > 0
+    number = 0
+    for image in images:
+        found, want = ours(image), of_host(host, image, bbox_thr=0.05)
+        if not len(found):
+            # The Inferencer takes the whole image where it finds nobody.
+            assert len(want) == 1
+            continue
+        number += len(found)
+        np.testing.assert_allclose(found.boxes, want.bboxes, **PLACES)
+        np.testing.assert_allclose(found.keypoints, want.keypoints, **PLACES)
+        same = mmuniformer.load(
+            checkpoints['pose'],
+            threshold=0,
+            boxes=write_boxes(tmp_path / 'boxes.json', image, want.bboxes),
+        )(image)
+        np.testing.assert_array_equal(same.boxes, want.bboxes)
+        np.testing.assert_array_equal(same.keypoints, want.keypoints)
+        np.testing.assert_allclose(same.scores, want.keypoint_scores, **CLOSE)
+    assert number > 0
+
+
+def write_boxes(file, image, boxes):
+    """A file of boxes in COCO's form, each surer than the next."""
+    corners = np.asarray(boxes, np.float64)
+    sizes = corners[:, 2:] - corners[:, :2]
+    annotations = [
+        dict(
+            id=number,
+            image_id=1,
+            category_id=1,
+            bbox=[*corner.tolist(), *size.tolist()],
+            score=1 - number / 1000,
+        )
+        for number, (corner, size) in enumerate(
+            zip(corners[:, :2], sizes, strict=True), 1
+        )
+    ]
+    content = dict(
+        images=[dict(id=1, file_name=Path(image).name, width=96, height=96)],
+        annotations=annotations,
+        categories=[dict(id=1, name='person')],
+    )
+    file.write_text(json.dumps(content))
+    return str(file)
 
 
 @pytest.mark.parametrize('task', ['det', 'seg', 'pose', 'cls'])
@@ -156,15 +209,14 @@ def test_batches_threads_and_arrays_change_nothing(
 
 
 def same(one, other):
-    for name in ('scores', 'boxes', 'labels', 'keypoints', 'masks'):
+    for name in ('scores', 'boxes', 'labels', 'keypoints'):
         value = getattr(one, name, None)
-        if name == 'masks' and value is not None:
-            # A pixel may lie on the threshold.
-            assert (getattr(other, name) != value).mean() < 1e-4
-        elif value is not None:
+        if value is not None:
             np.testing.assert_allclose(
                 getattr(other, name), value, rtol=1e-4, atol=1e-4
             )
+    if getattr(one, 'masks', None) is not None:
+        assert_same_masks(other.masks, one.masks)
 
 
 @pytest.mark.parametrize('task', ['det', 'seg', 'pose', 'video', 'cls'])

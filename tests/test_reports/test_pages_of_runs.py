@@ -142,6 +142,25 @@ def test_what_is_half_written(tmp_path, what):
         assert page.column('Result', 'last') == {'run': 'not a number'}
 
 
+def test_columns_without_a_value_are_left_out(tmp_path):
+    train = [line for line in lines() if 'acc/' not in line]
+    folder = write_run(tmp_path / 'run', {'20261126_100000': train}, '')
+    head = Page(report([str(folder)])).tables['Result'][0]
+    assert head == ['run', 'trained', 'last loss']
+
+
+def test_a_folder_of_something_else(run, tmp_path):
+    """An empty one may become a work dir; one of photos does not."""
+    (tmp_path / 'photo.jpg').write_bytes(b'')
+    (tmp_path / 'make.py').write_text('import os\n')
+    with pytest.raises(
+        UserError, match=r'it has make\.py, .*vis_data'
+    ) as told:
+        report([str(tmp_path)])
+    assert f'{run} is one' in str(told.value)
+    assert not (tmp_path / 'report').exists()
+
+
 def test_mistakes_are_told(run, tmp_path):
     with pytest.raises(UserError, match='nowhere does not exist'):
         report([str(tmp_path / 'nowhere')])

@@ -2,12 +2,20 @@
 
 import json
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mmuniformer.apis import reproducing
-from mmuniformer.reproduction import figures, places
+from mmuniformer.reproduction import (
+    figures,
+    labels,
+    places,
+    speed_figures,
+)
 from mmuniformer.reproduction import results as kept
 from mmuniformer.reproduction.report import Page, is_figure, source
 from mmuniformer.reproduction.trials import trials
@@ -44,16 +52,19 @@ def test_nothing_is_stale(checkout):
 
 
 def test_pictures_carry_what_they_show(tmp_path):
-    data = figures.throughput_data()
+    data, draw = (
+        speed_figures.throughput_data(None),
+        speed_figures.draw_throughput,
+    )
     path = tmp_path / 'picture.png'
-    assert figures.save(figures.draw_throughput, data, (4, 3), path)
+    assert figures.save(draw, data, (8, 4), path)
     drawn = path.read_bytes()
-    assert not figures.save(figures.draw_throughput, data, (4, 3), path)
+    assert not figures.save(draw, data, (8, 4), path)
     path.unlink()
-    figures.save(figures.draw_throughput, data, (4, 3), path)
+    figures.save(draw, data, (8, 4), path)
     assert path.read_bytes() == drawn
-    data['ImageNet-1K, images/s'][0]['accuracy'] += 1
-    assert figures.save(figures.draw_throughput, data, (4, 3), path)
+    next(iter(data.values()))[0]['accuracy'] += 1
+    assert figures.save(draw, data, (8, 4), path)
 
 
 def test_a_result_is_shown_and_one_of_other_options_is_not():
@@ -97,3 +108,40 @@ def test_cells_are_of_the_right_experiment():
                         other += value != printed
     assert same > 200
     assert other < 12
+
+
+def test_a_metric_is_no_size():
+    """AP (M) ends like a column of millions."""
+    text = Page(COUNTED, [], []).text()
+    table = text.partition('## Table 22')[2].partition('## ')[0]
+    assert '| 68.9 → not measured |' in table
+    assert is_figure('AP_M')
+
+
+def test_designs_are_counted():
+    """Table 23, whose designs are settings of a config."""
+    designs = json.loads((DOCS / 'reproduction/designs.json').read_text())
+    assert len(designs) == 7
+    with_them = Page([*COUNTED, *designs], [], [])
+    table = with_them.text().partition('## Table 23')[2].partition('## ')[0]
+    assert '0.91 → 0.9068 (-0.4 %)' in table
+    assert all('%)' in line for line in table.splitlines() if '_160' in line)
+
+
+def test_names_cover_nothing():
+    """Of two points at one place, both names are there, apart."""
+    figure = Figure(figsize=(4, 3), layout='constrained')
+    ax = figure.subplots()
+    points = [(1, 1), (1, 1), (1.4, 1.5), (2, 2)]
+    ax.scatter(*zip(*points, strict=True))
+    names = [labels.Name(f'a model {x}', x, y, 'k') for x, y in points]
+    assert labels.place(ax, names, points) == []
+    figure.canvas.draw()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    assert len(boxes) == 4
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    frame = ax.get_window_extent()
+    assert all(frame.x0 <= b.x0 and b.x1 <= frame.x1 for b in boxes)
+    # Where there is no room for them, they are left out.
+    crowd = [labels.Name('x' * 40, 1, 1, 'k')] * 30
+    assert labels.place(ax, crowd, points)

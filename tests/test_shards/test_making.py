@@ -1,9 +1,12 @@
 """Shards: what is written is what was there, and is read by WebDataset."""
 
 import json
+import os
 import runpy
+import signal
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -162,6 +165,46 @@ def test_goes_on_where_it_was_ended(folder, tmp_path):
     assert {n: c for n, (c, _) in after.items()} == {
         n: c for n, (c, _) in state(whole).items()
     }
+
+
+def test_killed_and_begun_again(folder, tmp_path):
+    out, whole = tmp_path / 'out', tmp_path / 'whole'
+    for number in range(300):
+        path = folder / 'many' / f'{number}.jpg'
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes([number % 256]) * 9999)
+    maker = os.fork()
+    if not maker:
+        try:
+            make_shards(str(folder), str(out), max_samples=1, processes=2)
+        finally:
+            os._exit(0)
+    while len(list(out.glob('*.tar'))) < 3:
+        time.sleep(0.001)
+    children = Path(f'/proc/{maker}/task/{maker}/children')
+    workers = [int(number) for number in children.read_text().split()]
+    os.kill(maker, signal.SIGKILL)
+    os.waitpid(maker, 0)
+    assert len(workers) == 2
+    assert not (out / 'shards.json').exists()
+    end = time.monotonic() + 30
+    while any(map(is_running, workers)):
+        assert time.monotonic() < end, 'workers outlive who started them'
+        time.sleep(0.1)
+    for each in (out, whole):
+        make_shards(str(folder), str(each), max_samples=1, processes=1)
+    assert contents(out) == contents(whole)
+    assert len(contents(out)) == 307
+    assert not list(out.glob('*.partial'))
+
+
+def is_running(process: int) -> bool:
+    try:
+        status = Path(f'/proc/{process}/stat').read_text()
+    except OSError:
+        return False
+    # Nobody may have asked how it ended.
+    return status.rpartition(')')[2].split()[0] != 'Z'
 
 
 def test_what_is_refused(folder, tmp_path):

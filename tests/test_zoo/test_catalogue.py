@@ -119,6 +119,8 @@ def test_tables(capsys):
     assert [e['id'] for e in listed] == [e.id for e in zoo.experiments()]
     list_weights(table=5, form='json')
     assert len(json.loads(capsys.readouterr().out)) == 4
+    with pytest.raises(UserError, match=r'Table 99 .* of pose; .* are 1'):
+        list_weights(task='pose', table=99)
     show_card('xs_192', 'json')
     (file,) = json.loads(capsys.readouterr().out)['weights']
     assert file['kept_as'] == 'uniformer_xs_192_in1k.pth'

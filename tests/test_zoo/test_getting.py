@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import torch
 from range_server import serving
 
 from mmuniformer import zoo
@@ -213,6 +214,32 @@ def test_the_folder_without_a_network(
     assert zoo.file_of('tiny').read_bytes() == data
 
 
+def test_what_is_no_checkpoint_is_not_taken_for_one(tmp_path, monkeypatch):
+    """Of most files no size is known, and pages and pointers come for them."""
+    monkeypatch.setenv('MMUNIFORMER_WEIGHTS', str(tmp_path))
+    file = tmp_path / 'uniformer_small_in1k.pth'
+    for content in (b'abc', b'', b'version https://git-lfs.github.com/spec'):
+        file.write_bytes(content)
+        told = rf'of {len(content)} bytes is no checkpoint'
+        with pytest.raises(CheckpointError, match=told):
+            zoo.file_of('uniformer_small')
+        with pytest.raises(CheckpointError, match=told):
+            zoo.get(zoo.find('uniformer_small'), tmp_path / 'out')
+    torch.save({}, file)
+    assert zoo.file_of('uniformer_small') == file
+
+
+def test_a_folder_that_is_not_there_is_named(published, server, monkeypatch):
+    (server.folder / 'x.pth').unlink()
+    folder = server.folder / 'nowhere'
+    monkeypatch.setenv('MMUNIFORMER_WEIGHTS', str(folder))
+    with pytest.raises(CheckpointError, match='nowhere, which is no folder'):
+        zoo.file_of('tiny')
+    folder.mkdir()
+    with pytest.raises(CheckpointError, match=r'x\.pth is not in .*nowhere'):
+        zoo.file_of('tiny')
+
+
 def test_an_address_of_the_catalogue_is_that_file(
     published, data, tmp_path, monkeypatch
 ):
@@ -275,6 +302,14 @@ def test_what_is_near_is_named():
         CheckpointError, match='zoo get xxs_224 --out checkpoints` gets it'
     ):
         zoo.file_of(missing)
+
+
+def test_names_in_capitals_and_places_that_are_not():
+    assert zoo.find('Uniformer_Small') == zoo.find('uniformer_small')
+    assert zoo.find('UNIFORMER_SMALL@HuggingFace').place == 'huggingface'
+    assert zoo.find_experiment('XXS_160').name == 'xxs_160'
+    with pytest.raises(CheckpointError, match=r'openmmlab, .* not at mars'):
+        zoo.file_of('uniformer_small@mars')
 
 
 def test_digests_of_names(monkeypatch):

@@ -63,6 +63,12 @@ def parse_args() -> dict:
     how.add_argument('--device', help='cpu, cuda or cuda:1')
     how.add_argument('--threads', type=int, metavar='N', help='of the CPU')
     how.add_argument(
+        '--shared',
+        action='store_true',
+        help='the machine does other things, too: time one thread, by the '
+        'time that it has the CPU',
+    )
+    how.add_argument(
         '--rounds', type=int, default=7, metavar='N', help='default: 7'
     )
     how.add_argument(
@@ -79,15 +85,14 @@ def parse_args() -> dict:
         help='after this long, nothing new is begun',
     )
     how.add_argument(
-        '--cpu-time',
-        action='store_true',
-        help='read the CPU time of the process and not the clock: on a '
-        'machine that others use, with --threads 1',
-    )
-    how.add_argument(
         '--profile',
         action='store_true',
         help='show in which kinds of operators the time goes, too',
+    )
+    how.add_argument(
+        '--resume',
+        action='store_true',
+        help='keep the comparisons that are in --out-dir, measure the others',
     )
     how.add_argument(
         '--out-dir',

@@ -3,9 +3,9 @@
 
     python tools/misc/write_tables.py
 
-The table of docs/zoo.md, those of results in configs/**/README.md between
-their marks, and configs/**/metafile.yml. Change mmuniformer/zoo/catalogue.yml,
-not these.
+The table of docs/zoo.md, the results in README.md and configs/**/README.md
+between their marks, and configs/**/metafile.yml. Change
+mmuniformer/zoo/catalogue.yml, not these.
 
 With ``--check``, writes nothing and fails if one of them is another one.
 """
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import readme_results
 from result_tables import TABLES, lines, metafile
 
 from mmuniformer import zoo
@@ -92,6 +93,9 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Each page, and what it should be."""
     page = ROOT / 'docs' / 'zoo.md'
     yield page, between(page.read_text(), 'weights', weights())
+    page = ROOT / 'README.md'
+    results = readme_results.lines(ROOT)
+    yield page, between(page.read_text(), 'results', results)
     for collection in collections():
         folder = collection['folder']
         page = ROOT / folder / 'README.md'

@@ -33,7 +33,7 @@ from mmuniformer.checks.lists.reading import (
     whole_number,
 )
 from mmuniformer.checks.scoring import scoring, without_scores
-from mmuniformer.checks.summary import Summary
+from mmuniformer.checks.summary import Summary, by_name
 from mmuniformer.nodes import type_name
 
 # Models that learn from the label of each image.
@@ -111,17 +111,12 @@ def summary(data_set: DataSet) -> Summary | None:
     counts = Counter(
         label for s in samples for label in s.labels if _is_label(label)
     )
-    largest = max([len(names) - 1, *counts])
-    classes = {
-        str(names[label]) if label < len(names) else str(label): counts[label]
-        for label in range(largest + 1)
-    }
     return Summary(
         data_set.path,
         data_set.phase,
         unit='images',
         samples=len(samples),
-        classes=classes,
+        classes=by_name(counts, names),
         files=[Path(path) for path in dict.fromkeys(s.path for s in samples)],
     )
 

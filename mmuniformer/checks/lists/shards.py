@@ -19,7 +19,7 @@ from mmuniformer.checks.images import LOADERS, Decoder, look_at_stream
 from mmuniformer.checks.lists.video_files import decode_video, reading_steps
 from mmuniformer.checks.scan import each, remembered
 from mmuniformer.checks.scoring import scoring, without_scores
-from mmuniformer.checks.summary import Summary
+from mmuniformer.checks.summary import Summary, by_name
 from mmuniformer.errors import UserError
 from mmuniformer.nodes import type_name, walk
 from mmuniformer.shards import (
@@ -90,16 +90,12 @@ def summary(data_set: DataSet) -> Summary | None:
     counts = {
         one.label: one.number for one in labelled if one.label is not None
     }
-    largest = max([len(names) - 1, *counts])
     return Summary(
         data_set.path,
         data_set.phase,
         unit='clips' if data_set.host == 'mmaction' else 'images',
         samples=sum(shard.number for shard in found.shards),
-        classes={
-            str(names[n]) if n < len(names) else str(n): counts.get(n, 0)
-            for n in range(largest + 1)
-        },
+        classes=by_name(counts, names),
     )
 
 

@@ -35,7 +35,7 @@ from mmuniformer.checks.lists.video_files import (
     check_video_files,
 )
 from mmuniformer.checks.scoring import scoring, without_scores
-from mmuniformer.checks.summary import Summary
+from mmuniformer.checks.summary import Summary, by_name
 
 # What mmaction2 writes for the label of a line that has none.
 NO_LABEL = -1
@@ -120,17 +120,12 @@ def summary(data_set: DataSet) -> Summary | None:
         if label != NO_LABEL
     )
     names = data_set.metainfo.get('classes') or []
-    largest = max([len(names) - 1, *counts])
-    classes = {
-        str(names[label]) if label < len(names) else str(label): counts[label]
-        for label in range(largest + 1)
-    }
     return Summary(
         data_set.path,
         data_set.phase,
         unit='clips',
         samples=len(samples),
-        classes=classes,
+        classes=by_name(counts, names),
         files=[Path(path) for path in dict.fromkeys(s.path for s in samples)],
     )
 

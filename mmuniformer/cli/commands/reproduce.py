@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', metavar='FILE.json', help='--complexity also writes it there'
     )
     parser.add_argument(
+        '--designs',
+        action='store_true',
+        help='--complexity counts the designs of Table 23 that have no config',
+    )
+    parser.add_argument(
         '--data-root',
         metavar='DIR',
         help='folder of all data sets, laid out as data/ in the docs',
@@ -87,12 +92,16 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.parser.error('--checkpoint is of one experiment: --run ID')
     if arguments.cfg_options and arguments.run is None:
         arguments.parser.error('--cfg-options is of one experiment: --run ID')
+    if arguments.designs and not arguments.complexity:
+        arguments.parser.error('--designs is of --complexity')
     from mmuniformer.apis import reproducing
 
     if arguments.list:
         reproducing.list_experiments(arguments.format)
     elif arguments.complexity:
-        reproducing.list_complexity(arguments.format, arguments.out)
+        reproducing.list_complexity(
+            arguments.format, arguments.out, arguments.designs
+        )
     elif arguments.report:
         reproducing.write_report(arguments.results)
     else:

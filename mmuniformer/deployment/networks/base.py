@@ -97,8 +97,11 @@ class Network(nn.Module):
         outputs (tuple[Output, ...]): What it gives, in order.
         dtype (torch.dtype): Of the model's weights and maps. Pixels are
             normalised, and results are given out, in float32.
+        smallest (int): Least height and width of images: two pixels of the
+            coarsest map.
     """
 
+    smallest = 64
     task: str
     outputs: tuple[Output, ...]
 

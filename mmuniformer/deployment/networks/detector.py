@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torchvision  # noqa: F401  (torch.ops.torchvision.nms)
 from torch import Tensor
@@ -53,10 +54,12 @@ class Detector(Network):
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
         check_head(loaded.net.bbox_head)
+        strides = loaded.net.bbox_head.prior_generator.strides
+        self.smallest = max(64, 2 * int(np.max(strides)))
         settings = loaded.net.bbox_head.test_cfg
         self.nms_pre = int(settings['nms_pre'])
         self.score_thr = float(settings.get('score_thr', 0))
-        self.smallest = float(settings.get('min_bbox_size', -1))
+        self.thinnest = float(settings.get('min_bbox_size', -1))
         self.overlap = float(settings['nms']['iou_threshold'])
         self.per_class = not settings['nms'].get('class_agnostic', False)
         self.most = int(settings['max_per_img'])
@@ -69,9 +72,9 @@ class Detector(Network):
         )
         limits = torch.tensor([size[1], size[0]]).repeat(2).to(boxes)
         boxes = boxes.clamp_min(0).minimum(limits)
-        if self.smallest >= 0:
+        if self.thinnest >= 0:
             sides = boxes[..., 2:] - boxes[..., :2]
-            large = (sides > self.smallest).all(-1)
+            large = (sides > self.thinnest).all(-1)
             scores = scores * large
         scores = scores * self._kept(
             boxes / (limits.amax(0) + 1), scores, labels

@@ -40,9 +40,12 @@ class Part(Network):
         self.part = part
         self.ends_in_neck = part == 'neck'
         ndim = getattr(loaded.net.backbone, 'ndim', 2)
-        sides = (channels_of(loaded), *(8,) * (ndim - 2), 64, 64)
+        sides = (channels_of(loaded), *(8,) * (ndim - 2), 128, 128)
         with torch.no_grad():
-            found = self.results(torch.zeros(1, *sides), (64, 64))
+            found = self.results(torch.zeros(1, *sides), (128, 128))
+        # Of a map of one pixel the stride is 128 or more, and 128 in practice.
+        coarsest = min(min(one.shape[-2:]) for one in found)
+        self.smallest = max(64, 2 * 128 // coarsest)
         self.outputs = tuple(
             Output(
                 f'map{number}',

@@ -94,14 +94,19 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Finds where to save, see :class:`CheckpointHook`."""
         info = runner.message_hub.runtime_info
+        folder = self._own_folder(runner)
         surplus: list[int] = []
         if 'keep_ckpt_ids' in info:
             # Numbers make names of files in our folder; other values do not.
             ids = [step for step in info['keep_ckpt_ids'] if type(step) is int]
+            if not resumed_in(runner, folder):
+                # Those are of another one, and here is another run's.
+                ids = []
             if self.max_keep_ckpts > 0:
                 # Removed with the next one that is saved, not now.
                 surplus = ids[: -self.max_keep_ckpts]
             info['keep_ckpt_ids'] = ids[len(surplus) :]
+        _find_best(info, folder)
         super().before_train(runner)
         self.file_backend = _DeferredRemoval(self.file_backend, self.out_dir)
         if is_main_process():
@@ -112,6 +117,14 @@ class SafeCheckpointHook(CheckpointHook):
         # What is so from the start is meant: a mask, often.
         self._meant = set(not_finite(_saved(runner)))
         self._whole: dict[str, int] = {}
+
+    def _own_folder(self, runner: Runner) -> str:
+        """Where files will be saved, as mmengine will have it."""
+        work_dir = runner.work_dir
+        if self.out_dir in (None, work_dir):
+            return work_dir
+        name = os.path.basename(work_dir.rstrip(os.sep))
+        return os.path.join(self.out_dir, name)
 
     def _path(self, step: int) -> str:
         name = self.filename_tmpl.format(step)
@@ -180,6 +193,45 @@ class SafeCheckpointHook(CheckpointHook):
         if self._whole.get(path) != written:
             check_whole(path)
             self._whole[path] = written
+
+
+def resumed_in(runner: Runner, folder: str) -> bool:
+    """Whether a run goes on from a file that lies in a folder."""
+    path = str(runner._load_from or '')
+    if not runner._resume or not path:
+        return False
+    found, _, _ = path.rpartition('/')
+    if '://' in path:
+        return found == str(folder).rstrip('/')
+    return os.path.realpath(found or '.') == os.path.realpath(folder)
+
+
+def _find_best(info: dict[str, Any], folder: str) -> None:
+    """Looks for the best checkpoints so far, as a resumed file names them.
+
+    A work dir may have been moved. Of one that is gone the score is
+    forgotten: the best of the validations that follow is saved.
+
+    Args:
+        info (dict): What the history of the log says of the run.
+        folder (str): Where checkpoints are saved.
+    """
+    for key in [key for key in info if key.startswith('best_ckpt')]:
+        path = str(info[key])
+        beside = os.path.join(folder, os.path.basename(path))
+        if '://' in path or os.path.exists(path):
+            continue
+        if os.path.isfile(beside):
+            info[key] = beside
+            continue
+        del info[key]
+        info.pop(key.replace('best_ckpt', 'best_score', 1), None)
+        print_log(
+            f'The best checkpoint so far, {path}, is gone: the best of the '
+            'validations that follow is saved.',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _saved(runner: Runner) -> dict[str, Any]:

@@ -210,7 +210,11 @@ class FiniteStepsHook(Hook):
             if get_rank() in ranks:
                 path = folder / f'iter_{runner.iter + 1}_rank_{get_rank()}.pth'
                 _write_file(path, _content(runner, batch, weights.name))
-                mine = f'`python tools/misc/replay_batch.py {path}`'
+                mine = (
+                    'python tools/misc/replay_batch.py '
+                    f'{path}{_config_to_name(runner)}'
+                )
+                mine = f'`{mine}`'
         except OSError as error:
             mine = f'the batch could not be written ({error})'
         told = [text for text in all_gather_object(mine) if text]
@@ -261,6 +265,16 @@ def _content(runner: Runner, batch: _Batch, weights: str) -> dict:
         weights=weights,
         loss_scale=float(scalers[0]) if scalers else 1.0,
     )
+
+
+def _config_to_name(runner: Runner) -> str:
+    """An argument for the replay: a config that imports is not in the file."""
+    cfg = runner.cfg
+    if not cfg.get('custom_imports') or not cfg.filename:
+        return ''
+    # As mmengine has written it, with options of the command line.
+    written = Path(runner.work_dir, Path(cfg.filename).name)
+    return f' {written if written.is_file() else cfg.filename}'
 
 
 def _write_file(path: Path, content: dict) -> None:

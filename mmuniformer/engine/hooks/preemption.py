@@ -21,7 +21,10 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import distributed as torch_dist
 from torch.utils.data import DataLoader, get_worker_info
 
-from mmuniformer.engine.hooks.checkpoints import SafeCheckpointHook
+from mmuniformer.engine.hooks.checkpoints import (
+    SafeCheckpointHook,
+    resumed_in,
+)
 from mmuniformer.engine.loaders import is_endless, sampler_of
 from mmuniformer.errors import Preempted
 from mmuniformer.registry import HOOKS
@@ -91,8 +94,10 @@ class PreemptionHook(Hook):
             if isinstance(getattr(loop, 'dataloader', None), DataLoader):
                 _shield_workers(loop.dataloader)
         left = runner.message_hub.runtime_info.get(LEFT)
+        folder = _folder(runner, _checkpoint_hook(runner))
         if isinstance(left, str) and _NAME.fullmatch(left):
-            self._left = left
+            # Of that name another folder may have a file of another run.
+            self._left = left if resumed_in(runner, folder) else None
 
     def after_train_iter(
         self,

@@ -23,7 +23,7 @@ from mmuniformer.engine.loaders import (
     batch_size,
     sampler_of,
 )
-from mmuniformer.engine.loops import EpochBasedTrainLoop
+from mmuniformer.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from mmuniformer.registry import HOOKS
 
 KEY = 'run_state'
@@ -176,6 +176,11 @@ def _explain(
         at = loop.place
         where = f'epoch {at.epoch + 1}, batch {at.batch + 1}, {where}'
     equal = 'weights, optimizer, schedules'
+    if _is_over(loop):
+        return (
+            f'Resumed at iteration {runner.iter}, which was the last one: '
+            'nothing is left to train.'
+        )
     if not state:
         return (
             f'Resumed at {where}. Equal: {equal}. The checkpoint has no '
@@ -200,6 +205,15 @@ def _explain(
     )
 
 
+def _is_over(loop: Any) -> bool:
+    """Whether a loop has no step to make."""
+    if getattr(loop, 'stop_training', False):
+        return True
+    if isinstance(loop, EpochBasedTrainLoop):
+        return loop.epoch >= loop.max_epochs
+    return isinstance(loop, IterBasedTrainLoop) and loop.iter >= loop.max_iters
+
+
 def _changed(before: str, now: str) -> list[str]:
     """Lines about keys of the config that were changed."""
     found = changes(before, now) if before else {}
@@ -214,9 +228,10 @@ def _changed(before: str, now: str) -> list[str]:
         lines.append(f'Changed since the checkpoint: {few(others, SHOWN)}.')
     if kept:
         lines.append(
-            'Without effect, since a resumed run has the optimizer and the '
-            f'schedules of its checkpoint: {few(kept, SHOWN)}. A new run that '
-            'loads it (load_from) takes them.'
+            'Without effect, since a resumed run has the optimizer, the '
+            'schedules and the seed of its checkpoint: '
+            f'{few(kept, SHOWN)}. A new run that loads it (load_from) takes '
+            'them.'
         )
     return lines
 

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from mmuniformer.errors import UserError
 
-from .comparing import Comparer
+from .comparing import Comparer, Measured
 from .device import (
     TORCH_DTYPES,
     check_device,
@@ -20,7 +20,7 @@ from .device import (
     matmul_ceiling,
     on_gpu,
 )
-from .report import Report, section
+from .report import Report, read_report, section
 from .workloads import PRESETS, Comparison, grid
 
 # Of a table that is not broken up.
@@ -35,7 +35,8 @@ def benchmark(
     minutes: float | None = None,
     threads: int | None = None,
     profile: bool = False,
-    cpu_time: bool = False,
+    resume: bool = False,
+    shared: bool = False,
     out_dir: str = 'work_dirs/benchmark',
     **dimensions: list,
 ) -> Report:
@@ -50,8 +51,10 @@ def benchmark(
             those that are left out are named.
         threads (int, optional): CPU threads; all cores by default.
         profile (bool): Whether to show where the time goes, too.
-        cpu_time (bool): Whether to read the CPU time of this process and not
-            the clock: what others do on the machine counts less.
+        resume (bool): Whether to keep the comparisons that the files of the
+            folder have, and to measure the others.
+        shared (bool): Whether the machine does other things: one thread,
+            of whose time only that counts which it has the CPU.
         out_dir (str): Folder for the files.
         dimensions: Lists for :func:`grid`, instead of a preset.
 
@@ -65,10 +68,10 @@ def benchmark(
     device = check_device(device)
     if rounds < 3:
         raise UserError(f'--rounds must be at least 3, not {rounds}')
-    if cpu_time and on_gpu(device):
-        raise UserError('--cpu-time says nothing of a GPU')
-    timer = time.process_time if cpu_time else time.perf_counter
+    if shared and (on_gpu(device) or threads not in (None, 1)):
+        raise UserError('--shared is of one thread on the CPU')
     comparisons = choose(preset, device, dimensions)
+    threads = 1 if shared else threads
     if threads is not None:
         if threads < 1:
             raise UserError(f'--threads must be at least 1, not {threads}')
@@ -77,32 +80,36 @@ def benchmark(
     console = Console()
     console.width = max(console.width, NARROWEST)
     dtypes = {v.dtype for c in comparisons for v in c.variants}
-    report = Report(environment(device), {}, [])
-    if cpu_time:
-        report.environment['times'] = 'CPU time of the process'
+    report = Report(environment(device, shared), {}, [])
     for key, value in report.environment.items():
         console.print(f'{key}: {value}', highlight=False, soft_wrap=True)
-    report.ceilings.update(
-        (dtype, matmul_ceiling(dtype, device, timer))
-        for dtype in sorted(dtypes & TORCH_DTYPES.keys())
-    )
-    files, left_out = [], []
+    done = _done_before(report, comparisons, Path(out_dir)) if resume else {}
+    report.comparisons += [done[c] for c in comparisons if c in done]
+    left_out = []
+    now = time.process_time if shared else time.perf_counter
+    for dtype in sorted(dtypes & TORCH_DTYPES.keys()):
+        if dtype not in report.ceilings:
+            report.ceilings[dtype] = matmul_ceiling(dtype, device, now)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('', total=len(comparisons))
+        task = progress.add_task('', total=len(comparisons) - len(done))
         comparer = Comparer(
             device,
             rounds,
             seconds,
             profile,
+            shared,
             lambda text: progress.update(task, description=text),
-            timer,
         )
+        files = report.write(Path(out_dir)) if done else []
         for comparison in comparisons:
+            if comparison in done:
+                continue
             if minutes is not None and time.monotonic() - start > 60 * minutes:
                 left_out.append(comparison.workload)
                 continue
             measured = comparer.run(comparison)
-            report.comparisons.append(measured)
+            done[comparison] = measured
+            report.comparisons = [done[c] for c in comparisons if c in done]
             # After each comparison: a long run may be killed.
             files = report.write(Path(out_dir))
             progress.advance(task)
@@ -112,6 +119,39 @@ def benchmark(
     for path in files:
         console.print(f'Wrote {path}', highlight=False, soft_wrap=True)
     return report
+
+
+def _done_before(
+    report: Report, comparisons: list[Comparison], folder: Path
+) -> dict[Comparison, Measured]:
+    """What the folder's files have of the comparisons.
+
+    The report takes over the ceilings.
+
+    Raises:
+        UserError: If they are of another device or of other versions.
+    """
+    path = folder / 'benchmark.json'
+    if not path.is_file():
+        return {}
+    before = read_report(path)
+    for fact in ('device', 'system', 'packages'):
+        was, now = before.environment.get(fact), report.environment[fact]
+        if was != now:
+            raise UserError(
+                f'{path} is of another {fact} ({was}, now {now}): take '
+                'another --out-dir, or leave out --resume'
+            )
+    report.ceilings.update(before.ceilings)
+    found = {
+        (m.workload, tuple(result.variant for result in m.results)): m
+        for m in before.comparisons
+    }
+    return {
+        comparison: found[comparison.workload, comparison.variants]
+        for comparison in comparisons
+        if (comparison.workload, comparison.variants) in found
+    }
 
 
 def choose(

@@ -26,7 +26,7 @@ from .models import build
 from .profiling import where_time_goes
 from .runtimes import RuntimeRunner
 from .workloads import (
-    KEEP_ALL,
+    DESIGNS,
     OTHERS,
     RUNTIMES,
     SAME_FUNCTION,
@@ -90,16 +90,16 @@ class Comparer:
         rounds (int): How often each variant is timed.
         seconds (float): After this long, three rounds are enough.
         profile (bool): Whether to look where the time of a step goes.
+        own_time (bool): Whether only the process's own time counts.
         status (Callable): Called with what is done next.
-        timer (Callable): What the time of a step is read from.
     """
 
     device: str
     rounds: int
     seconds: float
     profile: bool = False
+    own_time: bool = False
     status: Callable[[str], None] = lambda text: None
-    timer: Callable[[], float] = time.perf_counter
 
     def __post_init__(self) -> None:
         self._macs = cache(_macs)
@@ -133,9 +133,10 @@ class Comparer:
                 result.error = relative_error(outs, standard[1])
                 _check_agreement(workload, result, standard[0])
         self.status(f'{workload}: in turn')
+        now = time.process_time if self.own_time else time.perf_counter
         try:
             times = time_in_turn(
-                runners, self.device, self.rounds, self.seconds, self.timer
+                runners, self.device, self.rounds, self.seconds, now
             )
         except torch.cuda.OutOfMemoryError:
             for i in runners:
@@ -177,7 +178,7 @@ class Comparer:
             return None
         if variant.compiled:
             result.compile_time = time.perf_counter() - start
-        own = variant.name in OTHERS or variant.name == KEEP_ALL
+        own = variant.name in OTHERS or variant.name in DESIGNS
         name = variant.name if own else 'ours'
         result.macs = workload.batch * self._macs(
             name, workload.model, input_size(variant, workload)

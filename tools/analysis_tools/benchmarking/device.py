@@ -21,8 +21,16 @@ TORCH_DTYPES = {
     'fp16': torch.float16,
 }
 PACKAGES = (
-    *('torch', 'mmcv', 'mmengine', 'mmdet', 'mmaction'),
-    *('onnxruntime', 'openvino', 'nncf'),
+    'torch',
+    'mmcv',
+    'mmengine',
+    'mmdet',
+    'mmaction',
+    'mmpretrain',
+    'timm',
+    'onnxruntime',
+    'openvino',
+    'nncf',
 )
 # Sides of a large matrix.
 LARGE = {'cpu': 2048, 'cuda': 8192}
@@ -67,40 +75,54 @@ def clock(
     call: Callable[[], Any],
     repeats: int,
     device: str,
-    timer: Callable[[], float] = time.perf_counter,
+    now: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Seconds of a call: the mean of some, and no other is made.
 
     (``torch.utils.benchmark`` warms up by two more each time.)
+
+    Args:
+        call (Callable): What is timed.
+        repeats (int): How often it is called.
+        device (str): Where it runs.
+        now (Callable): Tells the time.
     """
     wait = torch.cuda.synchronize if on_gpu(device) else lambda device: None
     wait(device)
-    start = timer()
+    start = now()
     for _ in range(repeats):
         call()
     wait(device)
-    return (timer() - start) / repeats
+    return (now() - start) / repeats
 
 
 def matmul_ceiling(
-    dtype: str, device: str, timer: Callable[[], float] = time.perf_counter
+    dtype: str, device: str, now: Callable[[], float] = time.perf_counter
 ) -> float:
     """Multiply-accumulates a second of a large matrix product."""
     side = LARGE[torch.device(device).type]
     a = torch.rand(side, side, device=device, dtype=TORCH_DTYPES[dtype])
-    times = [clock(lambda: a @ a, 1, device, timer) for _ in range(8)]
-    return side**3 / min(times)
+    return side**3 / min(
+        clock(lambda: a @ a, 1, device, now) for _ in range(8)
+    )
 
 
-def environment(device: str) -> dict[str, str]:
-    """What a number is worth nothing without."""
+def environment(device: str, own_time: bool = False) -> dict[str, str]:
+    """What a number is worth nothing without.
+
+    Args:
+        device (str): Where it was measured.
+        own_time (bool): Whether it is of the process's own time.
+    """
     if on_gpu(device):
         hardware = torch.cuda.get_device_name(device)
         hardware += f', CUDA {torch.version.cuda}, fp32 without TF32'
     else:
-        hardware = f'{_cpu_name()}, {torch.get_num_threads()} threads'
+        hardware = f'{_cpu_name()}, {_threads()}'
         hardware += f', {torch.backends.cpu.get_cpu_capability()}'
         hardware += f', bf16: {_bf16_unit()}'
+    if own_time:
+        hardware += ", of a shared machine: time is the process's own"
     packages = ', '.join(f'{p} {installed(p) or "none"}' for p in PACKAGES)
     return {
         'date': datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC'),
@@ -109,6 +131,11 @@ def environment(device: str) -> dict[str, str]:
         'system': f'{platform.system()}, Python {platform.python_version()}',
         'packages': packages,
     }
+
+
+def _threads() -> str:
+    number = torch.get_num_threads()
+    return f'{number} thread{"s" * (number > 1)}'
 
 
 def _bf16_unit() -> str:

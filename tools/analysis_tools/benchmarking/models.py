@@ -8,13 +8,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmuniformer.models.backbones.base import UniFormerBase
 
 from .reference import PlainUniFormer
-from .workloads import KEEP_ALL, MODELS, OTHERS, Variant, Workload
+from .workloads import DESIGNS, MODELS, OTHERS, Variant, Workload
 
 OURS = {
     'ours': {},
     'checkpointed': dict(with_cp=True),
-    KEEP_ALL: dict(keep_ratio=1.0),
     'deploy': {},
+    **DESIGNS,
 }
 # One size in each comparison: not compiled for all sizes.
 COMPILE = dict(dynamic=False)

@@ -2,18 +2,20 @@
 
 import json
 import math
-import statistics
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from mmuniformer.engine.backends import AtomicLocalBackend
+from mmuniformer.errors import UserError
+from mmuniformer.reproduction.speeds import exponent
 
 from .comparing import Measured, Result
 from .measuring import quartiles
-from .workloads import accuracy
+from .workloads import Variant, Workload, accuracy
 
 # A training step is a forward pass, and a backward pass of twice its work.
 PASSES = {'inference': 1, 'training': 3}
@@ -72,6 +74,37 @@ class Report:
                 table(fitted),
             ]
         return '\n\n'.join(parts) + '\n'
+
+
+def read_report(path: Path) -> Report:
+    """What :meth:`Report.write` has written.
+
+    Raises:
+        UserError: If the file is not that.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        comparisons = [_measured(c) for c in content['comparisons']]
+        return Report(
+            dict(content['environment']),
+            dict(content['ceilings']),
+            comparisons,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path} cannot be gone on with ({type(error).__name__}: '
+            f'{error}): take another --out-dir, or leave out --resume'
+        ) from error
+
+
+def _measured(content: dict[str, Any]) -> Measured:
+    workload = content['workload']
+    results = [
+        Result(**{**result, 'variant': Variant(**result['variant'])})
+        for result in content['results']
+    ]
+    size = tuple(workload['size'])
+    return Measured(Workload(**{**workload, 'size': size}), results)
 
 
 def section(measured: Measured, ceilings: dict[str, float]) -> str:
@@ -190,19 +223,11 @@ def exponents(lines: dict[str, dict[str, Line]]) -> list[dict[str, str]]:
         for name, line in named.items():
             sizes, times, memory = zip(*line, strict=True)
             row = {'variant': name, 'over': unit}
-            row['time'] = f'{slope(sizes, times):.2f}'
+            row['time'] = f'{exponent(sizes, times):.2f}'
             if not any(map(math.isnan, memory)):
-                row['memory'] = f'{slope(sizes, memory):.2f}'
+                row['memory'] = f'{exponent(sizes, memory):.2f}'
             rows.append(row)
     return rows
-
-
-def slope(xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
-    """Exponent of the power that fits best, by least squares of logarithms."""
-    fit = statistics.linear_regression(
-        list(map(math.log, xs)), list(map(math.log, ys))
-    )
-    return fit.slope
 
 
 def plot(lines: dict[str, dict[str, Line]], path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from mmuniformer.errors import UserError
+from mmuniformer.reproduction.speeds import published_accuracy
 
 
 def _model(dimensions: str, arch: str, **settings) -> dict:
@@ -43,9 +44,21 @@ RUNTIMES = {
     'onnxruntime': ('fp32',),
     'openvino': ('fp32', 'bf16', 'int8', 'int8+bf16'),
 }
-# The light models without their shrinking: another function.
+# The light models as Table 23 changes them: each is another function.
 KEEP_ALL = 'keep-all'
-LABELS = {**SAME_FUNCTION, KEEP_ALL: 'ours, keep_ratio=1'}
+DESIGNS = {
+    KEEP_ALL: dict(keep_ratio=1.0),
+    'keep-0.8': dict(keep_ratio=0.8),
+    'keep-0.6': dict(keep_ratio=0.6),
+    'keep-0.4': dict(keep_ratio=0.4),
+    'keep-0.25': dict(keep_ratio=0.25),
+    'no-running-mean': dict(running_mean=False),
+    'no-score-token': dict(score_token=False),
+}
+LABELS = SAME_FUNCTION | {
+    name: 'ours, ' + ', '.join(f'{k}={v:g}' for k, v in settings.items())
+    for name, settings in DESIGNS.items()
+}
 # Other models as their libraries' own configs have them, but without the
 # stochastic depth of training, which is not what is compared.
 OTHERS = {
@@ -66,19 +79,6 @@ OTHERS = {
 }
 
 
-def _pvt(dim: int, *layers: int) -> dict:
-    return dict(
-        type='mmdet.PyramidVisionTransformerV2',
-        embed_dims=dim,
-        num_layers=list(layers),
-        drop_path_rate=0.0,
-    )
-
-
-def _mmpretrain(kind: str, arch: str, **settings) -> dict:
-    return dict(type=f'mmpretrain.{kind}', arch=arch, **settings)
-
-
 def _timm(name: str) -> dict:
     return dict(type='timm', name=name)
 
@@ -88,49 +88,34 @@ def _x3d() -> dict:
 
 
 # Competitors of the paper's Tables 2, 11 and 12, each at the size that it was
-# published with, and top-1 accuracy there. Only timm has CoAtNet and CAFormer
-# (weights of 2023); it is no requirement: without it they are not measured.
-# No library here has MoViNet.
+# published with, and others of today. Those of images are timm's, which are
+# faster than the same models in mmpretrain and mmdet; without timm they are
+# not measured. No library here has MoViNet or MobileFormer.
 COMPETITORS = {
-    'MobileViT-XXS@256': (_mmpretrain('MobileViT', 'xx_small'), 68.9),
-    'MobileViT-XS@256': (_mmpretrain('MobileViT', 'x_small'), 74.6),
-    'MobileViT-S@256': (_mmpretrain('MobileViT', 'small'), 78.3),
-    'MobileNetV3-L@224': (_mmpretrain('MobileNetV3', 'large'), None),
-    'EfficientNet-B0@224': (_mmpretrain('EfficientNet', 'b0'), 77.1),
-    'EfficientNet-B1@240': (_mmpretrain('EfficientNet', 'b1'), 79.1),
-    'EfficientNet-B2@260': (_mmpretrain('EfficientNet', 'b2'), 80.1),
-    'EfficientNet-B3@300': (_mmpretrain('EfficientNet', 'b3'), 81.6),
-    'PVTv2-B0@224': (_pvt(32, 2, 2, 2, 2), 70.7),
-    'PVTv2-B1@224': (_pvt(64, 2, 2, 2, 2), 78.7),
-    'PVTv2-B2@224': (_pvt(64, 3, 4, 6, 3), None),
-    'PVTv2-B4@224': (_pvt(64, 3, 8, 27, 3), None),
-    'Swin-T@224': (OTHERS['Swin-T'], 81.3),
-    'Swin-S@224': (OTHERS['Swin-S'], 83.0),
-    'ConvNeXt-T@224': (_mmpretrain('ConvNeXt', 'tiny'), None),
-    'ConvNeXt-S@224': (_mmpretrain('ConvNeXt', 'small'), None),
-    'CoAtNet-0@224': (_timm('coatnet_0_224'), 81.6),
-    'CoAtNet-1@224': (_timm('coatnet_1_224'), 83.3),
-    'CAFormer-S18@224': (_timm('caformer_s18'), None),
-    'CAFormer-S36@224': (_timm('caformer_s36'), None),
-    'X3D-XS@4x182x182': (_x3d(), 69.1),
-    'X3D-S@13x182x182': (_x3d(), 73.3),
+    'MobileViT-XXS@256': _timm('mobilevit_xxs'),
+    'MobileViT-XS@256': _timm('mobilevit_xs'),
+    'MobileViT-S@256': _timm('mobilevit_s'),
+    'MobileNetV3-L@224': _timm('mobilenetv3_large_100'),
+    'EfficientNet-B0@224': _timm('efficientnet_b0'),
+    'EfficientNet-B1@240': _timm('efficientnet_b1'),
+    'EfficientNet-B2@260': _timm('efficientnet_b2'),
+    'EfficientNet-B3@300': _timm('efficientnet_b3'),
+    'PVTv2-B0@224': _timm('pvt_v2_b0'),
+    'PVTv2-B1@224': _timm('pvt_v2_b1'),
+    'PVTv2-B2@224': _timm('pvt_v2_b2'),
+    'PVTv2-B4@224': _timm('pvt_v2_b4'),
+    'Swin-T@224': _timm('swin_tiny_patch4_window7_224'),
+    'Swin-S@224': _timm('swin_small_patch4_window7_224'),
+    'ConvNeXt-T@224': _timm('convnext_tiny'),
+    'ConvNeXt-S@224': _timm('convnext_small'),
+    'CoAtNet-0@224': _timm('coatnet_0_224'),
+    'CoAtNet-1@224': _timm('coatnet_1_224'),
+    'CAFormer-S18@224': _timm('caformer_s18'),
+    'CAFormer-S36@224': _timm('caformer_s36'),
+    'X3D-XS@4x182x182': _x3d(),
+    'X3D-S@13x182x182': _x3d(),
 }
-OTHERS.update({name: config for name, (config, _) in COMPETITORS.items()})
-# Of ours: at the sizes of Tables 2, 11 and 12.
-ACCURACIES = {
-    ('XXS', (128, 128)): 76.8,
-    ('XXS', (160, 160)): 79.1,
-    ('XXS', (192, 192)): 79.9,
-    ('XXS', (224, 224)): 80.6,
-    ('XS', (192, 192)): 81.5,
-    ('XS', (224, 224)): 82.0,
-    ('S', (224, 224)): 82.9,
-    ('B', (224, 224)): 83.9,
-    ('video XXS', (4, 128, 128)): 63.2,
-    ('video XXS', (8, 128, 128)): 68.3,
-    ('video XXS', (16, 128, 128)): 73.3,
-    ('video XXS', (16, 160, 160)): 75.1,
-}
+OTHERS.update(COMPETITORS)
 NAMES = (*LABELS, *OTHERS)
 # 8 bits are for convolutions and matrix products; the rest is in the other
 # format.
@@ -200,12 +185,14 @@ class Variant:
 
 
 def accuracy(variant: Variant, workload: Workload) -> float | None:
-    """Published top-1 accuracy, where the paper prints one of that size."""
+    """Published top-1 accuracy, where it is of that model and size."""
     if variant.name in COMPETITORS:
-        return COMPETITORS[variant.name][1]
-    if variant.name in OTHERS or variant.name == KEEP_ALL:
+        name = variant.name.partition('@')[0]
+    elif variant.name in OTHERS or variant.name in DESIGNS:
         return None
-    return ACCURACIES.get((workload.model, workload.size))
+    else:
+        name = f'UniFormer-{workload.model.removeprefix("video ")}'
+    return published_accuracy(name, input_size(variant, workload))
 
 
 def input_size(variant: Variant, workload: Workload) -> tuple[int, ...]:
@@ -285,17 +272,49 @@ def _light(batch: int) -> list[Comparison]:
     ]
 
 
-def _against(model: str, size: str, others: str, batch: int = 8) -> Comparison:
-    """Ours eager, deployed and compiled, beside others at their own sizes."""
-    compiled = [f'{name}/fp32/compiled' for name in others.split()]
-    ours = 'ours deploy deploy/fp32/compiled'
-    return _compare(
-        model,
-        size,
-        f'{ours} {others} {" ".join(compiled)}',
-        batch,
-        memory=True,
-    )
+# Ours beside others, each at its own size: what Tables 11, 12 and 23 compare,
+# ours at the other sizes there, and models of today.
+AGAINST = (
+    (
+        'XXS',
+        '128',
+        'MobileViT-XXS@256 PVTv2-B0@224 MobileNetV3-L@224 EfficientNet-B0@224',
+    ),
+    (
+        'XXS',
+        '160',
+        'MobileViT-XS@256 MobileViT-S@256 PVTv2-B1@224 EfficientNet-B1@240',
+    ),
+    ('XS', '192', 'EfficientNet-B2@260 EfficientNet-B3@300'),
+    ('XXS', '192', ''),
+    ('XXS', '224', ''),
+    ('XS', '224', ''),
+    ('video XXS', '4x128x128', 'X3D-XS@4x182x182'),
+    ('video XXS', '16x128x128', 'X3D-S@13x182x182'),
+    (
+        'S',
+        '224',
+        'Swin-T@224 ConvNeXt-T@224 PVTv2-B2@224 CoAtNet-0@224 '
+        'CAFormer-S18@224',
+    ),
+    (
+        'B',
+        '224',
+        'Swin-S@224 ConvNeXt-S@224 PVTv2-B4@224 CoAtNet-1@224 '
+        'CAFormer-S36@224',
+    ),
+)
+
+
+def _eager(model: str, size: str, others: str) -> Comparison:
+    batch = 1 if model.startswith('video') else 8
+    return _compare(model, size, f'ours deploy {others}', batch, memory=True)
+
+
+def _compiled(model: str, size: str, others: str) -> Comparison:
+    names = ' '.join(f'{name}/fp32/compiled' for name in others.split())
+    batch = 1 if model.startswith('video') else 8
+    return _compare(model, size, f'deploy/fp32/compiled {names}', batch)
 
 
 PRESETS = {
@@ -351,36 +370,12 @@ PRESETS = {
     ],
     # What the light models gain by keeping half of the tokens.
     'light': _light(8),
-    # What the paper's abstract and Tables 11, 12 and 23 compare.
+    # What the paper's abstract compares. Compilers take long, so they come
+    # last.
     'tables': [
-        _against(
-            'XXS',
-            '128',
-            'MobileViT-XXS@256 PVTv2-B0@224 '
-            'MobileNetV3-L@224 EfficientNet-B0@224',
-        ),
-        _against(
-            'XXS',
-            '160',
-            'MobileViT-XS@256 MobileViT-S@256 '
-            'PVTv2-B1@224 EfficientNet-B1@240',
-        ),
-        _compare('XXS', '160', f'{KEEP_ALL} ours', 8),
-        _against('XS', '192', 'EfficientNet-B2@260 EfficientNet-B3@300'),
-        _against(
-            'S',
-            '224',
-            'Swin-T@224 ConvNeXt-T@224 PVTv2-B2@224 '
-            'CoAtNet-0@224 CAFormer-S18@224',
-        ),
-        _against(
-            'B',
-            '224',
-            'Swin-S@224 ConvNeXt-S@224 PVTv2-B4@224 '
-            'CoAtNet-1@224 CAFormer-S36@224',
-        ),
-        _against('video XXS', '4x128x128', 'X3D-XS@4x182x182', 1),
-        _against('video XXS', '16x128x128', 'X3D-S@13x182x182', 1),
+        _compare('XXS', '160', f'ours {" ".join(DESIGNS)}', 8, memory=True),
+        *(_eager(*against) for against in AGAINST),
+        *(_compiled(*against) for against in AGAINST),
     ],
     # Over resolution and over frames. The plain reference would need many
     # gigabytes for the largest.
@@ -395,13 +390,13 @@ PRESETS = {
             for size in sizes.split()
         ),
         *(
+            _compare('S-w14', size, 'deploy', memory=True)
+            for size in ('224', '384', '512', '768', '1024')
+        ),
+        *(
             _compare(model, size, 'deploy', memory=True)
-            for model, sizes in (
-                ('S', '1536 2048'),
-                ('S-h14', '1536 2048'),
-                ('S-w14', '224 384 512 768 1024 1536 2048'),
-            )
-            for size in sizes.split()
+            for size in ('1536', '2048')
+            for model in ('S-w14', 'S-h14', 'S')
         ),
     ],
 }
@@ -478,5 +473,6 @@ def makes_sense(name: str, workload: Workload) -> bool:
     if name == 'mmaction2' and not workload.is_video:
         return False
     # Who has no light models, and who has only those.
-    others = {'reference': False, 'mmaction2': False, KEEP_ALL: True}
+    others = {'reference': False, 'mmaction2': False}
+    others |= dict.fromkeys(DESIGNS, True)
     return others.get(name, workload.is_light) == workload.is_light

@@ -1,0 +1,173 @@
+"""Where a model sees what it predicts: class activation maps."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from mmuniformer.apis.pictures import (
+    FRAMES,
+    Shown,
+    frames_of,
+    items_of,
+    load_one,
+    models_of,
+    names_of,
+    places_of,
+    rows_of,
+    write,
+)
+from mmuniformer.apis.predicting import THRESHOLD
+from mmuniformer.checks.finding import few
+from mmuniformer.errors import UserError
+from mmuniformer.prediction.predictor import Predictor
+from mmuniformer.prediction.targets import Target, target_of
+from mmuniformer.prediction.views import View, last_blocks, views
+from mmuniformer.visualization.cams import activation_maps
+from mmuniformer.visualization.picture_grid import ColourBar, Row, heat
+
+COLOURS = 'turbo'
+# Of a task, if none is chosen.
+METHOD_OF = {'classification': 'gradcam', 'video': 'gradcam'}
+LOCAL_METHOD = 'layercam'
+
+
+def draw_cam(
+    sources: Iterable[str | Path],
+    model: str | Path | Sequence[str | Path],
+    weights: str | Path | Sequence[str | Path] | None = None,
+    out: str | Path = 'cam.png',
+    *,
+    method: str | None = None,
+    target: str | None = None,
+    box: int | None = None,
+    stages: Sequence[int] | None = None,
+    layers: Sequence[str] | None = None,
+    threshold: float = THRESHOLD,
+    detector: str | Path | None = None,
+    boxes: str | Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Draws where a model sees what it predicts: class activation maps.
+
+    An image has one row: what the model gets of it, and a map for each model
+    and stage. A video has a row of frames for each of these.
+
+    Args:
+        sources (Iterable[str or Path]): Photos, or videos of a model for
+            actions; see :func:`predict`.
+        model (str, Path or a sequence): One or several models; see
+            :func:`load`.
+        weights (str, Path or a sequence, optional): As many checkpoints.
+        out (str or Path): PNG file to write.
+        method (str, optional): 'gradcam', 'gradcam++', 'xgradcam',
+            'layercam', 'hirescam', 'eigencam', 'eigengradcam' or 'scorecam'.
+            By default 'gradcam' for the class of an image or a video. It
+            weighs channels, wherever they speak: what is asked of a place (a
+            box, pixels, a keypoint) is 'layercam' by default, which weighs
+            places.
+        target (str, optional): What is looked for: a class, of a pose model a
+            keypoint, by name or number; by default what the model predicts.
+        box (int, optional): One box of a detector, from 1 by scores; by
+            default all of the class.
+        stages (Sequence[int], optional): Stages of the backbone, from 1,
+            whose last block's map is taken; the last stage by default.
+        layers (Sequence[str], optional): Layers of the model instead, by
+            their names in it, such as 'neck.fpn_convs.0.conv'.
+        threshold (float): Least score of a detector's box.
+        detector, boxes: Where a pose model looks; see :func:`load`.
+        device (str, optional): See :func:`load`.
+
+    Raises:
+        UserError: For a mistake in what the user gave.
+    """
+    if stages is not None and layers is not None:
+        raise UserError('--stage and --layer: one of them says where')
+    models = models_of(model, weights)
+    predictors = [
+        load_one(*one, device, threshold, detector, boxes) for one in models
+    ]
+    chosen = [_layers(one, stages, layers) for one in predictors]
+    names = names_of([one[0] for one in models])
+    used: set[str] = set()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix='mmuniformer-') as folder:
+        for item in items_of(sources, predictors, Path(folder)):
+            of_models = [views(one, item) for one in predictors]
+            if not all(of_models):
+                raise UserError(f'{item.source.file}: there is no box in it')
+            for together in zip(*of_models, strict=False):
+                shown = [Shown('input', frames_of(together[0]))]
+                for one, view, where, name in zip(
+                    predictors, together, chosen, names, strict=True
+                ):
+                    try:
+                        asked = target_of(one, view, target, box)
+                    except UserError as error:
+                        raise UserError(
+                            f'{item.source.file}: {error}'
+                        ) from error
+                    by = method or METHOD_OF.get(one.task, LOCAL_METHOD)
+                    used.add(by)
+                    shown += _cams(view, asked, where, by, name)
+                rows += rows_of(shown)
+    title = f'how much a place speaks for it ({", ".join(sorted(used))})'
+    write(out, rows, ColourBar(COLOURS, 'not', 'most', title))
+
+
+def _cams(
+    view: View,
+    target: Target,
+    layers: dict[str, nn.Module],
+    method: str,
+    name: str,
+) -> Iterator[Shown]:
+    maps = activation_maps(target.scores, view.inputs, layers, method)
+    pictures = frames_of(view)
+    for layer, values in maps.items():
+        frames = []
+        for picture, index in zip(
+            pictures, places_of(len(values), FRAMES), strict=True
+        ):
+            over = view.on_picture(values[index], smooth=True)
+            frame = heat(picture, over, colours=COLOURS)
+            target.mark(frame)
+            frames.append(frame)
+        words = [word for word in (name, f'{layer}: {target.name}') if word]
+        yield Shown('\n'.join(words), frames)
+
+
+def _layers(
+    predictor: Predictor,
+    stages: Sequence[int] | None,
+    names: Sequence[str] | None,
+) -> dict[str, nn.Module]:
+    """Layers by what the picture calls them."""
+    if names is not None:
+        known = dict(predictor.loaded.net.named_modules())
+        for name in names:
+            if name not in known:
+                raise UserError(_no_layer(name, list(known)))
+        return {name: known[name] for name in names}
+    blocks = last_blocks(predictor, stages)
+    if stages is None:
+        blocks = dict([blocks.popitem()])
+    return {f'stage {stage}': block for stage, block in blocks.items()}
+
+
+def _no_layer(name: str, known: list[str]) -> str:
+    """What there is as far as the name is right."""
+    parent = name.rpartition('.')[0]
+    while parent and parent not in known:
+        parent = parent.rpartition('.')[0]
+    prefix = f'{parent}.' if parent else ''
+    below = [
+        one
+        for one in known
+        if one.startswith(prefix) and one and '.' not in one[len(prefix) :]
+    ]
+    return (
+        f'--layer {name}: the model has no such layer; there are '
+        f'{few(below, 8) or "none below " + parent}'
+    )

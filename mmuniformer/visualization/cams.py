@@ -1,0 +1,188 @@
+"""Class activation maps: Grad-CAM and its kin, by the package ``grad-cam``.
+
+The maps of our stages are ``(B, C, H, W)`` already, in whatever memory they
+are: a light model keeps fewer tokens within a block, and gives out all of
+them. A clip is one tall picture to ``grad-cam``, its frames below each other,
+so that what is made for images is right for videos: a mean over a map is one
+over all frames.
+"""
+
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmuniformer.errors import UserError
+
+# Classes of grad-cam by the words of the command line.
+METHODS = {
+    'gradcam': 'GradCAM',
+    'gradcam++': 'GradCAMPlusPlus',
+    'xgradcam': 'XGradCAM',
+    'layercam': 'LayerCAM',
+    'hirescam': 'HiResCAM',
+    'eigencam': 'EigenCAM',
+    'eigengradcam': 'EigenGradCAM',
+    'scorecam': 'ScoreCAM',
+}
+
+
+def activation_maps(
+    scores: nn.Module,
+    inputs: Tensor,
+    layers: dict[str, nn.Module],
+    method: str = 'gradcam',
+) -> dict[str, np.ndarray]:
+    """Where the maps of layers speak for a score.
+
+    Args:
+        scores (nn.Module): Takes a batch like ``inputs`` and gives a score
+            (B,) for each of it.
+        inputs (Tensor): An image (1, C, H, W) or a clip (1, C, T, H, W).
+        layers (dict[str, nn.Module]): Parts of ``scores`` that give out maps,
+            by their names.
+        method (str): A key of ``METHODS``.
+
+    Returns:
+        dict[str, np.ndarray]: For each layer its map (T, h, w), one frame for
+        an image, from 0 to 1. A video has one for each frame that goes in.
+
+    Raises:
+        UserError: If ``grad-cam`` is not installed, the method is not known,
+            or a layer gives out no map.
+    """
+    if method not in METHODS:
+        raise UserError(
+            f'--method {method}: there is no such one; there are '
+            f'{", ".join(METHODS)}'
+        )
+    frames = inputs.shape[2] if inputs.dim() == 5 else 1
+    model = _Tall(scores, frames) if inputs.dim() == 5 else scores
+    tall = inputs.flatten(2, 3) if inputs.dim() == 5 else inputs
+    cam = getattr(_package(), METHODS[method])(model, list(layers.values()))
+    cam.activations_and_grads.release()
+    recorder = _Maps(model, layers, inputs.dim() - 2, frames)
+    cam.activations_and_grads = recorder
+    # One map for each layer, of its own size.
+    cam.get_target_width_height = lambda _: None
+    cam.aggregate_multi_layers = lambda maps: maps
+    # The weights of a model that predicts ask for no gradient.
+    tall = tall.detach().requires_grad_(cam.uses_gradients)
+    with torch.set_grad_enabled(cam.uses_gradients):
+        maps = cam(tall, [torch.Tensor.sum])
+    recorder.release()
+    return {
+        name: _to_one(one[0, 0]).reshape(frames, -1, one.shape[-1])
+        for name, one in zip(layers, maps, strict=True)
+    }
+
+
+def _to_one(values: np.ndarray) -> np.ndarray:
+    # grad-cam adds 1e-7 to what it divides by; gradients of the mean over a
+    # large map are no larger.
+    largest = values.max()
+    return values / largest if largest > 0 else values
+
+
+def _package() -> ModuleType:
+    try:
+        import pytorch_grad_cam
+    except ImportError as error:
+        raise UserError(
+            'class activation maps need grad-cam: pip install --no-deps '
+            f'grad-cam, and pip install scikit-learn ttach ({error})'
+        ) from error
+    return pytorch_grad_cam
+
+
+class _Tall(nn.Module):
+    """Takes clips whose frames are below each other."""
+
+    def __init__(self, scores: nn.Module, frames: int) -> None:
+        super().__init__()
+        self.scores = scores
+        self.frames = frames
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scores(x.unflatten(2, (self.frames, -1)))
+
+
+class _Maps:
+    """What layers give out and its gradients, in place of grad-cam's own.
+
+    Of a layer that gives out more than a map, such as a block of a light
+    model, it keeps the map; and each gradient is its layer's, in whichever
+    order they come.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: dict[str, nn.Module],
+        ndim: int,
+        frames: int,
+    ) -> None:
+        self.model = model
+        self.names = list(layers)
+        self.ndim = ndim
+        self.frames = frames
+        self.activations: list[Tensor] = []
+        self.gradients: list[Tensor] = []
+        self.handles = [
+            layer.register_forward_hook(partial(self._keep, index))
+            for index, layer in enumerate(layers.values())
+        ]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        number = len(self.names)
+        self.seen = [0] * number
+        self.activations = [torch.empty(0)] * number
+        self.gradients = [torch.empty(0)] * number
+        scores = self.model(x)
+        for name, seen in zip(self.names, self.seen, strict=True):
+            if seen != 1:
+                raise UserError(
+                    f'--layer {name} runs {seen} times for an input: choose '
+                    'one that runs once'
+                )
+        return scores
+
+    def _keep(
+        self, index: int, layer: nn.Module, _: tuple, output: Any
+    ) -> None:
+        whole = output[0] if isinstance(output, tuple | list) else output
+        if not isinstance(whole, Tensor) or whole.dim() != self.ndim + 2:
+            raise UserError(
+                f'--layer {self.names[index]} gives out no map of tokens: '
+                'choose a block, a norm of the outputs or a layer of the neck'
+            )
+        # Linear layers have channels last.
+        is_last = isinstance(layer, nn.Linear)
+        self.seen[index] += 1
+        self.activations[index] = self._tall(whole, is_last)
+        # None for a layer that no score depends on.
+        self.gradients[index] = torch.zeros_like(self.activations[index])
+        if whole.requires_grad:
+            whole.register_hook(partial(self._keep_gradient, index, is_last))
+
+    def _keep_gradient(self, index: int, is_last: bool, grad: Tensor) -> None:
+        self.gradients[index] = self._tall(grad, is_last)
+
+    def _tall(self, x: Tensor, is_last: bool) -> Tensor:
+        x = x.detach().float()
+        if is_last:
+            x = x.movedim(-1, 1)
+        if self.ndim == 3:
+            # A map of several frames is there for each of them.
+            of_map = torch.arange(self.frames) * x.shape[2] // self.frames
+            x = x[:, :, of_map.to(x.device)].flatten(2, 3)
+        return x.cpu().contiguous()
+
+    def release(self) -> None:
+        """Looks no longer."""
+        for handle in self.handles:
+            handle.remove()
+        self.handles = []

@@ -1,0 +1,153 @@
+"""What is asked of a model is what it predicts, and gradients go through."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+
+import mmuniformer
+from mmuniformer.errors import UserError
+from mmuniformer.prediction.predictor import _item
+from mmuniformer.prediction.targets import _log_odds, choose, target_of
+from mmuniformer.prediction.views import views
+
+
+def asked(predictor, path, wanted=None, box=None):
+    (view,) = views(predictor, _item(path))
+    target = target_of(predictor, view, wanted, box)
+    x = view.inputs.clone().requires_grad_()
+    score = target.scores(x)
+    assert score.shape == (1,)
+    score.sum().backward()
+    # What is asked for depends on the picture.
+    assert x.grad.abs().sum() > 0
+    pictures = [view.pictures[0].copy() for _ in range(2)]
+    target.mark(pictures[1])
+    drawn = (pictures[0] != pictures[1]).any(-1)
+    return view, target, float(score.detach()), drawn
+
+
+@pytest.mark.parametrize('task', ['cls', 'video'])
+def test_a_class(task, checkpoints, images, videos):
+    predictor = mmuniformer.load(checkpoints[task])
+    path = (videos if task == 'video' else images)[0]
+    result = predictor(path)
+    _view, target, score, drawn = asked(predictor, path)
+    share = 100 * result.score
+    assert target.name == f'{result.name} {share:.0f} %'
+    assert not drawn.any()
+    others = [
+        asked(predictor, path, name)[2] for name in predictor.class_names
+    ]
+    assert others[result.label] == pytest.approx(score, rel=1e-5)
+    # One clip of one crop: scores are the softmax of these.
+    shares = np.exp(others) / np.exp(others).sum()
+    np.testing.assert_allclose(shares, result.scores, atol=1e-4)
+    assert asked(predictor, path, '2')[2] == pytest.approx(others[2])
+    with pytest.raises(UserError, match='--box is for detectors'):
+        asked(predictor, path, box=1)
+
+
+def test_the_pixels_of_a_class(checkpoints, images):
+    predictor = mmuniformer.load(checkpoints['seg'])
+    result = predictor(images[0])
+    view, target, score, drawn = asked(predictor, images[0])
+    with torch.no_grad():
+        logits = predictor.loaded.net(view.inputs, mode='tensor')[0].numpy()
+    labels = logits.argmax(0)
+    counts = np.bincount(labels.ravel(), minlength=7)
+    counts[0] = 0  # Background.
+    label = int(counts.argmax())
+    assert target.name.startswith(predictor.classes[label])
+    assert score == pytest.approx(
+        logits[label][labels == label].mean(), rel=1e-4
+    )
+    assert drawn.any()
+    # The map of the result is that of the logits, only larger.
+    large = np.bincount(result.labels.ravel(), minlength=7)
+    assert large[label] / large.sum() == pytest.approx(
+        counts[label] / labels.size, abs=0.02
+    )
+    missing = [
+        name
+        for name, n in zip(predictor.classes, counts, strict=False)
+        if not n
+    ][1:]
+    if missing:
+        with pytest.raises(UserError, match='no pixel of the picture'):
+            asked(predictor, images[0], missing[0])
+
+
+def test_a_keypoint(checkpoints, images):
+    predictor = mmuniformer.load(checkpoints['pose'])
+    view, target, score, drawn = asked(predictor, images[0])
+    with torch.no_grad():
+        maps = predictor.loaded.net(view.inputs, None, mode='tensor')[0]
+    peaks = maps.flatten(1).amax(1)
+    best = int(peaks.argmax())
+    assert target.name.startswith(predictor.keypoints[best])
+    assert score == pytest.approx(float(peaks.max()), rel=1e-5)
+    knee = predictor.keypoints.index('left_knee')
+    _, target, score, drawn = asked(predictor, images[0], 'left_knee')
+    assert score == pytest.approx(float(peaks[knee]), rel=1e-5)
+    # A ring around the place of the peak.
+    row, column = divmod(int(maps[knee].argmax()), maps.shape[2])
+    ring = np.argwhere(drawn).mean(0)
+    scale = np.array(drawn.shape) / maps.shape[1:]
+    expected = (np.array([row, column]) + 0.5) * scale
+    if 8 < expected[0] < drawn.shape[0] - 8 and 8 < expected[1] < 88:
+        assert np.abs(ring - expected).max() < 2
+
+
+def test_boxes(checkpoints, images):
+    predictor = mmuniformer.load(checkpoints['det'], threshold=0.05)
+    result = predictor(images[0])
+    best = result.names[0]
+    own = result.scores[result.labels == result.labels[0]]
+    assert len(own) > 1
+    _, target, score, drawn = asked(predictor, images[0])
+    assert target.name == f'{best} {own[0]:.2f} and {len(own) - 1} more'
+    odds = np.log(own / (1 - own))
+    assert drawn.any()
+    _, target, first, _ = asked(predictor, images[0], best, 1)
+    assert target.name == f'{best} {own[0]:.2f}'
+    # A box that overlaps may be surer of the class, and is the same one.
+    assert first == pytest.approx(odds[0], abs=1e-3)
+    assert odds.mean() - 1e-3 <= score <= odds[0] + 1e-3
+    with pytest.raises(UserError, match='--box 99: the detector finds'):
+        asked(predictor, images[0], best, 99)
+    strict = mmuniformer.load(checkpoints['det'], threshold=1.0)
+    with pytest.raises(UserError, match='no object of a score of 1 or more'):
+        asked(strict, images[0])
+
+
+def test_a_box_is_found_again_by_its_place_and_class():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 30]])
+    again = InstanceData(
+        bboxes=torch.tensor(
+            [[0.0, 0, 10, 9], [0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 9, 10]]
+        ),
+        scores=torch.tensor([0.8, 0.5, 0.9, 0.99]),
+        labels=torch.tensor([1, 1, 0, 0]),
+    )
+    lost = np.log(1e-6 / (1 - 1e-6))
+    (found,) = _log_odds([again], boxes, 1)
+    # The second is there with another class only.
+    assert float(found) == pytest.approx(
+        (np.log(0.8 / 0.2) + lost) / 2, rel=1e-4
+    )
+    (none,) = _log_odds([again[:0]], boxes, 1)
+    assert float(none) == pytest.approx(lost, rel=1e-4)
+
+
+def test_names():
+    names = ('cat', 'dog', '7')
+    assert choose('dog', names, 'class') == 1
+    assert choose('0', names, 'class') == 0
+    # A name before a number.
+    assert choose('7', names, 'class') == 2
+    for wrong in ('dgo', '3', '-1'):
+        with pytest.raises(UserError, match=f'--target {wrong}: .* no such'):
+            choose(wrong, names, 'class')
+    with pytest.raises(UserError, match=r'did you mean dog\?'):
+        choose('dgo', names, 'class')

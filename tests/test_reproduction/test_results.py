@@ -1,0 +1,92 @@
+"""The file of what was measured: several writers, and damage."""
+
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mmuniformer.errors import UserError
+from mmuniformer.reproduction import results as kept
+
+
+def entry(name: str, **values) -> dict:
+    return {
+        'id': name,
+        'style': 'as configured',
+        'options': {},
+        'config_sha256': 'a',
+        'checkpoint': 'x.pth',
+        'checkpoint_sha256': 'b',
+        'metrics': {},
+        **values,
+    }
+
+
+def test_runs_that_add_at_the_same_time_lose_nothing(tmp_path):
+    path = tmp_path / 'new' / 'results.json'
+    entries = [entry(f'model {i}') for i in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda e: kept.add(path, e), entries))
+    assert {e['id'] for e in kept.read(path)} == {e['id'] for e in entries}
+    assert [p.name for p in path.parent.iterdir()] == ['results.json']
+
+
+def test_who_was_killed_while_adding_holds_up_nobody(tmp_path):
+    path, lock = tmp_path / 'results.json', tmp_path / 'results.json.lock'
+    lock.touch()
+    long_ago = time.time() - 2 * kept.KILLED
+    os.utime(lock, (long_ago, long_ago))
+    kept.add(path, entry('a'))
+    assert kept.read(path) == [entry('a')]
+    assert not lock.exists()
+
+
+def test_a_later_result_is_in_place_of_the_same_test(tmp_path):
+    path = tmp_path / 'results.json'
+    for digest in ('b', 'c'):
+        kept.add(path, entry('a', checkpoint_sha256=digest))
+    kept.add(path, entry('a', style='ms+flip'))
+    found = kept.read(path)
+    assert [e['checkpoint_sha256'] for e in found] == ['c', 'b']
+    assert kept.is_done(found, entry('a', checkpoint_sha256='c'))
+    assert not kept.is_done(found, entry('a', config_sha256='other'))
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [
+        ('{"results": [{"id": "a"}]}', 'a result without style, options'),
+        ('{"results": ["a"]}', 'a result without id'),
+        ('{"results": [1]}', 'TypeError'),
+        ('{"a": 1}', 'KeyError'),
+        ('[]', 'TypeError'),
+        ('{"results": [', 'JSONDecodeError'),
+        (b'\xff\xfe', 'UnicodeDecodeError'),
+    ],
+)
+def test_what_is_no_file_of_results(tmp_path, content, words):
+    """Damaged, or of an older version: a line, and nothing is written."""
+    path = tmp_path / 'results.json'
+    raw = content if isinstance(content, bytes) else content.encode()
+    path.write_bytes(raw)
+    for act in (kept.read, lambda path: kept.add(path, entry('a'))):
+        with pytest.raises(UserError, match='no file of results') as error:
+            act(path)
+        assert words in str(error.value)
+        assert '\n' not in str(error.value)
+    assert path.read_bytes() == raw
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='cannot be written'):
+        kept.add(tmp_path / 'file' / 'results.json', entry('a'))
+
+
+def test_nothing_was_measured(tmp_path):
+    assert kept.read(tmp_path / 'absent.json') == []
+    kept.add(tmp_path / 'new.json', entry('a'))
+    content = json.loads((tmp_path / 'new.json').read_text())
+    assert content == {'results': [entry('a')]}
