@@ -72,6 +72,7 @@ def export(
     dtype: str = 'float32',
     calibrate: str | None = None,
     calibration_images: int = MOST,
+    boxes: str | None = None,
     cfg_options: dict[str, Any] | None = None,
 ) -> Exported | None:
     """Writes a trained model in a form that runs elsewhere.
@@ -99,6 +100,8 @@ def export(
         calibrate (str, optional): Folder with images, or of a model for
             actions with videos, by which the numbers of 8 bits are chosen.
         calibration_images (int): How many of them are used at most.
+        boxes (str, optional): COCO file with their boxes, for a top-down
+            pose model.
         cfg_options (dict, optional): Values by dotted key.
 
     Returns:
@@ -122,13 +125,13 @@ def export(
         raise UserError(
             f'--dtype {dtype}: {word} takes {", ".join(form.dtypes)}'
         )
-    _check_calibration(dtype, calibrate, calibration_images)
+    _check_calibration(dtype, calibrate, calibration_images, boxes)
     form.check()
     loaded = load_model(config, checkpoint, 'cpu', cfg_options=cfg_options)
     _check_size(loaded, size, static, dynamic_frames)
     calibration = None
     if calibrate is not None:
-        calibration = Calibration(loaded, calibrate, calibration_images)
+        calibration = Calibration(loaded, calibrate, calibration_images, boxes)
     with DefaultScope.overwrite_default_scope(loaded.library):
         network = network_of(loaded, part)
         if part is None and is_two_stage(loaded.net):
@@ -201,7 +204,9 @@ def _write(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_calibration(dtype: str, folder: str | None, most: int) -> None:
+def _check_calibration(
+    dtype: str, folder: str | None, most: int, boxes: str | None
+) -> None:
     if dtype == 'int8' and folder is None:
         raise UserError(
             '--dtype int8 chooses its numbers by images: name a folder of '
@@ -209,6 +214,8 @@ def _check_calibration(dtype: str, folder: str | None, most: int) -> None:
         )
     if dtype != 'int8' and folder is not None:
         raise UserError(f'--calibrate is for --dtype int8, not {dtype}')
+    if boxes is not None and folder is None:
+        raise UserError('--boxes is for --calibrate, which is not there')
     if most < 1:
         raise UserError(f'--calibration-images must be at least 1, not {most}')
 

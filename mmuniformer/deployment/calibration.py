@@ -11,7 +11,7 @@ from mmuniformer.deployment.networks.base import channels_of
 from mmuniformer.deployment.pipelines import pixels_of, reads_rgb
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import LoadedModel
-from mmuniformer.prediction.poses import PosePredictor
+from mmuniformer.prediction.poses import Filed, PosePredictor
 from mmuniformer.prediction.predictor import Predictor, Prepared
 from mmuniformer.prediction.reading import Item
 from mmuniformer.prediction.sources import Source, find_sources, videos_among
@@ -20,6 +20,8 @@ from mmuniformer.prediction.sources import Source, find_sources, videos_among
 MOST = 300
 # With fewer, what is rare in them decides.
 FEWEST = 10
+# Of a box, where it has a score.
+BOX_SCORE = 0.3
 
 
 class Calibration:
@@ -29,25 +31,30 @@ class Calibration:
     one is in memory.
 
     Args:
-        loaded (LoadedModel): Whose test pipeline they go through. Of a
-            top-down pose model, each image is one box.
+        loaded (LoadedModel): Whose test pipeline they go through.
         folder (str): With photos, or of a model for actions with videos.
         most (int): How many of them are used at most, spread evenly over
             their names.
+        boxes (str, optional): COCO file with boxes of these images, for a
+            top-down pose model, which sees one of each; without it, each
+            image is one box.
 
     Raises:
         UserError: If there are none.
     """
 
     def __init__(
-        self, loaded: LoadedModel, folder: str, most: int = MOST
+        self,
+        loaded: LoadedModel,
+        folder: str,
+        most: int = MOST,
+        boxes: str | None = None,
     ) -> None:
         if not Path(folder).is_dir():
             raise UserError(f'--calibrate {folder}: there is no such folder')
         self._is_bgr = not reads_rgb(loaded.library, loaded.pipeline)
         self._dtype = 'uint8' if channels_of(loaded) == 3 else 'float32'
-        is_pose = loaded.library == 'mmpose'
-        self._predictor = (PosePredictor if is_pose else Predictor)(loaded)
+        self._predictor = _predictor(loaded, boxes)
         found = find_sources([folder])
         if self._predictor.takes_videos:
             found = videos_among(found)
@@ -80,11 +87,11 @@ class Calibration:
         Raises:
             UserError: If none can be read.
         """
-        for source in self._sources:
+        for index, source in enumerate(self._sources):
             if source.file in self.unreadable:
                 continue
             try:
-                yield from self._read(source)
+                yield self._read(source, index)
             except UserError as error:
                 self.unreadable[source.file] = str(error)
                 print_log(
@@ -98,18 +105,40 @@ class Calibration:
                 f'read: {next(iter(self.unreadable.values()))}'
             )
 
-    def _read(self, source: Source) -> Iterator[np.ndarray]:
+    def _read(self, source: Source, index: int) -> np.ndarray:
         prepared = self._predictor.prepare(Item(source, source.file))
-        for data in self._data(prepared):
-            inputs = data['inputs']
-            # Of a video, its clips are the batch.
-            if inputs.ndim == 3:
-                inputs = inputs.unsqueeze(0)
-            yield pixels_of(inputs, self._is_bgr, self._dtype)
+        inputs = self._data(prepared, index)['inputs']
+        # Of a video, the clip in the middle.
+        inputs = inputs if inputs.ndim == 3 else inputs[len(inputs) // 2]
+        return pixels_of(inputs.unsqueeze(0), self._is_bgr, self._dtype)
 
-    def _data(self, prepared: Prepared) -> list[dict]:
+    def _data(self, prepared: Prepared, index: int) -> dict:
+        """What the model takes of an image: of some boxes, one in turn."""
         predictor = self._predictor
         if not isinstance(predictor, PosePredictor):
-            return [prepared.data]
-        boxes = predictor.boxes_of([prepared], 1)
-        return predictor.crops(prepared, boxes[0])
+            return prepared.data
+        if not predictor.is_top_down:
+            return predictor.pipeline.finish(prepared.data)[0]
+        (boxes,) = predictor.boxes_of([prepared], 1)
+        crops = predictor.crops(prepared, boxes)
+        if not crops:
+            raise UserError(f'there is no box of {prepared.item.source.file}')
+        return crops[index % len(crops)]
+
+
+def _predictor(loaded: LoadedModel, boxes: str | None) -> Predictor:
+    is_top_down = loaded.library == 'mmpose' and loaded.data_mode == 'topdown'
+    if boxes is not None and not is_top_down:
+        raise UserError('--boxes is for top-down pose models')
+    if loaded.library != 'mmpose':
+        return Predictor(loaded)
+    if boxes is not None:
+        return PosePredictor(loaded, boxes_of=Filed(boxes, BOX_SCORE))
+    if is_top_down:
+        print_log(
+            'Each image to calibrate by is taken for one box, as there is no '
+            '--boxes: what is in it should fill it.',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return PosePredictor(loaded)

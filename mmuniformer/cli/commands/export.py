@@ -69,6 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='how many of them are used (default: %(default)s)',
     )
+    parser.add_argument(
+        '--boxes',
+        metavar='FILE',
+        help='COCO JSON with boxes of these images, for a top-down pose model',
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
