@@ -49,6 +49,10 @@ model = dict(
         num_classes=6, in_channels=16, feat_channels=16, stacked_convs=1,
         anchor_generator=dict(
             octave_base_scale=4, strides=[8, 16, 32, 64])))
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
 """,
 }
 BASES = {
