@@ -14,6 +14,7 @@ from mmuniformer.deployment.description import KEY
 from mmuniformer.deployment.formats.apart import run_in_fresh_process
 from mmuniformer.deployment.formats.base import Outputs
 from mmuniformer.errors import UserError
+from mmuniformer.models.layers import sizes_open
 
 
 class Compiled:
@@ -44,16 +45,18 @@ class Compiled:
         about: Mapping[str, Any],
     ) -> None:
         """See :class:`Format`."""
-        torch._inductor.aoti_compile_and_package(
-            program,
-            package_path=str(path),
-            inductor_configs={
-                'aot_inductor.metadata': {KEY: json.dumps(about)},
-                # All maps are in channels-last already. The pass that would
-                # put them there fails on a size that it does not know.
-                'layout_optimization': False,
-            },
-        )
+        # It looks at sizes once more, and the file checks none.
+        with sizes_open():
+            torch._inductor.aoti_compile_and_package(
+                program,
+                package_path=str(path),
+                inductor_configs={
+                    'aot_inductor.metadata': {KEY: json.dumps(about)},
+                    # All maps are in channels-last already. The pass that
+                    # would put them there fails on a size it does not know.
+                    'layout_optimization': False,
+                },
+            )
 
     def open(self, path: Path) -> 'CompiledRuntime':
         """See :class:`Format`."""

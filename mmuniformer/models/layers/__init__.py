@@ -24,7 +24,7 @@ from mmuniformer.models.layers.recompute import (
     recompute_in_backward,
     run_block,
 )
-from mmuniformer.models.layers.recording import for_any_size
+from mmuniformer.models.layers.recording import for_any_size, sizes_open
 from mmuniformer.models.layers.scores import TokenScores, pool_importance
 
 __all__ = [
@@ -50,4 +50,5 @@ __all__ = [
     'pool_importance',
     'recompute_in_backward',
     'run_block',
+    'sizes_open',
 ]

@@ -4,6 +4,7 @@ A graph serves sizes, and modes of autograd, that it was not recorded with.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 
@@ -43,11 +44,20 @@ def _in_export() -> bool:
     return exporting is not None and exporting()
 
 
-def for_any_size(forward: Callable) -> Callable:
-    """Has torch.export ask of no size inside whether it is 0 or 1.
+def sizes_open() -> AbstractContextManager:
+    """Within, torch's exporters ask of no size whether it is 0 or 1.
 
-    It would take the answer for one that all sizes have to give: a model
-    that was exported with one column of windows would be for that alone.
+    They take the answer for one that all sizes have to give: a model that
+    was exported with one column of windows would be for that alone, and
+    compiled ahead of time (AOTInductor) be wrong at others without a word.
+    """
+    if not hasattr(_SIZES, OPTION):
+        return nullcontext()
+    return _SIZES.patch(OPTION, True)
+
+
+def for_any_size(forward: Callable) -> Callable:
+    """Has torch.export take a method with :func:`sizes_open`.
 
     Args:
         forward (Callable): Method that computes maps whose sizes follow from
@@ -60,10 +70,9 @@ def for_any_size(forward: Callable) -> Callable:
     @wraps(forward)
     def exported(self, x: Tensor) -> Any:
         # The compiler, which reads this code, has its own way with sizes.
-        reads = torch.compiler.is_dynamo_compiling
-        if not _in_export() or reads() or not hasattr(_SIZES, OPTION):
+        if not _in_export() or torch.compiler.is_dynamo_compiling():
             return forward(self, x)
-        with _SIZES.patch(OPTION, True):
+        with sizes_open():
             return forward(self, x)
 
     return exported
