@@ -17,6 +17,7 @@ from mmuniformer.reproduction.figures import (
     scatter,
     write_names,
 )
+from mmuniformer.reproduction.speed_section import not_measured
 from mmuniformer.reproduction.speeds import (
     DEPLOYED,
     PLAIN,
@@ -77,6 +78,8 @@ def draw_speeds(folder: Path) -> list[Picture]:
         f'to its {LARGEST} largest: 1 is linear.',
         '',
         *_growth_table(growth),
+        '',
+        *not_measured(sweep),
     ]
     return [*pictures, Picture('Cost against size', 'sweep.png', notes)]
 

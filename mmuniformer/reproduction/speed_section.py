@@ -70,7 +70,17 @@ def speed_section(run: Run | None) -> Iterator[str]:
         yield ''
         yield from _table(alone, run, compared=False)
         yield ''
+    yield from not_measured(run)
     yield from _claim(run)
+
+
+def not_measured(run: Run) -> Iterator[str]:
+    """Lines of what was asked for, and not measured; none if all was."""
+    if run.left_out:
+        yield f'{NOT_MEASURED.capitalize()} yet (`--resume` goes on):'
+        yield ''
+        yield from (f'- {comparison}' for comparison in run.left_out)
+        yield ''
 
 
 def _code(fact: str, value: str) -> str:

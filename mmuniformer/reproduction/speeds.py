@@ -209,11 +209,13 @@ class Run:
             matrix product, by number format.
         comparisons (tuple[tuple[Speed, ...], ...]): Models that were timed in
             turn, ours first: those of the same form.
+        left_out (tuple[str, ...]): What was asked for, and not measured.
     """
 
     environment: dict[str, str]
     ceilings: dict[str, float]
     comparisons: tuple[tuple[Speed, ...], ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> Iterator[tuple[Speed, Speed]]:
@@ -258,6 +260,7 @@ def read_run(path: Path) -> Run | None:
             content['environment'],
             content['ceilings'],
             tuple(_merged(content['comparisons'])),
+            tuple(content.get('left_out', ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(

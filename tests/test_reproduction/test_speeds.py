@@ -46,6 +46,7 @@ def run(tmp_path):
     content = {
         'environment': {'device': 'here', 'command': 'python x'},
         'ceilings': {'fp32': 4e10},
+        'left_out': ['B, 224x224, batch 8, inference: ours'],
         'comparisons': [
             comparison(
                 'XXS',
@@ -145,6 +146,7 @@ def test_the_section(run):
         '2.50 | 8 | 20% |'
     ) in text
     assert '| not installed: x | - | not measured | not measured |' in text
+    assert '- B, 224x224, batch 8, inference: ours\n' in text
     # Of designs there is one form.
     assert '| UniFormer-XXS, score_token=False | 160x160 | 78.7 |' in text
     assert '| 100 | 0.80 | 8 | 25% |' in text

@@ -295,9 +295,12 @@ def test_a_run_goes_on_where_it_was_ended(tmp_path, tiny_models, monkeypatch):
     assert large.workload.size == (96, 96)
     assert both.ceilings == first.ceilings
     assert read_report(tmp_path / 'benchmark.json') == both
-    # Nothing is left to do; what is not asked for is left out.
-    again = benchmark(**how, sizes=['96'], resume=True)
-    assert again.comparisons == [large]
+    assert both.left_out == []
+    # What is not asked for stays, after what is; nothing is measured again.
+    more = benchmark(**how, sizes=['96', '32'], resume=True, minutes=0)
+    assert more.comparisons == [large, small]
+    assert more.left_out == ['S, 32x32, batch 1, inference: ours, deployed']
+    assert '## Not measured' in more.to_markdown()
     monkeypatch.setattr(device, '_threads', lambda: '64 threads')
     with pytest.raises(UserError, match=r'of another device .*64 threads'):
         benchmark(**how, sizes=['64'], resume=True)

@@ -21,7 +21,7 @@ from .device import (
     on_gpu,
 )
 from .report import Report, read_report, section
-from .workloads import PRESETS, Comparison, grid
+from .workloads import PRESETS, Comparison, Variant, Workload, grid
 
 # Of a table that is not broken up.
 NARROWEST = 150
@@ -83,15 +83,14 @@ def benchmark(
     report = Report(environment(device, shared), {}, [])
     for key, value in report.environment.items():
         console.print(f'{key}: {value}', highlight=False, soft_wrap=True)
-    done = _done_before(report, comparisons, Path(out_dir)) if resume else {}
-    report.comparisons += [done[c] for c in comparisons if c in done]
-    left_out = []
+    done = _done_before(report, Path(out_dir)) if resume else {}
+    _show_done(report, comparisons, done)
     now = time.process_time if shared else time.perf_counter
     for dtype in sorted(dtypes & TORCH_DTYPES.keys()):
         if dtype not in report.ceilings:
             report.ceilings[dtype] = matmul_ceiling(dtype, device, now)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('', total=len(comparisons) - len(done))
+        task = progress.add_task('', total=len(report.left_out))
         comparer = Comparer(
             device,
             rounds,
@@ -102,31 +101,44 @@ def benchmark(
         )
         files = report.write(Path(out_dir)) if done else []
         for comparison in comparisons:
-            if comparison in done:
+            if _key(comparison) in done:
                 continue
             if minutes is not None and time.monotonic() - start > 60 * minutes:
-                left_out.append(comparison.workload)
-                continue
+                break
             measured = comparer.run(comparison)
-            done[comparison] = measured
-            report.comparisons = [done[c] for c in comparisons if c in done]
+            done[_key(comparison)] = measured
+            _show_done(report, comparisons, done)
             # After each comparison: a long run may be killed.
             files = report.write(Path(out_dir))
             progress.advance(task)
             console.print(Markdown(section(measured, report.ceilings)))
-    for workload in left_out:
-        console.print(f'No time was left for: {workload}')
+    for comparison in report.left_out:
+        console.print(f'No time was left for: {comparison}')
     for path in files:
         console.print(f'Wrote {path}', highlight=False, soft_wrap=True)
     return report
 
 
-def _done_before(
-    report: Report, comparisons: list[Comparison], folder: Path
-) -> dict[Comparison, Measured]:
-    """What the folder's files have of the comparisons.
+# What tells comparisons apart, whatever is measured of them.
+Key = tuple[Workload, tuple[Variant, ...]]
 
-    The report takes over the ceilings.
+
+def _key(comparison: Comparison) -> Key:
+    return comparison.workload, comparison.variants
+
+
+def _show_done(
+    report: Report, comparisons: list[Comparison], done: dict[Key, Measured]
+) -> None:
+    """Has the report show what is done: what is asked for in its order."""
+    asked = dict.fromkeys(map(_key, comparisons))
+    report.comparisons = [done[key] for key in asked if key in done]
+    report.comparisons += [m for key, m in done.items() if key not in asked]
+    report.left_out = [str(c) for c in comparisons if _key(c) not in done]
+
+
+def _done_before(report: Report, folder: Path) -> dict[Key, Measured]:
+    """What the folder's files have; the report takes over their ceilings.
 
     Raises:
         UserError: If they are of another device or of other versions.
@@ -143,14 +155,9 @@ def _done_before(
                 'another --out-dir, or leave out --resume'
             )
     report.ceilings.update(before.ceilings)
-    found = {
+    return {
         (m.workload, tuple(result.variant for result in m.results)): m
         for m in before.comparisons
-    }
-    return {
-        comparison: found[comparison.workload, comparison.variants]
-        for comparison in comparisons
-        if (comparison.workload, comparison.variants) in found
     }
 
 

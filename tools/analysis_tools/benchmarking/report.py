@@ -3,7 +3,7 @@
 import json
 import math
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,13 @@ class Report:
         ceilings (dict[str, float]): Multiply-accumulates a second of a large
             matrix product, by number format.
         comparisons (list[Measured]): What was measured.
+        left_out (list[str]): What was asked for, and not measured (yet).
     """
 
     environment: dict[str, str]
     ceilings: dict[str, float]
     comparisons: list[Measured]
+    left_out: list[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> list[Path]:
         """Writes JSON, Markdown and, where there are several sizes, a figure.
@@ -65,6 +67,9 @@ class Report:
             f'Large matrix product (2 FLOPs a product): {ceilings}',
             *(section(m, self.ceilings) for m in self.comparisons),
         ]
+        if self.left_out:
+            left = '\n'.join(f'- {name}' for name in self.left_out)
+            parts += ['## Not measured', left]
         fitted = exponents(lines_over_sizes(self.comparisons))
         if fitted:
             parts += [

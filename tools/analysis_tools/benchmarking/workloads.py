@@ -216,6 +216,12 @@ class Comparison:
     variants: tuple[Variant, ...]
     memory: bool = False
 
+    def __str__(self) -> str:
+        variants = '; '.join(
+            str(v).replace(', fp32', '') for v in self.variants
+        )
+        return f'{self.workload}: {variants}'
+
 
 def parse_size(text: str) -> tuple[int, ...]:
     """'224', '800x1280' or '16x224x224' as (H, W) or (T, H, W)."""
