@@ -82,7 +82,7 @@ class PosePredictor(Predictor):
         if not self.is_top_down:
             return [self.pipeline.finish(prepared.data)[0]]
         (boxes,) = self.boxes_of([prepared], 1)
-        return self._crops(prepared, boxes)
+        return self.crops(prepared, boxes)
 
     def predict(
         self, prepared: Sequence[Prepared], batch_size: int = 1

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from export_models import STYLES, model_of, write_config
+from torch._inductor import config as inductor
 
 from mmuniformer.apis import export, exporting
 from mmuniformer.apis.export_report import report_on_export
@@ -159,11 +160,11 @@ class TestMistakes:
     def test_no_compiler(self, folder, monkeypatch):
         monkeypatch.setenv('PATH', '')
         monkeypatch.setenv('CXX', '/nowhere/g++')
-        monkeypatch.setattr(
-            'torch._inductor.config.cpp.cxx', ('/nowhere/g++',)
-        )
         config, checkpoint = model_of('cls', folder)
-        with pytest.raises(UserError, match='there is no compiler'):
+        with (
+            inductor.patch({'cpp.cxx': ('/nowhere/g++',)}),
+            pytest.raises(UserError, match='there is no compiler'),
+        ):
             export(config, checkpoint, str(folder / 'a.pt2'), 'aoti')
 
     def test_static_without_a_size(self, folder):

@@ -130,8 +130,10 @@ class TestTiming:
         runners = {'slow': runner('slow', 0.12), 'fast': runner('fast', 0.06)}
         times = time_in_turn(runners, 'cpu', rounds=4, seconds=60)
         assert [len(values) for values in times.values()] == [4, 4]
-        # One each to see how long it takes, then in turn.
-        turns = [set(calls[i : i + 2]) for i in range(2, 10, 2)]
+        # The first, which shows how long it takes, is a round where all are
+        # long.
+        assert len(calls) == 8
+        turns = [set(calls[i : i + 2]) for i in range(0, 8, 2)]
         assert turns == [{'slow', 'fast'}] * 4
         ratios = [
             a / b for a, b in zip(times['slow'], times['fast'], strict=True)

@@ -37,17 +37,13 @@ SHOWN = (
     'uniformer_b32_sthv2_prek600',
 )
 PAGE = 'docs/reproduction.md'
+FOLDER = Path(__file__).resolve().parents[2] / 'docs' / 'reproduction'
 
 
-def lines(root: Path) -> Iterator[str]:
-    """The lines between the marks.
-
-    Args:
-        root (Path): Of the checkout.
-    """
-    folder = root / 'docs' / 'reproduction'
-    counted = json.loads((folder / 'complexity.json').read_text())
-    measured = kept.read(folder / 'results.json')
+def lines() -> Iterator[str]:
+    """The lines between the marks."""
+    counted = json.loads((FOLDER / 'complexity.json').read_text())
+    measured = kept.read(FOLDER / 'results.json')
     page = Page(counted, measured, [])
     page.text()
     yield '| Config | Data | Published | Here | Params (M) | FLOPs (G) |'
@@ -63,7 +59,7 @@ def lines(root: Path) -> Iterator[str]:
         'accuracies of the paper were measured here:'
     )
     yield f'[all tables and figures]({PAGE}).'
-    run = read_run(folder / TABLES_FILE)
+    run = read_run(FOLDER / TABLES_FILE)
     if run is not None:
         yield ''
         yield 'The abstract claims 2 to 4 times the throughput of light models'

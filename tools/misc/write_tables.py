@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import readme_results
 from result_tables import TABLES, lines, metafile
 
 from mmuniformer import zoo
@@ -94,7 +93,10 @@ def pages() -> Iterator[tuple[Path, str]]:
     page = ROOT / 'docs' / 'zoo.md'
     yield page, between(page.read_text(), 'weights', weights())
     page = ROOT / 'README.md'
-    results = readme_results.lines(ROOT)
+    # Takes seconds: after the arguments, which may be mistyped.
+    import readme_results
+
+    results = readme_results.lines()
     yield page, between(page.read_text(), 'results', results)
     for collection in collections():
         folder = collection['folder']
