@@ -303,6 +303,16 @@ def test_a_run_goes_on_where_it_was_ended(tmp_path, tiny_models, monkeypatch):
     assert more.comparisons == [large, small]
     assert more.left_out == ['S, 32x32, batch 1, inference: ours, deployed']
     assert '## Not measured' in more.to_markdown()
+    # A package that was not listed may have been there.
+    content = (tmp_path / 'benchmark.json').read_text()
+    fewer = content.replace(', timm', ', another 1.0, timm')
+    (tmp_path / 'benchmark.json').write_text(fewer)
+    assert benchmark(**how, sizes=['96'], resume=True).left_out == []
+    other = content.replace('"packages": "torch ', '"packages": "torch 0')
+    (tmp_path / 'benchmark.json').write_text(other)
+    with pytest.raises(UserError, match='of another packages'):
+        benchmark(**how, sizes=['96'], resume=True)
+    (tmp_path / 'benchmark.json').write_text(content)
     monkeypatch.setattr(device, '_threads', lambda: '64 threads')
     with pytest.raises(UserError, match=r'of another device .*64 threads'):
         benchmark(**how, sizes=['64'], resume=True)

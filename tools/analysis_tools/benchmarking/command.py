@@ -148,8 +148,8 @@ def _done_before(report: Report, folder: Path) -> dict[Key, Measured]:
         return {}
     before = read_report(path)
     for fact in ('device', 'system', 'packages'):
-        was, now = before.environment.get(fact), report.environment[fact]
-        if was != now:
+        was, now = before.environment.get(fact, ''), report.environment[fact]
+        if _differs(was, now) if fact == 'packages' else was != now:
             raise UserError(
                 f'{path} is of another {fact} ({was}, now {now}): take '
                 'another --out-dir, or leave out --resume'
@@ -159,6 +159,15 @@ def _done_before(report: Report, folder: Path) -> dict[Key, Measured]:
         (m.workload, tuple(result.variant for result in m.results)): m
         for m in before.comparisons
     }
+
+
+def _differs(was: str, now: str) -> bool:
+    """Whether a package that both lists name has another version."""
+    before, after = (
+        dict(name.rsplit(' ', 1) for name in packages.split(', ') if name)
+        for packages in (was, now)
+    )
+    return any(before[name] != after[name] for name in before.keys() & after)
 
 
 def choose(
