@@ -23,7 +23,7 @@ class Runtime(Protocol):
         """Outputs by name, of images as ``about['input']`` has them."""
 
 
-class Format(Protocol):
+class Format:
     """A kind of file.
 
     Attributes:
@@ -37,7 +37,7 @@ class Format(Protocol):
     dtypes: tuple[str, ...]
 
     def check(self) -> None:
-        """Looks whether this machine can write and run it.
+        """Looks whether this machine can write and run it; torch can.
 
         Raises:
             UserError: If something is not installed.
@@ -50,17 +50,25 @@ class Format(Protocol):
         about: Mapping[str, Any],
     ) -> None:
         """Writes the file, with what is known of it."""
+        raise NotImplementedError
 
     def open(self, path: Path) -> Runtime:
         """The file, ready to run in this process."""
+        raise NotImplementedError
 
     def run_apart(
         self, path: Path, inputs: Sequence[np.ndarray]
     ) -> list[Outputs]:
-        """Runs it where nothing of this package is loaded, if it can be."""
+        """Runs it, where nothing of this package is loaded if it needs that.
+
+        A runtime of its own needs nothing of this package and runs here.
+        """
+        model = self.open(path)
+        return [model(images) for images in inputs]
 
     def files(self, path: Path) -> list[Path]:
         """All files that belong to the one of that name, the last one first.
 
         The one that names the others is to appear last.
         """
+        return [path]

@@ -12,12 +12,12 @@ from torch.export import ExportedProgram
 
 from mmuniformer.deployment.description import KEY
 from mmuniformer.deployment.formats.apart import run_in_fresh_process
-from mmuniformer.deployment.formats.base import Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs
 from mmuniformer.errors import UserError
 from mmuniformer.models.layers import sizes_open
 
 
-class Compiled:
+class Compiled(Format):
     """See :class:`Format`."""
 
     name, suffix = 'aoti', '.pt2'
@@ -67,10 +67,6 @@ class Compiled:
     ) -> list[Outputs]:
         """See :class:`Format`."""
         return run_in_fresh_process(self.name, path, inputs)
-
-    def files(self, path: Path) -> list[Path]:
-        """See :class:`Format`."""
-        return [path]
 
 
 class CompiledRuntime:

@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ import torch
 from torch.export import ExportedProgram
 
 from mmuniformer.deployment.description import KEY
-from mmuniformer.deployment.formats.base import Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs
 from mmuniformer.deployment.formats.packages import need
 
 # The newest that onnxruntime of the last two years and OpenVINO both read.
 OPSET = 20
 
 
-class Onnx:
+class Onnx(Format):
     """See :class:`Format`."""
 
     name, suffix = 'onnx', '.onnx'
@@ -56,17 +56,6 @@ class Onnx:
         """See :class:`Format`."""
         self.check()
         return OnnxRuntime(path)
-
-    def run_apart(
-        self, path: Path, inputs: Sequence[np.ndarray]
-    ) -> list[Outputs]:
-        """See :class:`Format`."""
-        model = self.open(path)
-        return [model(images) for images in inputs]
-
-    def files(self, path: Path) -> list[Path]:
-        """See :class:`Format`."""
-        return [path]
 
 
 class OnnxRuntime:

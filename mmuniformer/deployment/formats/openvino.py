@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ import numpy as np
 from torch.export import ExportedProgram
 
 from mmuniformer.deployment.description import KEY
-from mmuniformer.deployment.formats.base import Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs
 from mmuniformer.deployment.formats.onnx import Onnx
 from mmuniformer.deployment.formats.packages import need, unreported
 
 
-class OpenVino:
+class OpenVino(Format):
     """See :class:`Format`."""
 
     name, suffix = 'openvino', '.xml'
@@ -44,13 +44,6 @@ class OpenVino:
         """See :class:`Format`."""
         self.check()
         return OpenVinoRuntime(path)
-
-    def run_apart(
-        self, path: Path, inputs: Sequence[np.ndarray]
-    ) -> list[Outputs]:
-        """See :class:`Format`."""
-        model = self.open(path)
-        return [model(images) for images in inputs]
 
     def files(self, path: Path) -> list[Path]:
         """See :class:`Format`."""

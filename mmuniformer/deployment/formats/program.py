@@ -11,19 +11,16 @@ from torch.export import ExportedProgram
 
 from mmuniformer.deployment.description import KEY
 from mmuniformer.deployment.formats.apart import run_in_fresh_process
-from mmuniformer.deployment.formats.base import Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs
 
 ABOUT = f'{KEY}.json'
 
 
-class Program:
+class Program(Format):
     """See :class:`Format`."""
 
     name, suffix = 'torch', '.pt2'
     dtypes = ('float32', 'float16', 'bfloat16')
-
-    def check(self) -> None:
-        """See :class:`Format`."""
 
     def write(
         self,
@@ -45,10 +42,6 @@ class Program:
     ) -> list[Outputs]:
         """See :class:`Format`."""
         return run_in_fresh_process(self.name, path, inputs)
-
-    def files(self, path: Path) -> list[Path]:
-        """See :class:`Format`."""
-        return [path]
 
 
 class ProgramRuntime:
