@@ -9,6 +9,8 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmuniformer.checks.finding import stop_on_errors
+from mmuniformer.checks.phases import check_phases
 from mmuniformer.engine.backends import save_atomically
 from mmuniformer.engine.explain import readable_errors
 from mmuniformer.engine.hooks import (
@@ -37,13 +39,17 @@ def runner_of(
         hooks (Sequence[Hook]): Hooks besides those of the config.
 
     Raises:
-        UserError: See :func:`readable_errors`.
+        UserError: See :func:`readable_errors`, and where a phase has some of
+            its parts alone.
     """
     save_atomically()
     with readable_errors(cfg):
         # The one that a config names by `runner_type`, or mmengine's.
-        build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
-        runner = build(cfg)
+        if 'runner_type' in cfg:
+            runner = RUNNERS.build(cfg)
+        else:
+            stop_on_errors(check_phases(cfg))
+            runner = Runner.from_cfg(cfg)
         start_together(runner)
         for note in notes:
             runner.logger.warning(note)
@@ -58,7 +64,29 @@ def runner_of(
             be_done_before(LONGEST_READING, has_stepped=False)
         for hook in hooks:
             runner.register_hook(hook)
-        yield runner
+        try:
+            yield runner
+        finally:
+            _leave_managers(runner)
+
+
+def _leave_managers(runner: Runner) -> None:
+    """Has the next run of this process make its own log and pictures.
+
+    mmengine keeps them by name: a visualizer has the same one in all runs,
+    so that the second would write its curves into the folder of the first,
+    and so have the logs of two runs that begin within one second.
+    """
+    for one in (
+        runner.logger,
+        runner.message_hub,
+        runner.visualizer,
+        runner.default_scope,
+    ):
+        for cls in type(one).__mro__:
+            kept = vars(cls).get('_instance_dict', {})
+            for name in [name for name, it in kept.items() if it is one]:
+                del kept[name]
 
 
 def count_accumulated_steps(runner: Runner) -> None:

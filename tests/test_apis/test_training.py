@@ -211,3 +211,31 @@ class TestScaledLearningRate:
         assert (told + 'config is for 8' in log) == (accumulated > 1)
         cfg = Config.fromfile(work_dir / Path(toy_config).name)
         assert cfg.auto_scale_lr == dict(base_batch_size=8, enable=True)
+
+
+def test_two_runs_of_a_process_write_apart(toy_config, tmp_path):
+    """Also those of one name that begin within a second."""
+    named = {
+        'visualizer': dict(
+            type='Visualizer',
+            name='visualizer',
+            vis_backends=[dict(type='LocalVisBackend')],
+        ),
+        'default_hooks.logger': dict(type='LoggerHook', interval=1),
+        'train_cfg.max_epochs': 1,
+    }
+    numbers = []
+    for name, seed in (('first', 1), ('second', 2)):
+        options = named | {'randomness.seed': seed}
+        train(
+            toy_config,
+            work_dir=str(tmp_path / name),
+            no_validate=True,
+            cfg_options=options,
+        )
+        assert len(list((tmp_path / name).glob('*/*.log'))) == 1
+        (scalars,) = (tmp_path / name).glob('*/vis_data/scalars.json')
+        lines = scalars.read_text().splitlines()
+        assert len(lines) == ITERATIONS
+        numbers.append(lines)
+    assert numbers[0] != numbers[1]

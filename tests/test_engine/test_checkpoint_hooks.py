@@ -111,8 +111,6 @@ class TestTheBestOne:
     ) -> dict:
         """Trains; gives what the last checkpoint knows of the best one."""
         options = {
-            # Runs of one name and second would share mmengine's managers.
-            'experiment_name': f'{rule}-{folder.name}-{epochs}',
             'default_hooks.checkpoint.save_best': 'mean',
             'default_hooks.checkpoint.rule': rule,
             'train_cfg.val_interval': 1,
@@ -150,11 +148,7 @@ def test_another_run_in_the_work_dir(toy_config, tmp_path):
         train(
             toy_config,
             work_dir=str(tmp_path / name),
-            cfg_options=options
-            | {
-                'experiment_name': f'{name}-{epochs}-{len(keys)}',
-                'train_cfg.max_epochs': epochs,
-            },
+            cfg_options=options | {'train_cfg.max_epochs': epochs},
             no_validate=True,
             **keys,
         )

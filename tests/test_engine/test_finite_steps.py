@@ -54,8 +54,6 @@ def run(config: str, work_dir: Path, options: dict, hooks: tuple = ()):
     cfg = load_run_config(
         config, ONE_EPOCH | options, 'train', (), str(work_dir)
     )
-    # mmengine keeps loggers by name and the second that they are made in.
-    cfg.experiment_name = f'{work_dir.parent.name}_{work_dir.name}'
     notes = prepare(cfg, validate=False)
     with runner_of(cfg, notes, hooks) as runner:
         runner.train()
