@@ -10,6 +10,7 @@ from mmuniformer.apis.pictures import (
     FRAMES,
     PIXELS,
     Shown,
+    check_out,
     items_of,
     load_one,
     models_of,
@@ -64,6 +65,7 @@ def draw_receptive_field(
     Raises:
         UserError: For a mistake in what the user gave.
     """
+    check_out(out)
     models = models_of(model, weights)
     predictors = [load_one(*one, device) for one in models]
     names = names_of([one[0] for one in models])

@@ -27,6 +27,10 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 Mark = Callable[[np.ndarray], None]
 
 
+class NothingFound(UserError):
+    """An input in which there is nothing of what is asked for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """What is asked of a model for one view.
@@ -63,8 +67,8 @@ def target_of(
             order of their scores; all of them by default.
 
     Raises:
-        UserError: If there is no such class or keypoint, or nothing of it is
-            found.
+        NothingFound: If there is nothing of it in the input.
+        UserError: If there is no such class or keypoint.
     """
     if box is not None and predictor.task != 'detection':
         raise UserError(
@@ -141,8 +145,12 @@ def _of_class(predictor: Predictor, view: View, wanted: str | None) -> Target:
 def _label_logits(net: nn.Module, x: Tensor) -> Tensor:
     """Of a segmentor (B, classes, h, w)."""
     logits = net(x, mode='tensor')
-    # A class or not: one number for both.
-    return logits if logits.shape[1] > 1 else torch.cat([-logits, logits], 1)
+    if logits.shape[1] > 1:
+        return logits
+    # A class or not: one number for both, found from the head's share on.
+    share = torch.as_tensor(net.decode_head.threshold).clamp(SURE, 1 - SURE)
+    logits = logits - share.logit()
+    return torch.cat([-logits, logits], 1)
 
 
 def _of_pixels(predictor: Predictor, view: View, wanted: str | None) -> Target:
@@ -158,7 +166,7 @@ def _of_pixels(predictor: Predictor, view: View, wanted: str | None) -> Target:
     else:
         index = choose(wanted, names, 'class')
         if not counts[index]:
-            raise UserError(
+            raise NothingFound(
                 f'--target {wanted}: no pixel of the picture is found to be '
                 f'{names[index]}'
             )
@@ -269,7 +277,7 @@ def _of_boxes(
     what = 'object' if wanted is None else names[index]
     if not len(found):
         lower = ': lower --threshold' if predictor.threshold > 0 else ''
-        raise UserError(
+        raise NothingFound(
             f'the detector finds no {what} of a score of '
             f'{predictor.threshold:g} or more{lower}'
         )
@@ -277,7 +285,7 @@ def _of_boxes(
     found = found[found.labels == index]
     if box is not None:
         if not 1 <= box <= len(found):
-            raise UserError(
+            raise NothingFound(
                 f'--box {box}: the detector finds {len(found)} '
                 f'{names[index]}, by scores from 1'
             )

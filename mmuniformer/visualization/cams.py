@@ -30,6 +30,28 @@ METHODS = {
 }
 
 
+def _first_component(maps: np.ndarray) -> np.ndarray:
+    """What places of maps (1, C, h, w) have of what they differ in most.
+
+    The numbers of grad-cam, which asks for a matrix of all places by all
+    places besides: 18 GB of a map of 200 x 336.
+    """
+    places = np.nan_to_num(maps[0].reshape(maps.shape[1], -1).T)
+    places = places - places.mean(0)
+    _, _, components = np.linalg.svd(places, full_matrices=False)
+    return (places @ components[0]).reshape(1, *maps.shape[2:])
+
+
+# What these two make a map of, by method: after what grad-cam hands over
+# first come the activations of a layer, and their gradients.
+EIGEN = {
+    'eigencam': lambda x, layer, targets, maps, *_: _first_component(maps),
+    'eigengradcam': lambda x, layer, targets, maps, grads, *_: (
+        _first_component(grads * maps)
+    ),
+}
+
+
 def activation_maps(
     scores: nn.Module,
     inputs: Tensor,
@@ -66,14 +88,18 @@ def activation_maps(
     cam.activations_and_grads.release()
     recorder = _Maps(model, layers, inputs.dim() - 2, frames)
     cam.activations_and_grads = recorder
+    if method in EIGEN:
+        cam.get_cam_image = EIGEN[method]
     # One map for each layer, of its own size.
     cam.get_target_width_height = lambda _: None
     cam.aggregate_multi_layers = lambda maps: maps
     # The weights of a model that predicts ask for no gradient.
     tall = tall.detach().requires_grad_(cam.uses_gradients)
-    with torch.set_grad_enabled(cam.uses_gradients):
-        maps = cam(tall, [torch.Tensor.sum])
-    recorder.release()
+    try:
+        with torch.set_grad_enabled(cam.uses_gradients):
+            maps = cam(tall, [torch.Tensor.sum])
+    finally:
+        recorder.release()
     return {
         name: _to_one(one[0, 0]).reshape(frames, -1, one.shape[-1])
         for name, one in zip(layers, maps, strict=True)
@@ -172,7 +198,8 @@ class _Maps:
         self.gradients[index] = self._tall(grad, is_last)
 
     def _tall(self, x: Tensor, is_last: bool) -> Tensor:
-        x = x.detach().float()
+        # A copy: the next layer may write over it.
+        x = x.detach().to(torch.float32, copy=True)
         if is_last:
             x = x.movedim(-1, 1)
         if self.ndim == 3:

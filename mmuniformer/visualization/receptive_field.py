@@ -5,6 +5,7 @@ Networks <https://arxiv.org/abs/1701.04128>`_: the gradient of the token in the
 middle back to the input, of one for each of its channels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from mmuniformer.models.layers import CONVS
 
 # Powers of ten that a picture shows below the largest value.
 DECADES = 4
@@ -25,7 +28,7 @@ class Field:
         values (np.ndarray): (T, H, W), not negative: the absolute gradient to
             a pixel, its channels added up; T is 1 for an image.
         centre (tuple[int, int]): Row and column of the pixel in the middle of
-            the token's own ones.
+            what the embeddings make the token from.
     """
 
     values: np.ndarray
@@ -59,7 +62,10 @@ def receptive_fields(backbone: nn.Module, x: Tensor) -> dict[int, Field]:
     finally:
         for handle in handles:
             handle.remove()
-    return {stage: _field(one, x) for stage, one in sorted(maps.items())}
+    return {
+        stage: _field(one, x, partial(_centre, backbone, stage))
+        for stage, one in sorted(maps.items())
+    }
 
 
 def _keep(
@@ -69,19 +75,34 @@ def _keep(
     maps[stage] = out if isinstance(out, Tensor) else out[0]
 
 
-def _field(one: Tensor, x: Tensor) -> Field:
+def _field(one: Tensor, x: Tensor, centre: Callable[[int], int]) -> Field:
     middle = [size // 2 for size in one.shape[2:]]
     token = one[(slice(None), slice(None), *middle)].sum()
     (gradient,) = torch.autograd.grad(token, x, retain_graph=True)
     values = gradient.abs().sum((0, 1)).double().cpu().numpy()
     values = values.reshape(-1, *values.shape[-2:])
-    centre = tuple(
-        int((place + 0.5) * size / tokens)
-        for place, tokens, size in zip(
-            middle[-2:], one.shape[-2:], x.shape[-2:], strict=True
-        )
-    )
-    return Field(values, centre)
+    y, x_ = map(centre, middle[-2:])
+    return Field(values, (y, x_))
+
+
+def _centre(backbone: nn.Module, stage: int, place: int) -> int:
+    """The pixel (or the one after) in the middle of a place's own ones.
+
+    Patches have theirs in their middle. Convolutions that overlap, of models
+    with a convolutional stem, have it where their first place is the first
+    pixel.
+    """
+    middle = place + 0.5
+    for number in range(stage, 0, -1):
+        embed = getattr(backbone, f'patch_embed{number}')
+        kinds = tuple(CONVS.values())
+        convs = [m for m in embed.modules() if isinstance(m, kinds)]
+        for conv in reversed(convs):
+            step, kernel, pad = (
+                of[-1] for of in (conv.stride, conv.kernel_size, conv.padding)
+            )
+            middle = (middle - 0.5) * step + kernel / 2 - pad
+    return int(middle)
 
 
 def reach(field: Field) -> int:

@@ -1,5 +1,7 @@
 """What is asked of a model is what it predicts, and gradients go through."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,12 @@ from mmengine.structures import InstanceData
 import mmuniformer
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.predictor import _item
-from mmuniformer.prediction.targets import _log_odds, choose, target_of
+from mmuniformer.prediction.targets import (
+    _label_logits,
+    _log_odds,
+    choose,
+    target_of,
+)
 from mmuniformer.prediction.views import views
 
 
@@ -76,6 +83,21 @@ def test_the_pixels_of_a_class(checkpoints, images):
     if missing:
         with pytest.raises(UserError, match='no pixel of the picture'):
             asked(predictor, images[0], missing[0])
+
+
+def test_one_number_for_a_class_and_the_background():
+    """Found from the threshold of the head on, as in predictions."""
+
+    class Segmentor(torch.nn.Module):
+        decode_head = SimpleNamespace(threshold=0.3)
+
+        def forward(self, x, mode):
+            return x[:, :1]
+
+    shares = torch.tensor([0.1, 0.29, 0.31, 0.9])
+    x = shares.logit().reshape(1, 1, 2, 2).expand(-1, 3, -1, -1)
+    labels = _label_logits(Segmentor(), x)[0].argmax(0)
+    assert labels.tolist() == [[0, 0], [1, 1]]
 
 
 def test_a_keypoint(checkpoints, images):

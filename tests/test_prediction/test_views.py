@@ -7,7 +7,7 @@ import pytest
 import mmuniformer
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.predictor import _item
-from mmuniformer.prediction.views import last_blocks, views
+from mmuniformer.prediction.views import _pictures, last_blocks, views
 
 
 @pytest.fixture
@@ -78,3 +78,15 @@ def test_stages(checkpoints):
     assert last_blocks(predictor, [3]) == {3: backbone.blocks3[-1]}
     with pytest.raises(UserError, match=r'--stage 4: .* stages 1 to 3'):
         last_blocks(predictor, [4])
+
+
+def test_pictures_of_other_channels_and_depths():
+    two = np.stack([np.full((4, 6), 40, np.uint8), np.zeros((4, 6))])
+    grey = _pictures(two, is_rgb=False)
+    assert grey.shape == (1, 4, 6, 3)
+    assert (grey == 40).all()
+    four = np.zeros((4, 5, 7), np.uint16)
+    four[0], four[3] = 65535, 9
+    (blue,) = _pictures(four, is_rgb=False)
+    assert blue.dtype == np.uint8
+    assert blue[0, 0].tolist() == [0, 0, 255]

@@ -43,6 +43,23 @@ def test_a_local_stage_sees_as_far_as_its_kernels():
     assert (fields[4].values > 0).all()
 
 
+@pytest.mark.parametrize('conv_stem', [False, True])
+def test_the_centre_is_that_of_what_a_token_is_made_from(conv_stem):
+    torch.manual_seed(0)
+    arch = dict(TINY, mlp_ratio=2, depths=(1, 1, 1, 1), conv_stem=conv_stem)
+    model = UniFormer(arch, stage_types='LLLL').double().eval()
+    # No kernel reaches the edge; and what is left over has no tokens.
+    x = torch.randn(1, 3, 500, 525, dtype=torch.float64)
+    for field in receptive_fields(model, x).values():
+        support = field.values[0] > 0
+        for axis, middle in zip((1, 0), field.centre, strict=True):
+            pixels = np.flatnonzero(support.any(axis))
+            assert pixels[0] > 0
+            assert pixels[-1] < support.shape[1 - axis] - 1
+            # In a pixel, or between two.
+            assert (pixels[0] + pixels[-1] + 1) // 2 == middle
+
+
 def test_values_are_the_gradient():
     model, x = build(UniFormer, (32, 32))
     field = receptive_fields(model, x)[3]
