@@ -28,7 +28,7 @@ from mmuniformer.errors import UserError
 from mmuniformer.prediction.predictor import Predictor
 from mmuniformer.prediction.reading import Item
 from mmuniformer.prediction.targets import NothingFound, target_of
-from mmuniformer.prediction.views import View, last_blocks, views
+from mmuniformer.prediction.views import View, stage_maps, views
 from mmuniformer.visualization.cams import activation_maps
 from mmuniformer.visualization.picture_grid import ColourBar, Row, heat
 
@@ -77,7 +77,8 @@ def draw_cam(
         box (int, optional): One box of a detector, from 1 by scores; by
             default all of the class.
         stages (Sequence[int], optional): Stages of the backbone, from 1,
-            whose last block's map is taken; the last stage by default.
+            whose maps are taken; the last stage by default. See
+            :func:`stage_maps`.
         layers (Sequence[str], optional): Layers of the model instead, by
             their names in it, such as 'neck.fpn_convs.0.conv'.
         threshold (float): Least score of a detector's box.
@@ -164,6 +165,8 @@ def _cams(one: _Asking, view: View) -> Iterator[Shown]:
             target.mark(frame)
             frames.append(frame)
         title = f'{layer}: {target.name}'
+        if not values.any():
+            title += ', nowhere'
         words = [word for word in (one.name, title) if word]
         yield Shown('\n'.join(words), frames)
 
@@ -180,10 +183,10 @@ def _layers(
             if name not in known:
                 raise UserError(_no_layer(name, list(known)))
         return {name: known[name] for name in names}
-    blocks = last_blocks(predictor, stages)
+    maps = stage_maps(predictor, stages)
     if stages is None:
-        blocks = dict([blocks.popitem()])
-    return {f'stage {stage}': block for stage, block in blocks.items()}
+        maps = dict([maps.popitem()])
+    return {f'stage {stage}': layer for stage, layer in maps.items()}
 
 
 def _no_layer(name: str, known: list[str]) -> str:

@@ -139,10 +139,14 @@ def backbone_of(predictor: Predictor) -> nn.Module:
     )
 
 
-def last_blocks(
+def stage_maps(
     predictor: Predictor, stages: Sequence[int] | None = None
 ) -> dict[int, nn.Module]:
-    """The last block of each stage of the backbone: it gives out its map.
+    """What gives out the map of each stage of the backbone.
+
+    That is its last block. The map of the last stage may go through LayerNorm
+    alone, whose gradient is at right angles to what goes in (their products
+    add up to 0 over the channels): then it is that norm.
 
     Args:
         predictor (Predictor): The model.
@@ -158,7 +162,11 @@ def last_blocks(
             raise UserError(
                 f'--stage {stage}: the backbone has the stages 1 to {last}'
             )
-    return {
+    found = {
         stage: getattr(backbone, f'blocks{stage}')[-1]
         for stage in stages or range(1, 1 + last)
     }
+    norm = getattr(backbone, f'norm{last}', None)
+    if last in found and isinstance(norm, nn.LayerNorm):
+        found[last] = norm
+    return found

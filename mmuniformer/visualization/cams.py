@@ -86,7 +86,9 @@ def activation_maps(
     tall = inputs.flatten(2, 3) if inputs.dim() == 5 else inputs
     cam = getattr(_package(), METHODS[method])(model, list(layers.values()))
     cam.activations_and_grads.release()
-    recorder = _Maps(model, layers, inputs.dim() - 2, frames)
+    # It masks the tall picture by maps, which have to have as many frames.
+    spread = frames if method == 'scorecam' else None
+    recorder = _Maps(model, layers, inputs.dim() - 2, spread)
     cam.activations_and_grads = recorder
     if method in EIGEN:
         cam.get_cam_image = EIGEN[method]
@@ -100,10 +102,16 @@ def activation_maps(
             maps = cam(tall, [torch.Tensor.sum])
     finally:
         recorder.release()
-    return {
-        name: _to_one(one[0, 0]).reshape(frames, -1, one.shape[-1])
-        for name, one in zip(layers, maps, strict=True)
-    }
+    found = {}
+    for name, one in zip(layers, maps, strict=True):
+        values = _to_one(one[0, 0]).reshape(-1, *recorder.sizes[name])
+        found[name] = values[_of_frames(len(values), frames)]
+    return found
+
+
+def _of_frames(maps: int, frames: int) -> list[int]:
+    """The map of each frame: one of several frames is there for all."""
+    return [frame * maps // frames for frame in range(frames)]
 
 
 def _to_one(values: np.ndarray) -> np.ndarray:
@@ -139,7 +147,8 @@ class _Tall(nn.Module):
 class _Maps:
     """What layers give out and its gradients, in place of grad-cam's own.
 
-    Of a layer that gives out more than a map, such as a block of a light
+    The frames of a clip's maps are below each other, too. Of a layer that
+    gives out more than a map, such as a block of a light
     model, it keeps the map; and each gradient is its layer's, in whichever
     order they come.
     """
@@ -149,12 +158,13 @@ class _Maps:
         model: nn.Module,
         layers: dict[str, nn.Module],
         ndim: int,
-        frames: int,
+        frames: int | None,
     ) -> None:
         self.model = model
         self.names = list(layers)
         self.ndim = ndim
         self.frames = frames
+        self.sizes: dict[str, tuple[int, int]] = {}
         self.activations: list[Tensor] = []
         self.gradients: list[Tensor] = []
         self.handles = [
@@ -187,6 +197,8 @@ class _Maps:
             )
         # Linear layers have channels last.
         is_last = isinstance(layer, nn.Linear)
+        size = whole.shape[-3:-1] if is_last else whole.shape[-2:]
+        self.sizes[self.names[index]] = tuple(size)
         self.seen[index] += 1
         self.activations[index] = self._tall(whole, is_last)
         # None for a layer that no score depends on.
@@ -203,9 +215,9 @@ class _Maps:
         if is_last:
             x = x.movedim(-1, 1)
         if self.ndim == 3:
-            # A map of several frames is there for each of them.
-            of_map = torch.arange(self.frames) * x.shape[2] // self.frames
-            x = x[:, :, of_map.to(x.device)].flatten(2, 3)
+            if self.frames is not None:
+                x = x[:, :, _of_frames(x.shape[2], self.frames)]
+            x = x.flatten(2, 3)
         return x.cpu().contiguous()
 
     def release(self) -> None:

@@ -138,7 +138,8 @@ def _in_lines(text: str, inches: float) -> str:
     return '\n'.join(
         part
         for line in text.split('\n')
-        for part in textwrap.wrap(line, letters) or ['']
+        for part in textwrap.wrap(line, letters, break_on_hyphens=False)
+        or ['']
     )
 
 

@@ -106,15 +106,31 @@ def _centre(backbone: nn.Module, stage: int, place: int) -> int:
 
 
 def reach(field: Field) -> int:
-    """Pixels around the centre that all photos of this size have."""
-    (y, x), (height, width) = field.centre, field.values.shape[-2:]
-    return min(y, x, height - y, width - x)
+    """Pixels around the centre that all photos of this size have.
+
+    Where there is none, as in a photo that is one token wide, those that it
+    has at one side.
+    """
+    sides = [
+        (place, size - place)
+        for place, size in zip(
+            field.centre, field.values.shape[-2:], strict=True
+        )
+    ]
+    return min(map(min, sides)) or min(map(max, sides))
 
 
 def cut(field: Field, radius: int) -> np.ndarray:
-    """The square (T, 2 radius, 2 radius) around the centre."""
-    y, x = field.centre
-    return field.values[:, y - radius : y + radius, x - radius : x + radius]
+    """The square (T, 2 radius, 2 radius) around the centre; 0 outside."""
+    (y, x), values = field.centre, field.values
+    square = np.zeros((len(values), 2 * radius, 2 * radius))
+    inside = values[
+        :, max(0, y - radius) : y + radius, max(0, x - radius) : x + radius
+    ]
+    top, left = max(0, radius - y), max(0, radius - x)
+    height, width = inside.shape[1:]
+    square[:, top : top + height, left : left + width] = inside
+    return square
 
 
 def side_of_share(square: np.ndarray, share: float) -> int:

@@ -214,3 +214,24 @@ def test_mistakes(monkeypatch):
     monkeypatch.setitem(sys.modules, 'pytorch_grad_cam', None)
     with pytest.raises(UserError, match='pip install --no-deps grad-cam'):
         activation_maps(net, image(), {'first': net.first})
+
+
+@pytest.mark.parametrize('method', ['gradcam', 'gradcam++', 'layercam'])
+def test_a_clip_has_the_numbers_of_the_package(method):
+    """Which takes maps of clips, too, but no clips for all methods."""
+    import pytorch_grad_cam
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv3d(3, 6, (1, 3, 3), (2, 2, 2)), nn.GELU())
+    model = nn.Sequential(net, nn.Flatten(), nn.Linear(6 * 3 * 7 * 9, 1))
+    model.append(nn.Flatten(0))
+    # Of five frames the first, the third and the fifth.
+    x = torch.randn(1, 3, 5, 16, 20)
+    found = activation_maps(model, x, {'gelu': net[1]}, method)['gelu']
+    cam = getattr(pytorch_grad_cam, METHODS[method])(model, [net[1]])
+    cam.get_target_width_height = lambda _: None
+    cam.aggregate_multi_layers = lambda maps: maps[0][0, 0]
+    expected = cam(x, [torch.Tensor.sum])
+    expected /= expected.max()
+    assert expected.shape == (3, 7, 9)
+    np.testing.assert_allclose(found, expected[[0, 0, 1, 1, 2]], atol=1e-4)

@@ -106,6 +106,13 @@ def test_numbers_of_a_square():
     square = cut(field, 8)
     assert square.shape == (1, 16, 16)
     assert square.sum() == 8
+    # One token wide, with a convolutional stem: its centre is at the edge.
+    narrow = Field(values[..., :8], (10, 0))
+    assert reach(narrow) == 8
+    square_ = cut(narrow, 8)
+    assert square_.shape == (1, 16, 16)
+    assert (square_[..., 8:] == values[:, 2:18, :8]).all()
+    assert (square_[..., :8] == 0).all()
     assert side_of_share(square, 0.5) == 2
     assert side_of_share(square, 0.51) == 10
     assert side_of_share(np.zeros((1, 4, 4)), 0.5) == 0
