@@ -29,19 +29,22 @@ def in_pixels(
         values (np.ndarray): (h, w) numbers.
         pixels (tuple[int, int]): Height and width of the input.
         smooth (bool): Whether there are values between those of places,
-            which are in their middles.
+            which are in their middles; pixels that are left over have the
+            values beside them. Otherwise each place has one, and these
+            pixels 0.
 
     Returns:
-        np.ndarray: float32, as high and wide as the input; what is left over
-        has the values of the places beside it.
+        np.ndarray: float32, as high and wide as the input.
     """
     values = values.astype(np.float32)
     for axis, size in enumerate(pixels):
         number = values.shape[axis]
         places = (np.arange(size) + 0.5) / step_of(size, number)
         if not smooth:
-            index = places.astype(int).clip(max=number - 1)
-            values = values.take(index, axis)
+            whole = np.append(
+                values, np.zeros_like(values.take([0], axis)), axis
+            )
+            values = whole.take(places.astype(int).clip(max=number), axis)
             continue
         places = (places - 0.5).clip(0, number - 1)
         before = places.astype(int)
