@@ -1,7 +1,9 @@
 """What is asked of a model: the score of a class, of boxes, of a keypoint."""
 
 import copy
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -249,12 +251,39 @@ class _Detections:
         if mask_head is not None:
             # Masks take much memory, and no score depends on them.
             roi_head.mask_head = None
+        # Heads of one stage take their scores out of the graph.
+        within = _attached if roi_head is None else nullcontext
         try:
-            found = net.predict(x, samples, rescale=False)
+            with within():
+                found = net.predict(x, samples, rescale=False)
         finally:
             if mask_head is not None:
                 roi_head.mask_head = mask_head
         return [one.pred_instances for one in found]
+
+
+@contextmanager
+def _attached() -> Iterator[None]:
+    """Within, scores of mmdet's dense heads keep their gradients.
+
+    Heads are the RPN of a two-stage detector as well, whose training wants
+    none, and so none of them has any.
+    """
+    from mmdet.models.utils import select_single_mlvl as of_image
+
+    def attached(
+        maps: Sequence[Tensor], index: int, detach: bool = False
+    ) -> list[Tensor]:
+        return of_image(maps, index, detach=False)
+
+    name = of_image.__name__
+    with ExitStack() as stack:
+        for module in list(sys.modules.values()):
+            # Where heads have it from; getattr would have some import more.
+            if getattr(module, '__dict__', {}).get(name) is of_image:
+                setattr(module, name, attached)
+                stack.callback(setattr, module, name, of_image)
+        yield
 
 
 def _corners(instances: Any) -> Tensor:
@@ -312,7 +341,10 @@ def _log_odds(found: list[Any], boxes: Tensor, label: int) -> Tensor:
     means = []
     for instances in found:
         instances = instances[instances.labels == label]
-        scores = instances.scores.float().clamp(SURE, 1 - SURE)
+        scores = instances.scores.float()
+        # The gradient is there beyond these bounds, too.
+        within = scores.detach().clamp(SURE, 1 - SURE)
+        scores = scores + (within - scores.detach())
         odds = torch.cat([scores.logit(), scores.new_tensor([lowest])])
         overlaps = box_iou(boxes, _corners(instances).detach())
         # The surest of those that are the same box; the last one is none.

@@ -178,6 +178,11 @@ class _Maps:
         self.activations = [torch.empty(0)] * number
         self.gradients = [torch.empty(0)] * number
         scores = self.model(x)
+        if torch.is_grad_enabled() and not scores.requires_grad:
+            raise UserError(
+                'the model gives out scores without gradients: --method '
+                'eigencam and scorecam need none'
+            )
         for name, seen in zip(self.names, self.seen, strict=True):
             if seen != 1:
                 raise UserError(

@@ -184,6 +184,9 @@ def test_layers_of_no_use():
     twice.append(net.first).append(nn.Flatten()).append(nn.LazyLinear(1))
     with pytest.raises(UserError, match='--layer conv runs 2 times'):
         activation_maps(twice, image(), {'conv': net.first})
+    net.forward = lambda x: Red.forward(net, x).detach()
+    with pytest.raises(UserError, match='without gradients: --method eigen'):
+        activation_maps(net, image(), {'first': net.first})
     flat = nn.Sequential(nn.Flatten(), nn.Linear(16 * 24 * 3, 1))
     with pytest.raises(UserError, match='--layer fc gives out no map'):
         activation_maps(flat, image(), {'fc': flat[1]})
