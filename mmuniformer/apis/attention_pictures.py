@@ -14,6 +14,7 @@ from torch import nn
 from mmuniformer.apis.pictures import (
     FRAMES,
     Shown,
+    check_out,
     frames_of,
     items_of,
     load_one,
@@ -35,6 +36,7 @@ from mmuniformer.visualization.picture_grid import (
     Row,
     heat,
 )
+from mmuniformer.visualization.places import step_of
 
 HEADS = ('mean', 'each')
 COLOURS = 'inferno'
@@ -82,6 +84,7 @@ def draw_attention(
     Raises:
         UserError: For a mistake in what the user gave.
     """
+    check_out(out)
     if not all(0 <= share <= 1 for share in query):
         place = ' '.join(f'{share:g}' for share in query)
         raise UserError(
@@ -139,12 +142,7 @@ def _blocks(backbone: nn.Module, names: Sequence[str] | None) -> Sequence[str]:
     if not known:
         raise UserError('the backbone has no block with attention')
     if names is None:
-        # A few: those of a hybrid stage begin with a window and end without.
-        by_stage: dict[str, list[str]] = {}
-        for name in known:
-            by_stage.setdefault(name[0], []).append(name)
-        ends = [n for of in by_stage.values() for n in (of[0], of[-1])]
-        return list(dict.fromkeys(ends))
+        return _few_blocks(backbone, list(known))
     for name in names:
         if name not in known:
             raise UserError(
@@ -152,6 +150,20 @@ def _blocks(backbone: nn.Module, names: Sequence[str] | None) -> Sequence[str]:
                 f'there are {", ".join(known)}'
             )
     return names
+
+
+def _few_blocks(backbone: nn.Module, known: Sequence[str]) -> list[str]:
+    """The first and the last of each stage; where stage 3 has both kinds, one
+    with windows and a global one."""
+    chosen = []
+    for stage in dict.fromkeys(name[0] for name in known):
+        blocks = [name for name in known if name[0] == stage]
+        chosen += [blocks[0], blocks[-1]]
+        windows = getattr(backbone, 'test_windows', ())
+        whole = [n for n, w in zip(blocks, windows, strict=False) if w is None]
+        if stage == '3' and whole:
+            chosen[-1] = whole[-1]
+    return list(dict.fromkeys(chosen))
 
 
 def _attention_rows(view: View, noted: Sequence[Gathered]) -> list[Row]:
@@ -193,8 +205,13 @@ def _attention_rows(view: View, noted: Sequence[Gathered]) -> list[Row]:
 def _seen(view: View, maps: np.ndarray) -> np.ndarray:
     """The part of maps whose tokens have something of the picture."""
     rows, columns = (
-        math.ceil(size * share - 1e-6)
-        for size, share in zip(maps.shape[-2:], view.covered, strict=True)
+        math.ceil(shown / step_of(pixels, number))
+        for shown, pixels, number in zip(
+            view.pictures.shape[1:3],
+            view.inputs.shape[-2:],
+            maps.shape[-2:],
+            strict=True,
+        )
     )
     return maps[..., :rows, :columns]
 
@@ -235,7 +252,7 @@ def _outline(
 ) -> None:
     """Draws a box of rows and columns of tokens."""
     scale = [
-        pixels / tokens / shown * drawn
+        step_of(pixels, tokens) / shown * drawn
         for pixels, tokens, shown, drawn in zip(
             view.inputs.shape[-2:],
             one.weights.shape[-2:],

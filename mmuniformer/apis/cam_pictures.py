@@ -2,13 +2,17 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from logging import WARNING
 from pathlib import Path
+from typing import NamedTuple
 
+from mmengine.logging import print_log
 from torch import nn
 
 from mmuniformer.apis.pictures import (
     FRAMES,
     Shown,
+    check_out,
     frames_of,
     items_of,
     load_one,
@@ -22,15 +26,16 @@ from mmuniformer.apis.predicting import THRESHOLD
 from mmuniformer.checks.finding import few
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.predictor import Predictor
-from mmuniformer.prediction.targets import Target, target_of
-from mmuniformer.prediction.views import View, last_blocks, views
+from mmuniformer.prediction.reading import Item
+from mmuniformer.prediction.targets import NothingFound, target_of
+from mmuniformer.prediction.views import View, stage_maps, views
 from mmuniformer.visualization.cams import activation_maps
 from mmuniformer.visualization.picture_grid import ColourBar, Row, heat
 
 COLOURS = 'turbo'
 # Of a task, if none is chosen.
 METHOD_OF = {'classification': 'gradcam', 'video': 'gradcam'}
-LOCAL_METHOD = 'layercam'
+LOCAL = 'layercam'
 
 
 def draw_cam(
@@ -72,16 +77,22 @@ def draw_cam(
         box (int, optional): One box of a detector, from 1 by scores; by
             default all of the class.
         stages (Sequence[int], optional): Stages of the backbone, from 1,
-            whose last block's map is taken; the last stage by default.
+            whose maps are taken; the last stage by default. See
+            :func:`stage_maps`.
         layers (Sequence[str], optional): Layers of the model instead, by
             their names in it, such as 'neck.fpn_convs.0.conv'.
         threshold (float): Least score of a detector's box.
         detector, boxes: Where a pose model looks; see :func:`load`.
         device (str, optional): See :func:`load`.
 
+    An input in which there is nothing of what is asked for is left out, and
+    told of.
+
     Raises:
-        UserError: For a mistake in what the user gave.
+        UserError: For a mistake in what the user gave, or if there is nothing
+            in any input.
     """
+    check_out(out)
     if stages is not None and layers is not None:
         raise UserError('--stage and --layer: one of them says where')
     models = models_of(model, weights)
@@ -90,40 +101,59 @@ def draw_cam(
     ]
     chosen = [_layers(one, stages, layers) for one in predictors]
     names = names_of([one[0] for one in models])
-    used: set[str] = set()
+    asking = [
+        _Asking(*one, target, box, method or METHOD_OF.get(one[0].task, LOCAL))
+        for one in zip(predictors, chosen, names, strict=True)
+    ]
     rows: list[Row] = []
+    left_out: list[str] = []
     with tempfile.TemporaryDirectory(prefix='mmuniformer-') as folder:
         for item in items_of(sources, predictors, Path(folder)):
-            of_models = [views(one, item) for one in predictors]
-            if not all(of_models):
-                raise UserError(f'{item.source.file}: there is no box in it')
-            for together in zip(*of_models, strict=False):
-                shown = [Shown('input', frames_of(together[0]))]
-                for one, view, where, name in zip(
-                    predictors, together, chosen, names, strict=True
-                ):
-                    try:
-                        asked = target_of(one, view, target, box)
-                    except UserError as error:
-                        raise UserError(
-                            f'{item.source.file}: {error}'
-                        ) from error
-                    by = method or METHOD_OF.get(one.task, LOCAL_METHOD)
-                    used.add(by)
-                    shown += _cams(view, asked, where, by, name)
-                rows += rows_of(shown)
-    title = f'how much a place speaks for it ({", ".join(sorted(used))})'
+            try:
+                rows += _rows(item, asking)
+            except NothingFound as error:
+                left_out.append(f'{item.source.file}: {error}')
+    if left_out and not rows:
+        raise UserError(few(left_out, 1))
+    for line in left_out:
+        print_log(f'left out: {line}', logger='current', level=WARNING)
+    used = sorted({one.method for one in asking})
+    title = f'how much a place speaks for it ({", ".join(used)})'
     write(out, rows, ColourBar(COLOURS, 'not', 'most', title))
 
 
-def _cams(
-    view: View,
-    target: Target,
-    layers: dict[str, nn.Module],
-    method: str,
-    name: str,
-) -> Iterator[Shown]:
-    maps = activation_maps(target.scores, view.inputs, layers, method)
+class _Asking(NamedTuple):
+    """A model, and what it is asked; see :func:`draw_cam`."""
+
+    predictor: Predictor
+    layers: dict[str, nn.Module]
+    name: str
+    target: str | None
+    box: int | None
+    method: str
+
+
+def _rows(item: Item, asking: Sequence[_Asking]) -> list[Row]:
+    """Those of one input, of all models beside each other.
+
+    Raises:
+        NothingFound: If one of them finds nothing of what it is asked for.
+    """
+    of_models = [views(one.predictor, item) for one in asking]
+    if not all(of_models):
+        raise NothingFound('there is no box in it')
+    rows = []
+    for together in zip(*of_models, strict=False):
+        shown = [Shown('input', frames_of(together[0]))]
+        for one, view in zip(asking, together, strict=True):
+            shown += _cams(one, view)
+        rows += rows_of(shown)
+    return rows
+
+
+def _cams(one: _Asking, view: View) -> Iterator[Shown]:
+    target = target_of(one.predictor, view, one.target, one.box)
+    maps = activation_maps(target.scores, view.inputs, one.layers, one.method)
     pictures = frames_of(view)
     for layer, values in maps.items():
         frames = []
@@ -134,7 +164,10 @@ def _cams(
             frame = heat(picture, over, colours=COLOURS)
             target.mark(frame)
             frames.append(frame)
-        words = [word for word in (name, f'{layer}: {target.name}') if word]
+        title = f'{layer}: {target.name}'
+        if not values.any():
+            title += ', nowhere'
+        words = [word for word in (one.name, title) if word]
         yield Shown('\n'.join(words), frames)
 
 
@@ -150,10 +183,10 @@ def _layers(
             if name not in known:
                 raise UserError(_no_layer(name, list(known)))
         return {name: known[name] for name in names}
-    blocks = last_blocks(predictor, stages)
+    maps = stage_maps(predictor, stages)
     if stages is None:
-        blocks = dict([blocks.popitem()])
-    return {f'stage {stage}': block for stage, block in blocks.items()}
+        maps = dict([maps.popitem()])
+    return {f'stage {stage}': layer for stage, layer in maps.items()}
 
 
 def _no_layer(name: str, known: list[str]) -> str:

@@ -10,6 +10,7 @@ from mmuniformer.apis.pictures import (
     FRAMES,
     PIXELS,
     Shown,
+    check_out,
     items_of,
     load_one,
     models_of,
@@ -18,7 +19,7 @@ from mmuniformer.apis.pictures import (
     rows_of,
     write,
 )
-from mmuniformer.prediction.views import backbone_of, last_blocks, views
+from mmuniformer.prediction.views import backbone_of, stage_maps, views
 from mmuniformer.visualization.picture_grid import (
     ColourBar,
     Row,
@@ -64,11 +65,12 @@ def draw_receptive_field(
     Raises:
         UserError: For a mistake in what the user gave.
     """
+    check_out(out)
     models = models_of(model, weights)
     predictors = [load_one(*one, device) for one in models]
     names = names_of([one[0] for one in models])
     fields: list[dict[int, list[Field]]] = [
-        {stage: [] for stage in last_blocks(one, stages)} for one in predictors
+        {stage: [] for stage in stage_maps(one, stages)} for one in predictors
     ]
     with tempfile.TemporaryDirectory(prefix='mmuniformer-') as folder:
         for item in items_of(sources, predictors, Path(folder)):

@@ -1,6 +1,7 @@
 """What the commands that draw pictures of a model have in common."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mmuniformer.apis.predicting import THRESHOLD, load
+from mmuniformer.checkpoint.form import backbones_of
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import WEIGHTS
 from mmuniformer.prediction.predictor import Predictor
@@ -68,9 +70,37 @@ def load_one(
     detector: str | Path | None = None,
     boxes: str | Path | None = None,
 ) -> Predictor:
-    return load(
+    """A model to look into, which runs as it is written.
+
+    See :func:`load`.
+    """
+    predictor = load(
         model, weights, device, threshold, detector=detector, boxes=boxes
     )
+    for _, backbone in backbones_of(predictor.loaded.net):
+        # What is compiled has hooks when it is compiled, or never.
+        backbone._compiled_call_impl = None
+    return predictor
+
+
+def check_out(out: str | Path) -> None:
+    """Says what is wrong with the name of a picture before the work for it.
+
+    Raises:
+        UserError: If no PNG can be written there.
+    """
+    path = Path(out)
+    if path.suffix.lower() not in ('.png', ''):
+        raise UserError(
+            f'--out {out}: the picture is a PNG; name it {path.stem}.png'
+        )
+    if path.is_dir():
+        raise UserError(f'--out {out} is a folder; name a file in it')
+    for folder in path.parents:
+        if folder.exists():
+            if not folder.is_dir():
+                raise UserError(f'--out {out}: {folder} is no folder')
+            break
 
 
 def names_of(models: Sequence[str]) -> list[str]:
@@ -151,8 +181,15 @@ def write(
 ) -> None:
     if not rows:
         raise UserError('there is nothing to draw')
-    try:
+    with told_of(out):
         picture_grid(out, rows, bar)
+
+
+@contextmanager
+def told_of(out: str | Path) -> Iterator[None]:
+    """Tells of a picture that is written within, or that it cannot be."""
+    try:
+        yield
     except OSError as error:
         raise UserError(f'--out {out}: {error.strerror}') from error
     print_log(f'Wrote {out}', logger='current')

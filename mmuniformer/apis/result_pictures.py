@@ -6,7 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mmuniformer.apis.pictures import items_of, load_one, places_of, write
+from mmuniformer.apis.pictures import (
+    check_out,
+    items_of,
+    load_one,
+    places_of,
+    write,
+)
 from mmuniformer.apis.predicting import THRESHOLD
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.drawing import Drawing
@@ -49,6 +55,7 @@ def draw_results(
     Raises:
         UserError: For a mistake in what the user gave.
     """
+    check_out(out)
     if names is not None and len(names) != len(rows):
         raise UserError(
             f'--names: there are {len(names)} of them, and {len(rows)} rows'

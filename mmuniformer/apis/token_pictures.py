@@ -9,9 +9,9 @@ import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.registry import MODELS
 
+from mmuniformer.apis.pictures import check_out, told_of
 from mmuniformer.checkpoint import load_pretrained
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors
@@ -58,6 +58,8 @@ def draw_tokens(
         UserError: For a mistake in what the user gave.
         CheckpointError: If the checkpoint does not fit.
     """
+    if out is not None:
+        check_out(out)
     cfg = load_config(config, cfg_options)
     backbone = _build(cfg)
     pictures = _read(source, backbone.ndim, size, frames)
@@ -68,14 +70,16 @@ def draw_tokens(
         name = f'tokens_{Path(source).stem}.png'
         out = str(Path('work_dirs', Path(cfg.filename).stem, name))
     # A frame for each map of tokens: the stem halves the frames.
-    token_sheet(out, pictures[:: 2 if backbone.ndim == 3 else 1], chosen)
-    print_log(f'Wrote {out}', logger='current')
+    with told_of(out):
+        token_sheet(out, pictures[:: 2 if backbone.ndim == 3 else 1], chosen)
 
 
 def _build(cfg: Config) -> UniFormerLight:
     settings = dict((cfg.get('model') or {}).get('backbone') or {})
     # The checkpoint has all weights.
     settings.pop('init_cfg', None)
+    # What is compiled is not looked into.
+    settings.pop('compile', None)
     with readable_errors(cfg):
         backbone = MODELS.build(settings) if 'type' in settings else None
     if not isinstance(backbone, UniFormerLight):

@@ -12,6 +12,11 @@ def add_models(parser: ArgumentParser, out: str, several: bool) -> None:
         several (bool): Whether several models are drawn beside each other.
     """
     more = dict(nargs='+') if several else {}
+    if several:
+        # Behind it, a photo would be taken for another model.
+        parser.usage = (
+            '%(prog)s SOURCE [SOURCE ...] --model MODEL [MODEL ...] [options]'
+        )
     parser.add_argument(
         'sources',
         nargs='+',

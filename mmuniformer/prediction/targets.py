@@ -1,7 +1,9 @@
 """What is asked of a model: the score of a class, of boxes, of a keypoint."""
 
 import copy
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +27,10 @@ SURE = 1e-6
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 Mark = Callable[[np.ndarray], None]
+
+
+class NothingFound(UserError):
+    """An input in which there is nothing of what is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +69,8 @@ def target_of(
             order of their scores; all of them by default.
 
     Raises:
-        UserError: If there is no such class or keypoint, or nothing of it is
-            found.
+        NothingFound: If there is nothing of it in the input.
+        UserError: If there is no such class or keypoint.
     """
     if box is not None and predictor.task != 'detection':
         raise UserError(
@@ -141,8 +147,12 @@ def _of_class(predictor: Predictor, view: View, wanted: str | None) -> Target:
 def _label_logits(net: nn.Module, x: Tensor) -> Tensor:
     """Of a segmentor (B, classes, h, w)."""
     logits = net(x, mode='tensor')
-    # A class or not: one number for both.
-    return logits if logits.shape[1] > 1 else torch.cat([-logits, logits], 1)
+    if logits.shape[1] > 1:
+        return logits
+    # A class or not: one number for both, found from the head's share on.
+    share = torch.as_tensor(net.decode_head.threshold).clamp(SURE, 1 - SURE)
+    logits = logits - share.logit()
+    return torch.cat([-logits, logits], 1)
 
 
 def _of_pixels(predictor: Predictor, view: View, wanted: str | None) -> Target:
@@ -158,7 +168,7 @@ def _of_pixels(predictor: Predictor, view: View, wanted: str | None) -> Target:
     else:
         index = choose(wanted, names, 'class')
         if not counts[index]:
-            raise UserError(
+            raise NothingFound(
                 f'--target {wanted}: no pixel of the picture is found to be '
                 f'{names[index]}'
             )
@@ -241,12 +251,39 @@ class _Detections:
         if mask_head is not None:
             # Masks take much memory, and no score depends on them.
             roi_head.mask_head = None
+        # Heads of one stage take their scores out of the graph.
+        within = _attached if roi_head is None else nullcontext
         try:
-            found = net.predict(x, samples, rescale=False)
+            with within():
+                found = net.predict(x, samples, rescale=False)
         finally:
             if mask_head is not None:
                 roi_head.mask_head = mask_head
         return [one.pred_instances for one in found]
+
+
+@contextmanager
+def _attached() -> Iterator[None]:
+    """Within, scores of mmdet's dense heads keep their gradients.
+
+    Heads are the RPN of a two-stage detector as well, whose training wants
+    none, and so none of them has any.
+    """
+    from mmdet.models.utils import select_single_mlvl as of_image
+
+    def attached(
+        maps: Sequence[Tensor], index: int, detach: bool = False
+    ) -> list[Tensor]:
+        return of_image(maps, index, detach=False)
+
+    name = of_image.__name__
+    with ExitStack() as stack:
+        for module in list(sys.modules.values()):
+            # Where heads have it from; getattr would have some import more.
+            if getattr(module, '__dict__', {}).get(name) is of_image:
+                setattr(module, name, attached)
+                stack.callback(setattr, module, name, of_image)
+        yield
 
 
 def _corners(instances: Any) -> Tensor:
@@ -269,7 +306,7 @@ def _of_boxes(
     what = 'object' if wanted is None else names[index]
     if not len(found):
         lower = ': lower --threshold' if predictor.threshold > 0 else ''
-        raise UserError(
+        raise NothingFound(
             f'the detector finds no {what} of a score of '
             f'{predictor.threshold:g} or more{lower}'
         )
@@ -277,7 +314,7 @@ def _of_boxes(
     found = found[found.labels == index]
     if box is not None:
         if not 1 <= box <= len(found):
-            raise UserError(
+            raise NothingFound(
                 f'--box {box}: the detector finds {len(found)} '
                 f'{names[index]}, by scores from 1'
             )
@@ -304,7 +341,10 @@ def _log_odds(found: list[Any], boxes: Tensor, label: int) -> Tensor:
     means = []
     for instances in found:
         instances = instances[instances.labels == label]
-        scores = instances.scores.float().clamp(SURE, 1 - SURE)
+        scores = instances.scores.float()
+        # The gradient is there beyond these bounds, too.
+        within = scores.detach().clamp(SURE, 1 - SURE)
+        scores = scores + (within - scores.detach())
         odds = torch.cat([scores.logit(), scores.new_tensor([lowest])])
         overlaps = box_iou(boxes, _corners(instances).detach())
         # The surest of those that are the same box; the last one is none.

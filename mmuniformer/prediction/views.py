@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from mmuniformer.checkpoint.form import backbones_of
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.predictor import Predictor
 from mmuniformer.prediction.reading import Item
+from mmuniformer.visualization.places import in_pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +50,7 @@ class View:
         Returns:
             np.ndarray: As high and wide as ``pictures``.
         """
-        size = tuple(reversed(self.inputs.shape[-2:]))
-        kind = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-        whole = cv2.resize(values.astype(np.float32), size, interpolation=kind)
+        whole = in_pixels(values, tuple(self.inputs.shape[-2:]), smooth)
         height, width = self.pictures.shape[1:3]
         return whole[:height, :width]
 
@@ -114,13 +112,16 @@ def _pictures(raw: np.ndarray, is_rgb: bool) -> np.ndarray:
     """RGB pictures (T, H, W, 3) of (C, H, W) or (C, T, H, W)."""
     if raw.ndim == 3:
         raw = raw[:, None]
-    if len(raw) == 1:
-        raw = np.repeat(raw, 3, 0)
+    if len(raw) < 3:
+        # Grey, with a second channel or without.
+        raw = np.repeat(raw[:1], 3, 0)
     pictures = np.moveaxis(raw, 0, -1)[..., :3]
     if not is_rgb:
         pictures = pictures[..., ::-1]
     if pictures.dtype != np.uint8:
-        pictures = np.clip(pictures.round(), 0, 255).astype(np.uint8)
+        largest = 255 if pictures.max(initial=0) <= 255 else 65535
+        pictures = (pictures * (255 / largest)).round()
+        pictures = np.clip(pictures, 0, 255).astype(np.uint8)
     return np.ascontiguousarray(pictures)
 
 
@@ -138,10 +139,14 @@ def backbone_of(predictor: Predictor) -> nn.Module:
     )
 
 
-def last_blocks(
+def stage_maps(
     predictor: Predictor, stages: Sequence[int] | None = None
 ) -> dict[int, nn.Module]:
-    """The last block of each stage of the backbone: it gives out its map.
+    """What gives out the map of each stage of the backbone.
+
+    That is its last block. The map of the last stage may go through LayerNorm
+    alone, whose gradient is at right angles to what goes in (their products
+    add up to 0 over the channels): then it is that norm.
 
     Args:
         predictor (Predictor): The model.
@@ -157,7 +162,11 @@ def last_blocks(
             raise UserError(
                 f'--stage {stage}: the backbone has the stages 1 to {last}'
             )
-    return {
+    found = {
         stage: getattr(backbone, f'blocks{stage}')[-1]
         for stage in stages or range(1, 1 + last)
     }
+    norm = getattr(backbone, f'norm{last}', None)
+    if last in found and isinstance(norm, nn.LayerNorm):
+        found[last] = norm
+    return found

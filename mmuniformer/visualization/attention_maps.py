@@ -16,6 +16,7 @@ from mmuniformer.models.layers import (
     HourglassBlock,
     SelfAttention,
 )
+from mmuniformer.visualization.places import step_of
 
 Place = tuple[int, ...]
 
@@ -33,12 +34,22 @@ class Query(NamedTuple):
     y: float
     time: float = 0.0
 
-    def token(self, spatial: Sequence[int]) -> Place:
-        """The place of its token in a map of a size."""
+    def token(self, spatial: Sequence[int], pixels: Sequence[int]) -> Place:
+        """The place of its token in a map.
+
+        Args:
+            spatial (Sequence[int]): Size of the map.
+            pixels (Sequence[int]): That of the input: frames may be first.
+        """
         shares = (self.time, self.y, self.x)[-len(spatial) :]
+        token = [int(shares[0] * spatial[0])] if len(spatial) == 3 else []
+        for share, size, number in zip(
+            shares[-2:], pixels[-2:], spatial[-2:], strict=True
+        ):
+            token.append(int(share * size / step_of(size, number)))
         return tuple(
-            min(int(share * size), size - 1)
-            for share, size in zip(shares, spatial, strict=True)
+            min(place, number - 1)
+            for place, number in zip(token, spatial, strict=True)
         )
 
 
@@ -118,19 +129,22 @@ def gathered(
     """
     noted: list[Gathered] = []
     known = attending_blocks(backbone)
-    with _looking(known, [n for n in known if n in blocks], query, noted):
+    names = [name for name in known if name in blocks]
+    token_in = partial(query.token, pixels=x.shape[2:])
+    with _looking({name: known[name] for name in names}, token_in, noted):
         backbone(x)
     return noted
 
 
 @contextmanager
 def _looking(
-    known: dict[str, nn.Module],
-    names: Sequence[str],
-    query: Query,
+    blocks: dict[str, nn.Module],
+    token_in: Callable[[Sequence[int]], Place],
     noted: list[Gathered],
 ) -> Iterator[None]:
-    looks = [_Look(name, known[name], query, noted) for name in names]
+    looks = [
+        _Look(name, block, token_in, noted) for name, block in blocks.items()
+    ]
     try:
         yield
     finally:
@@ -144,7 +158,8 @@ class _Look:
     Args:
         name (str): Of the block.
         block (nn.Module): It has one attention or, over time, two.
-        query (Query): Whose token gathers.
+        token_in (Callable): The place of the token that gathers, in a map of
+            a size.
         noted (list[Gathered]): Gets what is noted.
     """
 
@@ -152,12 +167,12 @@ class _Look:
         self,
         name: str,
         block: nn.Module,
-        query: Query,
+        token_in: Callable[[Sequence[int]], Place],
         noted: list[Gathered],
     ) -> None:
         self.place = tuple(map(int, name.split('.')))
         self.block = block
-        self.query = query
+        self.token_in = token_in
         self.noted = noted
         self.inputs: tuple = ()
         self.window: int | None = None
@@ -192,7 +207,7 @@ class _Look:
         x, *others = args
         self.inputs = args
         self.spatial = tuple(x.shape[2:])
-        self.token = self.query.token(self.spatial)
+        self.token = self.token_in(self.spatial)
         self.window = None
         if isinstance(self.block.attn, SelfAttention) and len(x.shape) == 4:
             self.window = others[0] if others else kwargs.get('window_size')
@@ -223,7 +238,7 @@ class _Look:
             len(row), -(-height // p) * p, -(-width // p) * p
         )
         own = np.s_[:, top * p : top * p + p, left * p : left * p + p]
-        padded[own] = row.unflatten(1, (p, p))
+        padded[own] = self._spread(row, (p, p))
         return f'window of {p} x {p}', padded[:, :height, :width]
 
     def _spread(self, row: Tensor, spatial: Place) -> Tensor:

@@ -30,6 +30,28 @@ METHODS = {
 }
 
 
+def _first_component(maps: np.ndarray) -> np.ndarray:
+    """What places of maps (1, C, h, w) have of what they differ in most.
+
+    The numbers of grad-cam, which asks for a matrix of all places by all
+    places besides: 18 GB of a map of 200 x 336.
+    """
+    places = np.nan_to_num(maps[0].reshape(maps.shape[1], -1).T)
+    places = places - places.mean(0)
+    _, _, components = np.linalg.svd(places, full_matrices=False)
+    return (places @ components[0]).reshape(1, *maps.shape[2:])
+
+
+# What these two make a map of, by method: after what grad-cam hands over
+# first come the activations of a layer, and their gradients.
+EIGEN = {
+    'eigencam': lambda x, layer, targets, maps, *_: _first_component(maps),
+    'eigengradcam': lambda x, layer, targets, maps, grads, *_: (
+        _first_component(grads * maps)
+    ),
+}
+
+
 def activation_maps(
     scores: nn.Module,
     inputs: Tensor,
@@ -64,20 +86,32 @@ def activation_maps(
     tall = inputs.flatten(2, 3) if inputs.dim() == 5 else inputs
     cam = getattr(_package(), METHODS[method])(model, list(layers.values()))
     cam.activations_and_grads.release()
-    recorder = _Maps(model, layers, inputs.dim() - 2, frames)
+    # It masks the tall picture by maps, which have to have as many frames.
+    spread = frames if method == 'scorecam' else None
+    recorder = _Maps(model, layers, inputs.dim() - 2, spread)
     cam.activations_and_grads = recorder
+    if method in EIGEN:
+        cam.get_cam_image = EIGEN[method]
     # One map for each layer, of its own size.
     cam.get_target_width_height = lambda _: None
     cam.aggregate_multi_layers = lambda maps: maps
     # The weights of a model that predicts ask for no gradient.
     tall = tall.detach().requires_grad_(cam.uses_gradients)
-    with torch.set_grad_enabled(cam.uses_gradients):
-        maps = cam(tall, [torch.Tensor.sum])
-    recorder.release()
-    return {
-        name: _to_one(one[0, 0]).reshape(frames, -1, one.shape[-1])
-        for name, one in zip(layers, maps, strict=True)
-    }
+    try:
+        with torch.set_grad_enabled(cam.uses_gradients):
+            maps = cam(tall, [torch.Tensor.sum])
+    finally:
+        recorder.release()
+    found = {}
+    for name, one in zip(layers, maps, strict=True):
+        values = _to_one(one[0, 0]).reshape(-1, *recorder.sizes[name])
+        found[name] = values[_of_frames(len(values), frames)]
+    return found
+
+
+def _of_frames(maps: int, frames: int) -> list[int]:
+    """The map of each frame: one of several frames is there for all."""
+    return [frame * maps // frames for frame in range(frames)]
 
 
 def _to_one(values: np.ndarray) -> np.ndarray:
@@ -113,7 +147,8 @@ class _Tall(nn.Module):
 class _Maps:
     """What layers give out and its gradients, in place of grad-cam's own.
 
-    Of a layer that gives out more than a map, such as a block of a light
+    The frames of a clip's maps are below each other, too. Of a layer that
+    gives out more than a map, such as a block of a light
     model, it keeps the map; and each gradient is its layer's, in whichever
     order they come.
     """
@@ -123,12 +158,13 @@ class _Maps:
         model: nn.Module,
         layers: dict[str, nn.Module],
         ndim: int,
-        frames: int,
+        frames: int | None,
     ) -> None:
         self.model = model
         self.names = list(layers)
         self.ndim = ndim
         self.frames = frames
+        self.sizes: dict[str, tuple[int, int]] = {}
         self.activations: list[Tensor] = []
         self.gradients: list[Tensor] = []
         self.handles = [
@@ -142,6 +178,11 @@ class _Maps:
         self.activations = [torch.empty(0)] * number
         self.gradients = [torch.empty(0)] * number
         scores = self.model(x)
+        if torch.is_grad_enabled() and not scores.requires_grad:
+            raise UserError(
+                'the model gives out scores without gradients: --method '
+                'eigencam and scorecam need none'
+            )
         for name, seen in zip(self.names, self.seen, strict=True):
             if seen != 1:
                 raise UserError(
@@ -161,6 +202,8 @@ class _Maps:
             )
         # Linear layers have channels last.
         is_last = isinstance(layer, nn.Linear)
+        size = whole.shape[-3:-1] if is_last else whole.shape[-2:]
+        self.sizes[self.names[index]] = tuple(size)
         self.seen[index] += 1
         self.activations[index] = self._tall(whole, is_last)
         # None for a layer that no score depends on.
@@ -172,13 +215,14 @@ class _Maps:
         self.gradients[index] = self._tall(grad, is_last)
 
     def _tall(self, x: Tensor, is_last: bool) -> Tensor:
-        x = x.detach().float()
+        # A copy: the next layer may write over it.
+        x = x.detach().to(torch.float32, copy=True)
         if is_last:
             x = x.movedim(-1, 1)
         if self.ndim == 3:
-            # A map of several frames is there for each of them.
-            of_map = torch.arange(self.frames) * x.shape[2] // self.frames
-            x = x[:, :, of_map.to(x.device)].flatten(2, 3)
+            if self.frames is not None:
+                x = x[:, :, _of_frames(x.shape[2], self.frames)]
+            x = x.flatten(2, 3)
         return x.cpu().contiguous()
 
     def release(self) -> None:

@@ -1,7 +1,8 @@
 """Rows of pictures with names, in one PNG."""
 
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,9 @@ _WIDTH, _SMALLEST, _LARGEST = 13.0, 1.5, 3.6
 _SIDE, _TITLE, _LINE, _GAP, _BAR = 0.3, 0.08, 0.15, 0.05, 0.55
 _DPI = 150
 _FONT = 8
+# Inches of a letter; pixels of the longest side, which matplotlib's own limit
+# of 2 ** 16 is above.
+_LETTER, _LONGEST = 0.068, 60_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,7 @@ def picture_grid(
     columns = max(len(row.cells) for row in rows)
     cell = _WIDTH / max(columns, len(rows))
     cell = float(np.clip(cell, _SMALLEST, _LARGEST))
+    rows = [_wrapped(row, cell) for row in rows]
     lines = max(row.name.count('\n') + 1 for row in rows)
     named = any(row.name for row in rows)
     left = _SIDE + _LINE * (lines - 1) if named else _GAP
@@ -84,7 +89,8 @@ def picture_grid(
     width = left + columns * cell + _GAP
     height = sum(heights) + sum(titles) + _GAP * (len(rows) + 1)
     height += _BAR if bar else 0.0
-    figure = Figure(figsize=(width, height), dpi=_DPI)
+    dpi = min(_DPI, _LONGEST / max(width, height))
+    figure = Figure(figsize=(width, height), dpi=dpi)
     top = height - _GAP
     for row, tall, above in zip(rows, heights, titles, strict=True):
         top -= above + tall
@@ -97,6 +103,7 @@ def picture_grid(
                 rotation=90,
                 ha='center',
                 va='center',
+                parse_math=False,
             )
         for column, one in enumerate(row.cells):
             place = (
@@ -108,12 +115,32 @@ def picture_grid(
             axes = figure.add_axes(place)
             axes.imshow(one.picture, interpolation_stage='rgba')
             axes.set_axis_off()
-            axes.set_title(one.title, fontsize=_FONT, pad=3)
+            # A name may have a dollar sign.
+            axes.set_title(one.title, fontsize=_FONT, pad=3, parse_math=False)
         top -= _GAP
     if bar:
         _draw_bar(figure, bar, width, height)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure).print_png(str(out))
+
+
+def _wrapped(row: Row, cell: float) -> Row:
+    """Titles in lines no longer than a cell is wide, names than it is high."""
+    cells = [
+        replace(one, title=_in_lines(one.title, cell - _GAP))
+        for one in row.cells
+    ]
+    return Row(cells, _in_lines(row.name, _height(row, cell)))
+
+
+def _in_lines(text: str, inches: float) -> str:
+    letters = max(8, int(inches / _LETTER))
+    return '\n'.join(
+        part
+        for line in text.split('\n')
+        for part in textwrap.wrap(line, letters, break_on_hyphens=False)
+        or ['']
+    )
 
 
 def _height(row: Row, cell: float) -> float:

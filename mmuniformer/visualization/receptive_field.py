@@ -5,6 +5,7 @@ Networks <https://arxiv.org/abs/1701.04128>`_: the gradient of the token in the
 middle back to the input, of one for each of its channels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from mmuniformer.models.layers import CONVS
 
 # Powers of ten that a picture shows below the largest value.
 DECADES = 4
@@ -25,7 +28,7 @@ class Field:
         values (np.ndarray): (T, H, W), not negative: the absolute gradient to
             a pixel, its channels added up; T is 1 for an image.
         centre (tuple[int, int]): Row and column of the pixel in the middle of
-            the token's own ones.
+            what the embeddings make the token from.
     """
 
     values: np.ndarray
@@ -59,7 +62,10 @@ def receptive_fields(backbone: nn.Module, x: Tensor) -> dict[int, Field]:
     finally:
         for handle in handles:
             handle.remove()
-    return {stage: _field(one, x) for stage, one in sorted(maps.items())}
+    return {
+        stage: _field(one, x, partial(_centre, backbone, stage))
+        for stage, one in sorted(maps.items())
+    }
 
 
 def _keep(
@@ -69,31 +75,62 @@ def _keep(
     maps[stage] = out if isinstance(out, Tensor) else out[0]
 
 
-def _field(one: Tensor, x: Tensor) -> Field:
+def _field(one: Tensor, x: Tensor, centre: Callable[[int], int]) -> Field:
     middle = [size // 2 for size in one.shape[2:]]
     token = one[(slice(None), slice(None), *middle)].sum()
     (gradient,) = torch.autograd.grad(token, x, retain_graph=True)
     values = gradient.abs().sum((0, 1)).double().cpu().numpy()
     values = values.reshape(-1, *values.shape[-2:])
-    centre = tuple(
-        int((place + 0.5) * size / tokens)
-        for place, tokens, size in zip(
-            middle[-2:], one.shape[-2:], x.shape[-2:], strict=True
-        )
-    )
-    return Field(values, centre)
+    y, x_ = map(centre, middle[-2:])
+    return Field(values, (y, x_))
+
+
+def _centre(backbone: nn.Module, stage: int, place: int) -> int:
+    """The pixel (or the one after) in the middle of a place's own ones.
+
+    Patches have theirs in their middle. Convolutions that overlap, of models
+    with a convolutional stem, have it where their first place is the first
+    pixel.
+    """
+    middle = place + 0.5
+    for number in range(stage, 0, -1):
+        embed = getattr(backbone, f'patch_embed{number}')
+        kinds = tuple(CONVS.values())
+        convs = [m for m in embed.modules() if isinstance(m, kinds)]
+        for conv in reversed(convs):
+            step, kernel, pad = (
+                of[-1] for of in (conv.stride, conv.kernel_size, conv.padding)
+            )
+            middle = (middle - 0.5) * step + kernel / 2 - pad
+    return int(middle)
 
 
 def reach(field: Field) -> int:
-    """Pixels around the centre that all photos of this size have."""
-    (y, x), (height, width) = field.centre, field.values.shape[-2:]
-    return min(y, x, height - y, width - x)
+    """Pixels around the centre that all photos of this size have.
+
+    Where there is none, as in a photo that is one token wide, those that it
+    has at one side.
+    """
+    sides = [
+        (place, size - place)
+        for place, size in zip(
+            field.centre, field.values.shape[-2:], strict=True
+        )
+    ]
+    return min(map(min, sides)) or min(map(max, sides))
 
 
 def cut(field: Field, radius: int) -> np.ndarray:
-    """The square (T, 2 radius, 2 radius) around the centre."""
-    y, x = field.centre
-    return field.values[:, y - radius : y + radius, x - radius : x + radius]
+    """The square (T, 2 radius, 2 radius) around the centre; 0 outside."""
+    (y, x), values = field.centre, field.values
+    square = np.zeros((len(values), 2 * radius, 2 * radius))
+    inside = values[
+        :, max(0, y - radius) : y + radius, max(0, x - radius) : x + radius
+    ]
+    top, left = max(0, radius - y), max(0, radius - x)
+    height, width = inside.shape[1:]
+    square[:, top : top + height, left : left + width] = inside
+    return square
 
 
 def side_of_share(square: np.ndarray, share: float) -> int:

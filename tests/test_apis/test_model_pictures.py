@@ -7,18 +7,26 @@ from pathlib import Path
 import numpy as np
 import predict_models
 import pytest
+import torch
 from PIL import Image
 
+import mmuniformer
 from mmuniformer.apis import (
+    cam_pictures,
     draw_attention,
     draw_cam,
     draw_receptive_field,
     draw_results,
     field_pictures,
 )
-from mmuniformer.apis.attention_pictures import _attention_rows, _mean
-from mmuniformer.apis.pictures import names_of, places_of
+from mmuniformer.apis.attention_pictures import (
+    _attention_rows,
+    _blocks,
+    _mean,
+)
+from mmuniformer.apis.pictures import load_one, names_of, places_of
 from mmuniformer.errors import UserError
+from mmuniformer.models import UniFormer
 from mmuniformer.prediction.results import LabelMap, Objects, Poses
 from mmuniformer.visualization.attention_maps import Query, gathered
 
@@ -96,9 +104,49 @@ def test_several_models_and_layers_in_one_picture(files, tmp_path):
     assert names_of(['any.pth']) == ['']
 
 
+def test_what_has_nothing_in_it_is_left_out(files, tmp_path, monkeypatch):
+    """The others of a folder are drawn."""
+    pytest.importorskip('pytorch_grad_cam')
+    predictor = mmuniformer.load(files['det'], threshold=0)
+    best = {path: predictor(path).scores.max() for path in files['images']}
+    (low, least), (_, most) = sorted(best.items(), key=lambda one: one[1])
+    given = dict(model=files['det'], threshold=float((least + most) / 2))
+    told = []
+    monkeypatch.setattr(
+        cam_pictures, 'print_log', lambda line, **_: told.append(line)
+    )
+    draw_cam(files['images'], out=tmp_path / 'one.png', **given)
+    assert (tmp_path / 'one.png').exists()
+    (line,) = told
+    assert line.startswith(f'left out: {low}: the detector finds no object')
+    with pytest.raises(UserError, match=f'{low}: the detector finds no'):
+        draw_cam([low], out=tmp_path / 'none.png', **given)
+
+
+def test_a_compiled_model_is_looked_into(tmp_path):
+    """As it is written: a compiled one may see no hook."""
+    kept = predict_models.content('cls')
+    cfg = kept['meta']['cfg'].replace(
+        'classifier=True', 'classifier=True, compile=True'
+    )
+    assert 'compile=True' in cfg
+    path = tmp_path / 'compiled.pth'
+    torch.save({**kept, 'meta': dict(cfg=cfg)}, path)
+    backbone = load_one(str(path), None).loaded.net.backbone
+    assert backbone._compiled_call_impl is None
+
+
+def test_blocks_of_a_hybrid_stage():
+    arch = dict(depths=(1, 1, 5, 2), embed_dims=(8,) * 4, head_dim=8)
+    model = UniFormer(arch, stage3='hybrid', window_size=4)
+    assert _blocks(model, None) == ['3.1', '3.4', '4.1', '4.2']
+    model = UniFormer(arch, stage3='window', window_size=4)
+    assert _blocks(model, None) == ['3.1', '3.5', '4.1', '4.2']
+    assert _blocks(UniFormer(arch), None) == ['3.1', '3.5', '4.1', '4.2']
+
+
 def test_a_picture_of_attention_shows_its_numbers(files, tmp_path):
     """The token with most attention is the brightest, in its place."""
-    import mmuniformer
     from mmuniformer.prediction.predictor import _item
     from mmuniformer.prediction.views import views
 
@@ -274,6 +322,15 @@ def test_mistakes_are_one_line(files, tmp_path, capsys):
         [cls, video],
     )
     expect('is a photo', draw_receptive_field, [image], video)
+    for out, match in (
+        ('a.jpg', r'--out .*a.jpg: the picture is a PNG; name it a.png'),
+        ('', 'is a folder; name a file in it'),
+        (f'{Path(image).name}/a.png', 'is no folder'),
+    ):
+        folder = Path(image).parent if '/' in out else tmp_path
+        with pytest.raises(UserError, match=match):
+            # Before the model is read.
+            draw_attention([image], 'no.pth', out=folder / out)
     broken = tmp_path / 'broken.jpg'
     broken.write_bytes(b'no image')
     expect('cannot read the image', draw_attention, [broken], cls)

@@ -1,5 +1,7 @@
 """Fused and explicit attention: the same numbers, and weights to look at."""
 
+import copy
+
 import pytest
 import torch
 
@@ -57,6 +59,45 @@ def test_both_forms_have_the_same_outputs_and_gradients(name):
         rtol=1e-10,
         atol=1e-10,
     )
+
+
+@pytest.mark.parametrize('way', ['recomputed', 'deployed'])
+@pytest.mark.parametrize('name', ['hybrid', 'pooled', 'divided', 'light'])
+def test_both_forms_of_a_model_that_is_not_as_it_was_built(name, way):
+    models = []
+    for form in ('fused', 'explicit'):
+        model, x = build(name, with_cp=way == 'recomputed')
+        if way == 'deployed':
+            model.eval().switch_to_deploy()
+        # After all else, as of a model that is trained.
+        model.set_attention(form)
+        models.append(model)
+    fused, explicit = models
+    torch.testing.assert_close(
+        outputs_and_gradients(explicit, x),
+        outputs_and_gradients(fused, x),
+        rtol=1e-10,
+        atol=1e-10,
+    )
+
+
+@pytest.mark.parametrize('name', ['hybrid', 'divided', 'light video'])
+def test_both_forms_in_half_precision(name):
+    """As near to single precision as each other, by autocast or wholly."""
+    model, x = build(name)
+    model, x = model.float().eval(), x.float()
+    with torch.no_grad():
+        exact = as_tuple(model(x))
+        for form in ('fused', 'explicit'):
+            model.set_attention(form)
+            with torch.autocast('cpu', torch.bfloat16):
+                cast = as_tuple(model(x))
+            half = as_tuple(copy.deepcopy(model).bfloat16()(x.bfloat16()))
+            for outs in (cast, half):
+                for out, one in zip(outs, exact, strict=True):
+                    assert out.dtype == torch.bfloat16
+                    far = (out.float() - one).norm() / one.norm()
+                    assert far < 0.03
 
 
 @pytest.mark.parametrize('name', STYLES)

@@ -1,14 +1,24 @@
 """What is asked of a model is what it predicts, and gradients go through."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import predict_models
 import pytest
 import torch
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import InstanceData
 
 import mmuniformer
+from mmuniformer.engine.config import load_config
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.predictor import _item
-from mmuniformer.prediction.targets import _log_odds, choose, target_of
+from mmuniformer.prediction.targets import (
+    _label_logits,
+    _log_odds,
+    choose,
+    target_of,
+)
 from mmuniformer.prediction.views import views
 
 
@@ -78,6 +88,21 @@ def test_the_pixels_of_a_class(checkpoints, images):
             asked(predictor, images[0], missing[0])
 
 
+def test_one_number_for_a_class_and_the_background():
+    """Found from the threshold of the head on, as in predictions."""
+
+    class Segmentor(torch.nn.Module):
+        decode_head = SimpleNamespace(threshold=0.3)
+
+        def forward(self, x, mode):
+            return x[:, :1]
+
+    shares = torch.tensor([0.1, 0.29, 0.31, 0.9])
+    x = shares.logit().reshape(1, 1, 2, 2).expand(-1, 3, -1, -1)
+    labels = _label_logits(Segmentor(), x)[0].argmax(0)
+    assert labels.tolist() == [[0, 0], [1, 1]]
+
+
 def test_a_keypoint(checkpoints, images):
     predictor = mmuniformer.load(checkpoints['pose'])
     view, target, score, drawn = asked(predictor, images[0])
@@ -121,6 +146,59 @@ def test_boxes(checkpoints, images):
         asked(strict, images[0])
 
 
+RETINANET = """
+_base_ = [
+    '{root}/configs/_base_/datasets/shapes_instance.py',
+    '{root}/configs/_base_/default_runtime_det.py',
+    'mmdet::_base_/models/retinanet_r50_fpn.py',
+]
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmuniformer.UniFormer',
+        arch=dict(
+            depths=(1, 1, 1, 1), embed_dims=(8, 16, 16, 16), head_dim=8
+        ),
+    ),
+    neck=dict(in_channels=[8, 16, 16, 16], out_channels=16),
+    bbox_head=dict(
+        in_channels=16, feat_channels=16, stacked_convs=1, num_classes=6
+    ),
+)
+"""
+
+
+def test_boxes_of_one_stage(images, tmp_path):
+    """Heads of mmdet that predict take their scores out of the graph."""
+    from mmdet.models.dense_heads import base_dense_head
+    from mmdet.models.utils import select_single_mlvl
+
+    root = predict_models.QUICKSTART.parents[1]
+    config = tmp_path / 'retinanet.py'
+    config.write_text(RETINANET.format(root=root))
+    cfg = load_config(str(config))
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
+    torch.nn.init.normal_(model.bbox_head.retina_cls.weight, std=0.02)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'a.pth')
+    predictor = mmuniformer.load(
+        config, tmp_path / 'a.pth', threshold=0.1, device='cpu'
+    )
+    view, target, score, drawn = asked(predictor, images[0], box=1)
+    assert drawn.any()
+    assert np.isfinite(score)
+    # The gradient is that of the score.
+    x = view.inputs.clone().requires_grad_()
+    target.scores(x).sum().backward()
+    step = 1e-2 * x.grad / x.grad.norm()
+    with torch.no_grad():
+        ends = [float(target.scores(view.inputs + s * step)) for s in (1, -1)]
+    slope = (ends[0] - ends[1]) / 2e-2
+    assert slope == pytest.approx(float(x.grad.norm()), rel=0.05)
+    assert base_dense_head.select_single_mlvl is select_single_mlvl
+
+
 def test_a_box_is_found_again_by_its_place_and_class():
     boxes = torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 30]])
     again = InstanceData(
@@ -136,6 +214,13 @@ def test_a_box_is_found_again_by_its_place_and_class():
     assert float(found) == pytest.approx(
         (np.log(0.8 / 0.2) + lost) / 2, rel=1e-4
     )
+    # One that is surer than the bounds has a gradient all the same.
+    sure = torch.tensor([1 - 2.0**-23], requires_grad=True)
+    one = InstanceData(bboxes=boxes[:1], scores=sure, labels=torch.ones(1))
+    (found,) = _log_odds([one], boxes[:1], 1)
+    assert float(found.detach()) == pytest.approx(-lost, rel=0.01)
+    (grad,) = torch.autograd.grad(found, sure)
+    assert grad.item() > 1e5
     (none,) = _log_odds([again[:0]], boxes, 1)
     assert float(none) == pytest.approx(lost, rel=1e-4)
 

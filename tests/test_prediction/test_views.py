@@ -7,7 +7,7 @@ import pytest
 import mmuniformer
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.predictor import _item
-from mmuniformer.prediction.views import last_blocks, views
+from mmuniformer.prediction.views import _pictures, stage_maps, views
 
 
 @pytest.fixture
@@ -73,8 +73,25 @@ def test_padding_is_not_of_the_picture(checkpoints, red):
 def test_stages(checkpoints):
     predictor = mmuniformer.load(checkpoints['pose'])
     # The model has three of them.
-    assert list(last_blocks(predictor)) == [1, 2, 3]
+    assert list(stage_maps(predictor)) == [1, 2, 3]
     backbone = predictor.loaded.net.backbone
-    assert last_blocks(predictor, [3]) == {3: backbone.blocks3[-1]}
+    assert stage_maps(predictor, [2]) == {2: backbone.blocks2[-1]}
+    # The head reads the last one through LayerNorm.
+    assert stage_maps(predictor, [3]) == {3: backbone.norm3}
     with pytest.raises(UserError, match=r'--stage 4: .* stages 1 to 3'):
-        last_blocks(predictor, [4])
+        stage_maps(predictor, [4])
+    predictor = mmuniformer.load(checkpoints['cls'])
+    backbone = predictor.loaded.net.backbone
+    assert stage_maps(predictor, [4]) == {4: backbone.blocks4[-1]}
+
+
+def test_pictures_of_other_channels_and_depths():
+    two = np.stack([np.full((4, 6), 40, np.uint8), np.zeros((4, 6))])
+    grey = _pictures(two, is_rgb=False)
+    assert grey.shape == (1, 4, 6, 3)
+    assert (grey == 40).all()
+    four = np.zeros((4, 5, 7), np.uint16)
+    four[0], four[3] = 65535, 9
+    (blue,) = _pictures(four, is_rgb=False)
+    assert blue.dtype == np.uint8
+    assert blue[0, 0].tolist() == [0, 0, 255]

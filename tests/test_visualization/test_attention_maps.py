@@ -118,6 +118,21 @@ def test_cells_of_keys_are_spread_over_their_tokens():
     assert np.ptp(one.weights[0]) > 0.001
 
 
+def test_cells_of_keys_in_windows():
+    settings = dict(stage3='window', window_size=3, kv_strides=(4, 2, 2, 1))
+    model, x = build(UniFormer, (96, 160), **settings)
+    (one,) = gathered(model, x, Query(0.45, 0.1), ['3.1'])
+    assert one.token == (0, 4)
+    assert one.box == (0, 3, 3, 6)
+    np.testing.assert_allclose(one.weights.sum((1, 2)), 1, atol=1e-12)
+    # Cells of a window of 3 x 3: 2 x 2 tokens, 2 x 1, 1 x 2 and 1.
+    own = one.weights[:, 0:3, 3:6]
+    assert (np.ptp(own[:, :2, :2], axis=(1, 2)) == 0).all()
+    assert (own[:, 0, 2] == own[:, 1, 2]).all()
+    assert (own[:, 2, 0] == own[:, 2, 1]).all()
+    assert np.ptp(own[0]) > 0.001
+
+
 def test_joint_and_divided_attention_of_a_clip():
     model, x = build(UniFormer3D, (8, 64, 96))
     (one,) = gathered(model, x, QUERY, ['3.1'])
@@ -198,9 +213,14 @@ def test_a_look_leaves_the_model_as_it_was():
 def test_blocks_and_places():
     model, _ = build(UniFormer, (64, 64))
     assert list(attending_blocks(model)) == ['3.1', '3.2', '3.3', '3.4', '4.1']
-    assert Query(0, 0).token((4, 6)) == (0, 0)
-    assert Query(1, 1).token((4, 6)) == (3, 5)
-    assert Query(0.5, 0.25, 0.99).token((2, 4, 6)) == (1, 1, 3)
+    size = (64, 96)
+    assert Query(0, 0).token((4, 6), size) == (0, 0)
+    assert Query(1, 1).token((4, 6), size) == (3, 5)
+    place = Query(0.5, 0.25, 0.99)
+    assert place.token((2, 4, 6), (4, *size)) == (1, 1, 3)
+    # Of 76 pixels 64 have a token: pixel 49 is of the fourth.
+    assert Query(0.65, 0.99).token((4, 4), (76, 76)) == (3, 3)
+    assert Query(0.63, 0.2).token((4, 4), (76, 76)) == (0, 2)
 
 
 @pytest.mark.parametrize('frames', [1, 3])

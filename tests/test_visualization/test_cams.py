@@ -124,6 +124,54 @@ def test_gradcam_is_its_equation():
     np.testing.assert_allclose(found, expected / expected.max(), atol=1e-5)
 
 
+@pytest.mark.parametrize('method', ['eigencam', 'eigengradcam'])
+def test_components_are_those_of_the_package(method):
+    import pytorch_grad_cam
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.GELU())
+    model = nn.Sequential(net, nn.Flatten(), nn.Linear(6 * 80, 1))
+    model.append(nn.Flatten(0))
+    x = torch.randn(1, 3, 16, 20)
+    found = activation_maps(model, x, {'gelu': net[1]}, method)['gelu'][0]
+    cam = getattr(pytorch_grad_cam, METHODS[method])(model, [net[1]])
+    cam.get_target_width_height = lambda _: None
+    (expected,) = cam(x, [torch.Tensor.sum])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_components_of_a_large_map_need_no_matrix_of_its_places():
+    net = nn.Sequential(nn.Conv2d(3, 2, 1))
+    model = nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten(0))
+    model.append(nn.Linear(2, 1))
+    x = torch.rand(1, 3, 300, 400)
+    # 120 000 places: 58 GB.
+    maps = activation_maps(model, x, {'conv': net[0]}, 'eigencam')
+    assert maps['conv'].shape == (1, 300, 400)
+    assert np.ptp(maps['conv']) > 0.5
+
+
+def test_a_map_that_the_next_layer_writes_over():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 4, 1)
+    model = nn.Sequential(conv, nn.ReLU(inplace=True), nn.Flatten())
+    model.append(nn.Linear(4 * 36, 1)).append(nn.Flatten(0))
+    x = torch.randn(1, 3, 6, 6)
+    found = activation_maps(model, x, {'conv': conv}, 'hirescam')['conv'][0]
+    before = conv(x)
+    grad = model[3].weight[0].unflatten(0, (4, 6, 6)) * (before[0] > 0)
+    expected = (grad * before[0]).sum(0).relu().detach().numpy()
+    expected -= expected.min()
+    np.testing.assert_allclose(found, expected / expected.max(), atol=1e-4)
+    off = activation_maps(model, x, {'conv': conv}, 'eigencam')['conv'][0]
+    flat = before[0].detach().flatten(1).T.numpy()
+    flat = flat - flat.mean(0)
+    first = flat @ np.linalg.svd(flat, full_matrices=False)[2][0]
+    first = first.clip(0).reshape(6, 6)
+    first -= first.min()
+    np.testing.assert_allclose(off, first / first.max(), atol=1e-4)
+
+
 def test_layers_of_no_use():
     net = Red(2)
     # No score depends on it: nothing there speaks for one.
@@ -136,6 +184,9 @@ def test_layers_of_no_use():
     twice.append(net.first).append(nn.Flatten()).append(nn.LazyLinear(1))
     with pytest.raises(UserError, match='--layer conv runs 2 times'):
         activation_maps(twice, image(), {'conv': net.first})
+    net.forward = lambda x: Red.forward(net, x).detach()
+    with pytest.raises(UserError, match='without gradients: --method eigen'):
+        activation_maps(net, image(), {'first': net.first})
     flat = nn.Sequential(nn.Flatten(), nn.Linear(16 * 24 * 3, 1))
     with pytest.raises(UserError, match='--layer fc gives out no map'):
         activation_maps(flat, image(), {'fc': flat[1]})
@@ -166,3 +217,24 @@ def test_mistakes(monkeypatch):
     monkeypatch.setitem(sys.modules, 'pytorch_grad_cam', None)
     with pytest.raises(UserError, match='pip install --no-deps grad-cam'):
         activation_maps(net, image(), {'first': net.first})
+
+
+@pytest.mark.parametrize('method', ['gradcam', 'gradcam++', 'layercam'])
+def test_a_clip_has_the_numbers_of_the_package(method):
+    """Which takes maps of clips, too, but no clips for all methods."""
+    import pytorch_grad_cam
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv3d(3, 6, (1, 3, 3), (2, 2, 2)), nn.GELU())
+    model = nn.Sequential(net, nn.Flatten(), nn.Linear(6 * 3 * 7 * 9, 1))
+    model.append(nn.Flatten(0))
+    # Of five frames the first, the third and the fifth.
+    x = torch.randn(1, 3, 5, 16, 20)
+    found = activation_maps(model, x, {'gelu': net[1]}, method)['gelu']
+    cam = getattr(pytorch_grad_cam, METHODS[method])(model, [net[1]])
+    cam.get_target_width_height = lambda _: None
+    cam.aggregate_multi_layers = lambda maps: maps[0][0, 0]
+    expected = cam(x, [torch.Tensor.sum])
+    expected /= expected.max()
+    assert expected.shape == (3, 7, 9)
+    np.testing.assert_allclose(found, expected[[0, 0, 1, 1, 2]], atol=1e-4)

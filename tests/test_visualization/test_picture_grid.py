@@ -54,3 +54,24 @@ def test_sizes_and_heat():
     assert np.abs(smooth[0, 0] - low).max() <= 1
     assert np.abs(smooth[-1, -1] - high).max() <= 1
     assert len(np.unique(smooth[:, 45].reshape(-1, 3), axis=0)) > 5
+
+
+def test_many_rows_fit_into_a_file(tmp_path):
+    """More than 2 ** 16 pixels are too many for matplotlib."""
+    small = np.full((400, 8, 3), 90, np.uint8)
+    picture_grid(tmp_path / 'grid.png', [Row([Cell(small)])] * 9)
+    width, height = Image.open(tmp_path / 'grid.png').size
+    assert 50_000 < height < 2**16
+    assert width > 50
+
+
+def test_words_are_as_they_are_given(tmp_path):
+    """A dollar sign begins no formula, and long lines are broken."""
+    one = np.full((40, 40, 3), 90, np.uint8)
+    title = 'between $5 and $_{ with a name that is far longer than the cell'
+    picture_grid(tmp_path / 'a.png', [Row([Cell(one, title)], title)])
+    picture_grid(tmp_path / 'b.png', [Row([Cell(one, 'between')], 'one')])
+    (_, tall), (_, low) = (
+        Image.open(tmp_path / name).size for name in ('a.png', 'b.png')
+    )
+    assert tall > low + 10

@@ -43,6 +43,23 @@ def test_a_local_stage_sees_as_far_as_its_kernels():
     assert (fields[4].values > 0).all()
 
 
+@pytest.mark.parametrize('conv_stem', [False, True])
+def test_the_centre_is_that_of_what_a_token_is_made_from(conv_stem):
+    torch.manual_seed(0)
+    arch = dict(TINY, mlp_ratio=2, depths=(1, 1, 1, 1), conv_stem=conv_stem)
+    model = UniFormer(arch, stage_types='LLLL').double().eval()
+    # No kernel reaches the edge; and what is left over has no tokens.
+    x = torch.randn(1, 3, 500, 525, dtype=torch.float64)
+    for field in receptive_fields(model, x).values():
+        support = field.values[0] > 0
+        for axis, middle in zip((1, 0), field.centre, strict=True):
+            pixels = np.flatnonzero(support.any(axis))
+            assert pixels[0] > 0
+            assert pixels[-1] < support.shape[1 - axis] - 1
+            # In a pixel, or between two.
+            assert (pixels[0] + pixels[-1] + 1) // 2 == middle
+
+
 def test_values_are_the_gradient():
     model, x = build(UniFormer, (32, 32))
     field = receptive_fields(model, x)[3]
@@ -89,6 +106,13 @@ def test_numbers_of_a_square():
     square = cut(field, 8)
     assert square.shape == (1, 16, 16)
     assert square.sum() == 8
+    # One token wide, with a convolutional stem: its centre is at the edge.
+    narrow = Field(values[..., :8], (10, 0))
+    assert reach(narrow) == 8
+    square_ = cut(narrow, 8)
+    assert square_.shape == (1, 16, 16)
+    assert (square_[..., 8:] == values[:, 2:18, :8]).all()
+    assert (square_[..., :8] == 0).all()
     assert side_of_share(square, 0.5) == 2
     assert side_of_share(square, 0.51) == 10
     assert side_of_share(np.zeros((1, 4, 4)), 0.5) == 0
