@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import WARNING
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,13 @@ def items_of(
     predictors: Sequence[Predictor],
     folder: Path,
 ) -> Iterator[Item]:
-    """Inputs that all of the models take."""
+    """Inputs that all of the models take.
+
+    Of several, one that cannot be read is left out, and told of.
+
+    Raises:
+        UserError: If nothing is left.
+    """
     found = find_sources(sources)
     kinds = {one.takes_videos for one in predictors}
     if len(kinds) > 1:
@@ -130,14 +137,37 @@ def items_of(
         )
     if True in kinds:
         found = videos_among(found)
+    problems: list[str] = []
+    number = 0
     for item in read(found, True in kinds, folder, MAX_DOWNLOAD):
-        if item.problem:
-            raise UserError(item.problem)
-        if item.frame is not None:
-            raise UserError(
+        problem = item.problem
+        if not problem and item.frame is not None:
+            problem = (
                 f'{item.source.file} is no image, and the model takes images'
             )
-        yield item
+        if not problem and len(found) > 1:
+            problem = _unreadable(predictors, item)
+        if not problem:
+            number += 1
+            yield item
+        elif len(found) == 1:
+            raise UserError(problem)
+        # A video has one of them for each frame.
+        elif problem not in problems:
+            problems.append(problem)
+            print_log(f'left out: {problem}', 'current', WARNING)
+    if problems and not number:
+        raise UserError(f'no input can be read: {problems[0]}')
+
+
+def _unreadable(predictors: Sequence[Predictor], item: Item) -> str | None:
+    """What is wrong with an input, found before rows of it are begun."""
+    try:
+        for one in predictors:
+            one.prepare(item)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def frames_of(

@@ -18,13 +18,19 @@ from mmuniformer.apis import (
     draw_receptive_field,
     draw_results,
     field_pictures,
+    pictures,
 )
 from mmuniformer.apis.attention_pictures import (
     _attention_rows,
     _blocks,
     _mean,
 )
-from mmuniformer.apis.pictures import load_one, names_of, places_of
+from mmuniformer.apis.pictures import (
+    items_of,
+    load_one,
+    names_of,
+    places_of,
+)
 from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormer
 from mmuniformer.prediction.results import LabelMap, Objects, Poses
@@ -121,6 +127,32 @@ def test_what_has_nothing_in_it_is_left_out(files, tmp_path, monkeypatch):
     assert line.startswith(f'left out: {low}: the detector finds no object')
     with pytest.raises(UserError, match=f'{low}: the detector finds no'):
         draw_cam([low], out=tmp_path / 'none.png', **given)
+
+
+def test_what_cannot_be_read_is_left_out(files, tmp_path, monkeypatch):
+    model = load_one(files['cls'], None, 'cpu')
+    whole = files['images'][0]
+    broken = tmp_path / 'broken.jpg'
+    broken.write_bytes(Path(whole).read_bytes()[:200])
+
+    told = []
+    monkeypatch.setattr(
+        pictures, 'print_log', lambda line, *_: told.append(line)
+    )
+
+    def read(*sources) -> list[str]:
+        return [
+            one.source.file for one in items_of(sources, [model], tmp_path)
+        ]
+
+    assert read(broken, whole) == [str(whole)]
+    (line,) = told
+    assert line.startswith('left out: ')
+    assert str(broken) in line
+    with pytest.raises(UserError, match='no input can be read'):
+        read(broken, broken)
+    with pytest.raises(UserError, match='broken'):
+        read(broken)
 
 
 def test_a_compiled_model_is_looked_into(tmp_path):
