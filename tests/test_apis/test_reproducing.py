@@ -14,7 +14,12 @@ from mmuniformer.engine.config import load_config
 from mmuniformer.errors import CheckpointError, UserError
 from mmuniformer.reproduction import results as kept
 from mmuniformer.reproduction.places import root
-from mmuniformer.reproduction.trials import compare, spread, trials
+from mmuniformer.reproduction.trials import (
+    compare,
+    spread,
+    trials,
+    view_options,
+)
 from mmuniformer.zoo import experiments, find_experiment
 
 TOOLS = Path(__file__).parents[2] / 'tools'
@@ -164,11 +169,39 @@ def test_two_processes(tmp_path, run_tool):
 
 def test_every_published_metric_is_of_a_test():
     """Also those of other views, and of several scales."""
+    of_paper = 0
     for experiment in experiments():
         published = sum(len(r.metrics) for r in experiment.results)
-        assert sum(len(t.published) for t in trials(experiment)) == published
+        tested = sum(len(t.published) for t in trials(experiment))
+        assert tested >= published
+        of_paper += tested - published
+        cfg = load_config(root() / experiment.config)
         for trial in trials(experiment):
             compare(experiment.task, trial.published, {})
+            views = view_options(cfg, trial.style)
+            assert ('x' in trial.style) == bool(views)
+    # Of UniFormer-B: K600 with 32 frames, SSV2 pre-trained on K400.
+    assert of_paper == 4
+    (one, three) = trials(find_experiment('uniformer_b32x4_k600'))
+    assert one.published == {'Top 1 Accuracy': 84.5, 'Top 5 Accuracy': 96.7}
+    assert three.style == '32x3x4'
+    assert three.published == {'Top 1 Accuracy': 84.9, 'Top 5 Accuracy': 96.7}
+
+
+def test_models_of_ours_are_tested_as_configured():
+    """Those of the paper alone as it has them; else all is measured."""
+    llll = 'uniformer-small-llll_k400-pre_8xb4-u16-60e_sthv1-rgb'
+    (trial,) = trials(find_experiment(llll))
+    assert trial.style == '16x1x1'
+    assert trial.published == {'Top 1 Accuracy': 49.2, 'Top 5 Accuracy': 77.6}
+    windows = find_experiment('mask-rcnn_uniformer-s-w14_fpn_amp-1x_coco')
+    (trial,) = trials(windows)
+    assert (trial.style, trial.published) == ('as configured', {})
+    found = compare('detection', {}, {'coco/bbox_mAP': 0.45})
+    assert found['box AP']['measured'] == 45.0
+    assert found['box AP']['within'] is None
+    entry = {'metrics': {'box AP': found['box AP']}}
+    assert list(kept.lines(entry)) == ['box AP: 45.00, none published']
 
 
 def test_results_within_the_spread():
