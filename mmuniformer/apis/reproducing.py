@@ -255,15 +255,16 @@ def write_report(results: str | None = None) -> list[Path]:
     )
     from mmuniformer.reproduction.speeds import read_run
 
+    # Before what takes seconds.
+    if results is not None and not Path(results).is_file():
+        raise UserError(f'{results} is not there: no results to report')
+    measured = kept.read(Path(results) if results else kept.default_file())
     docs = root() / 'docs'
     folder = docs / 'reproduction'
     complexity = _counted(folder / 'complexity.json')
     complexity += _counted(folder / 'designs.json', ' --designs')
     speeds = read_run(folder / TABLES_FILE)
     pictures = [*draw_counts(complexity, folder), *draw_speeds(folder)]
-    if results is not None and not Path(results).is_file():
-        raise UserError(f'{results} is not there: no results to report')
-    measured = kept.read(Path(results) if results else kept.default_file())
     text = Page(complexity, measured, pictures, speeds).text()
     page = docs / 'reproduction.md'
     if not page.is_file() or page.read_text(encoding='utf-8') != text:
@@ -283,8 +284,12 @@ def _counted(path: Path, option: str = '') -> list[dict[str, Any]]:
 def _find(name: str) -> Experiment:
     experiment = find_experiment(name)
     if experiment is None:
-        more = hint(name) or '; `mmuniformer reproduce --list` shows them'
-        raise UserError(f'{name} is no experiment{more}')
+        from mmuniformer.checks.finding import suggest
+
+        ids = [each.id for each in experiments()]
+        more = suggest(name, ids, 0.8) if '/' in name else hint(name)
+        more = more or '; `mmuniformer reproduce --list` shows them'
+        raise UserError(f'{name!r} is no experiment{more}')
     return experiment
 
 

@@ -224,5 +224,65 @@ def test_results_within_the_spread():
 
 
 def test_what_nothing_is_called():
-    with pytest.raises(UserError, match='uniformer_smal is no experiment'):
-        reproduce('uniformer_smal', 'data')
+    for name, meant in (
+        ('uniformer_smal', 'uniformer_small'),
+        (
+            'image_classification/exp/uniformer_smll',
+            'image_classification/exp/uniformer_small',
+        ),
+    ):
+        with pytest.raises(UserError, match='is no experiment') as error:
+            reproduce(name, 'data')
+        assert f'did you mean {meant}' in str(error.value)
+    with pytest.raises(UserError, match=r"'' is no experiment; .*--list"):
+        reproduce('', 'data')
+
+
+def test_what_is_wrong_for_all_is_told_once(tmp_path):
+    (tmp_path / 'data').mkdir()
+    with pytest.raises(UserError, match=r'data root .* is no folder'):
+        reproduce_all(str(tmp_path / 'nowhere'))
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='cannot be written'):
+        reproduce_all(
+            str(tmp_path / 'data'), results=str(tmp_path / 'file/results.json')
+        )
+    with pytest.raises(UserError, match='no results to report'):
+        reproducing.write_report(str(tmp_path / 'absent.json'))
+
+
+def test_a_defect_in_one_is_told_and_the_next_one_is_tested(
+    tmp_path, monkeypatch, capsys
+):
+    some = experiments()[:3]
+    monkeypatch.setattr(reproducing, 'experiments', lambda: some)
+    asked = []
+
+    def fails(name, *args, **kwargs):
+        asked.append(name)
+        raise (ZeroDivisionError if len(asked) == 2 else UserError)('why')
+
+    monkeypatch.setattr(reproducing, 'reproduce', fails)
+    results = str(tmp_path / 'results.json')
+    with pytest.raises(UserError, match='3 of 3 experiments could not be'):
+        reproduce_all(str(tmp_path), results=results)
+    assert asked == [experiment.id for experiment in some]
+    told = capsys.readouterr().err
+    assert f'{some[0].id}: why\n' in told
+    assert 'ZeroDivisionError: why' in told
+    # Others would wait for a process that goes on alone.
+    asked[:] = ['first']
+    with pytest.raises(ZeroDivisionError):
+        reproduce_all(str(tmp_path), results=results, launcher='pytorch')
+
+
+def test_the_folder_of_one_data_set_is_not_that_of_all(tmp_path):
+    folder = tmp_path / 'data/imagenet/val'
+    folder.mkdir(parents=True)
+    with pytest.raises(UserError) as error:
+        reproduce('uniformer_small', str(tmp_path / 'data/imagenet'))
+    assert str(error.value).endswith(
+        f'; {tmp_path}/data is: give the folder of all data sets'
+    )
+    with pytest.raises(UserError, match=r'docs/classification\.md shows'):
+        reproduce('uniformer_small', str(tmp_path))
