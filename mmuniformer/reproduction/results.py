@@ -9,25 +9,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from errno import EACCES
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from mmuniformer.compat.versions import installed
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.errors import UnwritableFile, UserError
 from mmuniformer.reproduction.places import root
 
-PACKAGES = (
+MODULES = (
     'mmuniformer',
     'torch',
     'mmengine',
     'mmcv',
     'mmdet',
-    'mmsegmentation',
+    'mmseg',
     'mmpose',
-    'mmaction2',
+    'mmaction',
     'mmpretrain',
 )
 
@@ -215,11 +215,9 @@ def file_digest(path: Path) -> str:
 def circumstances() -> dict[str, Any]:
     """Date, device and versions."""
     versions = {'python': platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    # By the module: several packages have the same, as mmcv and mmcv-lite do.
+    found = {module: installed(module) for module in MODULES}
+    versions |= {module: text for module, text in found.items() if text}
     return {
         'date': datetime.now(UTC).date().isoformat(),
         'device': _device(),

@@ -64,6 +64,9 @@ def test_from_data_to_result(task, tmp_path, capsys, monkeypatch):
             tmp_path / 'seeded.pth'
         )
         assert torch.__version__.startswith(entry['versions']['torch'])
+        # From whichever package it comes.
+        assert {'mmengine', 'mmcv', SCOPES[task]} <= entry['versions'].keys()
+        assert entry['weights'] is None
         assert all(entry[key] for key in ('device', 'date', 'options'))
         assert list(entry['metrics']) == list(trial.published)
         for metric in entry['metrics'].values():
