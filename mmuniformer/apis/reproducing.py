@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from traceback import format_exc
@@ -71,7 +72,11 @@ def list_complexity(
     from mmuniformer.engine.backends import AtomicLocalBackend
     from mmuniformer.reproduction.complexity import complexity_rows
 
-    with Console(stderr=True).status('counting') as status:
+    # Libraries tell on stdout what they build.
+    with (
+        redirect_stdout(sys.stderr),
+        Console(stderr=True).status('counting') as status,
+    ):
         rows = complexity_rows(
             lambda model: model.has_config != designs, status.update
         )

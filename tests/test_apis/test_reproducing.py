@@ -226,6 +226,22 @@ def test_results_within_the_spread():
     assert nothing['within'] is False
 
 
+def test_nothing_but_json_is_on_stdout(tmp_path, run_tool):
+    """Also where nothing was counted before, so that models are built."""
+    pytest.importorskip('mmpretrain')
+    done = run_tool(
+        'analysis_tools/reproduce.py',
+        *('--complexity', '--designs', '--format', 'json'),
+        XDG_CACHE_HOME=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    path = TOOLS.parent / 'docs/reproduction/designs.json'
+    assert rows == json.loads(path.read_text())
+    # It is in the log that such a line would come.
+    assert 'batch augmentations' in done.stderr
+
+
 def test_what_nothing_is_called():
     for name, meant in (
         ('uniformer_smal', 'uniformer_small'),
