@@ -19,6 +19,7 @@ from mmuniformer.zoo import (
     Experiment,
     experiments,
     file_of,
+    find,
     find_experiment,
     get,
     hint,
@@ -326,10 +327,12 @@ def _weights(experiment: Experiment, checkpoint: str | None) -> _File:
         return _File(path, file_digest(path), source.weights[0].name)
     path = file_of(checkpoint)
     digest = file_digest(path)
+    called = None if Path(checkpoint).expanduser().is_file() else checkpoint
     names = [
         weights.name
         for weights in source.weights
-        if weights.sha256 and digest.startswith(weights.sha256)
+        if (weights.sha256 and digest.startswith(weights.sha256))
+        or (called is not None and find(called) == weights)
     ]
     return _File(path, digest, names[0] if names else None)
 

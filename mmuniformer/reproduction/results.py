@@ -92,7 +92,9 @@ def prepare(path: Path) -> None:
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
-        raise UserError(f'{path} cannot be written: {error}') from error
+        raise UserError(
+            f'{path} cannot be written: {error}; take another --results'
+        ) from error
 
 
 def add(path: Path, entry: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """mmuniformer reproduce: a test of each task from its data to its result."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,32 @@ def test_what_nothing_is_called():
         assert f'did you mean {meant}' in str(error.value)
     with pytest.raises(UserError, match=r"'' is no experiment; .*--list"):
         reproduce('', 'data')
+
+
+def test_a_file_is_known_as_the_published_one(tmp_path, monkeypatch):
+    """By its digest, or by the name that it was asked for."""
+    known = find_experiment('uniformer_small').weights
+    file = tmp_path / 'renamed.pth'
+    file.write_bytes(b'PK\x03\x04 weights')
+    digest = kept.file_digest(file)
+    published = [
+        replace(known[0], sha256=None),
+        replace(known[1], sha256=digest[:8]),
+    ]
+    experiment = replace(
+        find_experiment('uniformer_small'), weights=tuple(published)
+    )
+    found = reproducing._weights(experiment, str(file))
+    assert found.published == known[1].name
+    assert found.sha256 == digest
+    other = replace(experiment, weights=tuple(published[:1]))
+    assert reproducing._weights(other, str(file)).published is None
+    # The catalogue's own file by its name, from the user's folder.
+    drive = find_experiment('xxs_128').weights[0]
+    monkeypatch.setenv('MMUNIFORMER_WEIGHTS', str(tmp_path))
+    file.rename(tmp_path / drive.kept_as)
+    found = reproducing._weights(find_experiment('xxs_128'), drive.name)
+    assert found.published == drive.name
 
 
 def test_what_is_wrong_for_all_is_told_once(tmp_path):
