@@ -144,11 +144,12 @@ def reproduce(
     from mmuniformer.reproduction.trials import data_options, trials
 
     experiment = _find(name)
+    data_root = os.path.expanduser(data_root)
     path = root() / experiment.config
     cfg = load_config(path)
     options = {**data_options(cfg, data_root), **(cfg_options or {})}
     stop_on_errors(check_layout(load_config(path, options), data_root))
-    place = Path(results) if results else kept.default_file()
+    place = _place(results)
     # Before the first test: the file may be another one.
     kept.prepare(place)
     weights = _weights(experiment, checkpoint)
@@ -195,9 +196,9 @@ def reproduce_all(
     from mmuniformer.reproduction import results as kept
 
     # What is wrong for all is told once.
-    if not Path(data_root).is_dir():
+    if not Path(data_root).expanduser().is_dir():
         raise UserError(f'the data root {data_root} is no folder')
-    kept.prepare(Path(results) if results else kept.default_file())
+    kept.prepare(_place(results))
     found, failed = [], []
     for experiment in experiments():
         folder = work_dir and str(Path(work_dir, experiment.model))
@@ -262,9 +263,9 @@ def write_report(results: str | None = None) -> list[Path]:
     from mmuniformer.reproduction.speeds import read_run
 
     # Before what takes seconds.
-    if results is not None and not Path(results).is_file():
+    if results is not None and not _place(results).is_file():
         raise UserError(f'{results} is not there: no results to report')
-    measured = kept.read(Path(results) if results else kept.default_file())
+    measured = kept.read(_place(results))
     docs = root() / 'docs'
     folder = docs / 'reproduction'
     complexity = _counted(folder / 'complexity.json')
@@ -285,6 +286,13 @@ def _counted(path: Path, option: str = '') -> list[dict[str, Any]]:
             f'--complexity{option} --out {path}` writes it'
         )
     return json.loads(path.read_text(encoding='utf-8'))
+
+
+def _place(results: str | None) -> Path:
+    """The file of results."""
+    from mmuniformer.reproduction.results import default_file
+
+    return Path(results).expanduser() if results else default_file()
 
 
 def _find(name: str) -> Experiment:

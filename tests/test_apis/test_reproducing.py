@@ -322,13 +322,15 @@ def test_a_defect_in_one_is_told_and_the_next_one_is_tested(
         reproduce_all(str(tmp_path), results=results, launcher='pytorch')
 
 
-def test_the_folder_of_one_data_set_is_not_that_of_all(tmp_path):
+def test_the_folder_of_one_data_set_is_not_that_of_all(tmp_path, monkeypatch):
     folder = tmp_path / 'data/imagenet/val'
     folder.mkdir(parents=True)
-    with pytest.raises(UserError) as error:
-        reproduce('uniformer_small', str(tmp_path / 'data/imagenet'))
-    assert str(error.value).endswith(
-        f'; {tmp_path}/data is: give the folder of all data sets'
-    )
+    monkeypatch.setenv('HOME', str(tmp_path))
+    for root_of_one in (str(tmp_path / 'data/imagenet'), '~/data/imagenet'):
+        with pytest.raises(UserError) as error:
+            reproduce('uniformer_small', root_of_one)
+        assert str(error.value).endswith(
+            f'; {tmp_path}/data is: give the folder of all data sets'
+        )
     with pytest.raises(UserError, match=r'docs/classification\.md shows'):
         reproduce('uniformer_small', str(tmp_path))
