@@ -3,21 +3,23 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from traceback import format_exc
 from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mmuniformer.errors import CheckpointError, UserError
+from mmuniformer.errors import CheckpointError, LostProcess, UserError
 from mmuniformer.reproduction.rows import listed
 from mmuniformer.zoo import (
     Experiment,
     experiments,
     file_of,
+    find,
     find_experiment,
     get,
     hint,
@@ -71,7 +73,11 @@ def list_complexity(
     from mmuniformer.engine.backends import AtomicLocalBackend
     from mmuniformer.reproduction.complexity import complexity_rows
 
-    with Console(stderr=True).status('counting') as status:
+    # Libraries tell on stdout what they build.
+    with (
+        redirect_stdout(sys.stderr),
+        Console(stderr=True).status('counting') as status,
+    ):
         rows = complexity_rows(
             lambda model: model.has_config != designs, status.update
         )
@@ -138,15 +144,15 @@ def reproduce(
     from mmuniformer.reproduction.trials import data_options, trials
 
     experiment = _find(name)
+    data_root = os.path.expanduser(data_root)
     path = root() / experiment.config
     cfg = load_config(path)
     options = {**data_options(cfg, data_root), **(cfg_options or {})}
     stop_on_errors(check_layout(load_config(path, options), data_root))
-    weights = _weights(experiment, checkpoint)
-    place = Path(results) if results else kept.default_file()
+    place = _place(results)
     # Before the first test: the file may be another one.
-    kept.read(place)
-    known = kept.file_digest(weights)
+    kept.prepare(place)
+    weights = _weights(experiment, checkpoint)
     folder = Path(work_dir or Path('work_dirs', 'reproduction', path.stem))
     return [
         _measure(
@@ -154,7 +160,7 @@ def reproduce(
             trial,
             options,
             cfg_options or {},
-            (weights, known),
+            weights,
             place,
             folder,
             launcher,
@@ -171,7 +177,8 @@ def reproduce_all(
 ) -> list[dict[str, Any]]:
     """Tests every official experiment; goes on where it was ended.
 
-    What cannot be tested is told in one line, and the next one is tested.
+    What cannot be tested is told in one line, a defect by its traceback, and
+    the next one is tested.
 
     Args:
         data_root (str): As for :func:`reproduce`.
@@ -183,8 +190,15 @@ def reproduce_all(
         list[dict]: As there, of all.
 
     Raises:
-        UserError: At the end, if any experiment could not be tested.
+        UserError: At the end, if any experiment could not be tested; at
+            once if none can be.
     """
+    from mmuniformer.reproduction import results as kept
+
+    # What is wrong for all is told once.
+    if not Path(data_root).expanduser().is_dir():
+        raise UserError(f'the data root {data_root} is no folder')
+    kept.prepare(_place(results))
     found, failed = [], []
     for experiment in experiments():
         folder = work_dir and str(Path(work_dir, experiment.model))
@@ -196,9 +210,22 @@ def reproduce_all(
                 work_dir=folder,
                 launcher=launcher,
             )
+        except LostProcess:
+            raise
         except (UserError, CheckpointError) as error:
             failed.append(experiment.id)
             _say(sys.stderr, launcher, f'{experiment.id}: {error}')
+        except Exception:
+            # Of several processes, others would wait for this one.
+            if launcher != 'none':
+                raise
+            failed.append(experiment.id)
+            _say(
+                sys.stderr,
+                launcher,
+                f'{experiment.id}:',
+                format_exc().rstrip(),
+            )
     if failed:
         raise UserError(
             f'{len(failed)} of {len(experiments())} experiments could not be '
@@ -219,7 +246,7 @@ def write_report(results: str | None = None) -> list[Path]:
         results (str, optional): File of results, by default the project's.
 
     Returns:
-        list[Path]: The page and the pictures that are others than before.
+        list[Path]: The page and its pictures.
 
     Raises:
         UserError: Outside of a checkout, or if nothing was counted.
@@ -235,13 +262,16 @@ def write_report(results: str | None = None) -> list[Path]:
     )
     from mmuniformer.reproduction.speeds import read_run
 
+    # Before what takes seconds.
+    if results is not None and not _place(results).is_file():
+        raise UserError(f'{results} is not there: no results to report')
+    measured = kept.read(_place(results))
     docs = root() / 'docs'
     folder = docs / 'reproduction'
     complexity = _counted(folder / 'complexity.json')
     complexity += _counted(folder / 'designs.json', ' --designs')
     speeds = read_run(folder / TABLES_FILE)
     pictures = [*draw_counts(complexity, folder), *draw_speeds(folder)]
-    measured = kept.read(Path(results) if results else kept.default_file())
     text = Page(complexity, measured, pictures, speeds).text()
     page = docs / 'reproduction.md'
     if not page.is_file() or page.read_text(encoding='utf-8') != text:
@@ -258,26 +288,61 @@ def _counted(path: Path, option: str = '') -> list[dict[str, Any]]:
     return json.loads(path.read_text(encoding='utf-8'))
 
 
+def _place(results: str | None) -> Path:
+    """The file of results."""
+    from mmuniformer.reproduction.results import default_file
+
+    return Path(results).expanduser() if results else default_file()
+
+
 def _find(name: str) -> Experiment:
     experiment = find_experiment(name)
     if experiment is None:
-        more = hint(name) or '; `mmuniformer reproduce --list` shows them'
-        raise UserError(f'{name} is no experiment{more}')
+        from mmuniformer.checks.finding import suggest
+
+        ids = [each.id for each in experiments()]
+        more = suggest(name, ids, 0.8) if '/' in name else hint(name)
+        more = more or '; `mmuniformer reproduce --list` shows them'
+        raise UserError(f'{name!r} is no experiment{more}')
     return experiment
 
 
-def _weights(experiment: Experiment, checkpoint: str | None) -> Path:
-    if checkpoint is not None:
-        return file_of(checkpoint)
+@dataclass(frozen=True)
+class _File:
+    """A checkpoint: where it is, its SHA-256, and its name in the catalogue.
+
+    The name is None for a file that is not known as a published one.
+    """
+
+    path: Path
+    sha256: str
+    published: str | None
+
+
+def _weights(experiment: Experiment, checkpoint: str | None) -> _File:
+    from mmuniformer.reproduction.results import file_digest
+
     source = experiment
     if experiment.weights_of:
         source = _find(experiment.weights_of)
-    if not source.weights:
+    if checkpoint is None and not source.weights:
         raise UserError(
             f'no weights of {experiment.name} were published: give yours by '
             '--checkpoint'
         )
-    return get(source.weights[0])
+    if checkpoint is None:
+        path = get(source.weights[0])
+        return _File(path, file_digest(path), source.weights[0].name)
+    path = file_of(checkpoint)
+    digest = file_digest(path)
+    called = None if Path(checkpoint).expanduser().is_file() else checkpoint
+    names = [
+        weights.name
+        for weights in source.weights
+        if (weights.sha256 and digest.startswith(weights.sha256))
+        or (called is not None and find(called) == weights)
+    ]
+    return _File(path, digest, names[0] if names else None)
 
 
 def _measure(
@@ -285,7 +350,7 @@ def _measure(
     trial: Any,
     options: dict[str, Any],
     own: dict[str, Any],
-    weights: tuple[Path, str],
+    weights: _File,
     place: Path,
     folder: Path,
     launcher: str,
@@ -301,7 +366,7 @@ def _measure(
 
     path = root() / experiment.config
     options = view_options(load_config(path), trial.style) | options
-    file, digest = weights
+    file = weights.path
     entry = {
         'id': experiment.id or experiment.name,
         'style': trial.style,
@@ -309,7 +374,8 @@ def _measure(
         'config': experiment.config,
         'config_sha256': kept.config_digest(load_config(path, options)),
         'checkpoint': file.name,
-        'checkpoint_sha256': digest,
+        'checkpoint_sha256': weights.sha256,
+        'weights': weights.published,
     }
     before = kept.read(place)
     if kept.is_done(before, entry):
@@ -333,8 +399,11 @@ def _measure(
     entry['metrics'] = compare(experiment.task, trial.published, metrics)
     entry |= kept.circumstances()
     if is_main_process():
+        name = f'{entry["id"]}, {trial.style}'
+        # Told first: the file may not be there any more after hours.
+        told = [f'{name}, {line}' for line in kept.lines(entry)]
+        _say(sys.stdout, launcher, *told)
         kept.add(place, entry)
-        _say(sys.stdout, launcher, *_lines(entry))
     return entry
 
 
@@ -345,20 +414,6 @@ def _say(stream: TextIO, launcher: str, *lines: str) -> None:
     # No process group is needed for what was measured before.
     if os.environ.get(LAUNCHER_ENV.get(launcher, ''), '0') == '0':
         stream.write(''.join(f'{line}\n' for line in lines))
-
-
-def _lines(entry: dict[str, Any]) -> Iterator[str]:
-    for metric, found in entry['metrics'].items():
-        measured = found['measured']
-        words = 'no number' if measured is None else f'{measured:.2f}'
-        if measured is not None:
-            words += f' ({found["difference"]:+.2f}'
-            words += f', spread {found["spread"]:.2f})'
-        verdict = 'as published' if found['within'] else 'NOT as published'
-        yield (
-            f'{entry["id"]}, {entry["style"]}, {metric}: {words}, published '
-            f'{found["published"]}: {verdict}'
-        )
 
 
 def _scaled(value: float | None, unit: float) -> str:

@@ -1,7 +1,7 @@
 """Whether a folder of data has the files that a test reads."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,24 @@ def check_layout(cfg: Config, data_root: str | Path) -> Iterator[Finding]:
         yield Finding(
             f'{root} is not laid out as {cfg.filename} reads it: missing '
             f'{few(missing, 6)} ({found})',
-            'docs of its task show the layout',
+            _above(root, needed) or f'docs/{_task(cfg)}.md shows the layout',
             file=missing[0],
         )
+
+
+def _above(root: Path, needed: Iterable[str]) -> str | None:
+    """What to do if the data root is the folder of one data set."""
+    parent = Path(os.path.abspath(root)).parent
+    there = [parent / os.path.relpath(path, root) for path in needed]
+    if there and all(path.exists() for path in there):
+        return f'{parent} is: give the folder of all data sets'
+    return None
+
+
+def _task(cfg: Config) -> str:
+    """The folder of configs that it is of; pages are called the same."""
+    parts = Path(cfg.filename).parts
+    return parts[-parts[::-1].index('configs')]
 
 
 def _needed(cfg: Config) -> Iterator[str]:

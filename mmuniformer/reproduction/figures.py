@@ -56,7 +56,8 @@ def draw_counts(
             'Accuracy against FLOPs (Fig. 1)',
             'accuracy.png',
             [
-                'Both as printed, competitors included. The hollow stars are',
+                'Both as printed, competitors included: Tables 3, 4 and, of',
+                'those tested at 224 and at 384, 2. The hollow stars are',
                 'UniFormer-L where its FLOPs, as counted here, are.',
             ],
         ),
@@ -153,9 +154,15 @@ def _point(
     flops, accuracy = row.values.get('flops_G'), row.values.get(metric)
     if flops is None or accuracy is None:
         return None
+    name, views = row.values['model'], row.values.get('views')
+    if row.is_uniformer and views:
+        # Several rows of videos are of one model.
+        name = f'{name} {views}'
+        if 'ssv2_top1' in row.values:
+            name += f', {row.values["pretrain"]}'
     return {
-        'name': row.values['model'],
-        'views': row.values.get('views'),
+        'name': name,
+        'views': views,
         'flops': flops,
         'accuracy': accuracy,
         'ours': row.is_uniformer,

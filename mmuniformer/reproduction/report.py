@@ -1,47 +1,17 @@
 """docs/reproduction.md: the paper's tables beside what was measured here."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mmuniformer.reproduction import results as kept
+from mmuniformer.reproduction.cells import COUNT, is_figure, source
 from mmuniformer.reproduction.figures import NOT_MEASURED, Picture
-from mmuniformer.reproduction.rows import models_of
+from mmuniformer.reproduction.rows import label, models_of
 from mmuniformer.reproduction.speed_section import speed_section
-from mmuniformer.reproduction.speeds import Run, Speed
-from mmuniformer.reproduction.trials import AS_CONFIGURED, AUGMENTED
-from mmuniformer.zoo import (
-    Experiment,
-    PaperRow,
-    PaperTable,
-    paper_tables,
-)
+from mmuniformer.reproduction.speeds import Run
+from mmuniformer.zoo import PaperRow, PaperTable, paper_tables
 
-# Columns of metrics: beginning of a name, and the metric of the catalogue.
-METRICS = (
-    ('APb75', 'box AP75'),
-    ('APb50', 'box AP50'),
-    ('APb', 'box AP'),
-    ('APm75', 'mask AP75'),
-    ('APm50', 'mask AP50'),
-    ('APm', 'mask AP'),
-    ('AP_M', 'AP (M)'),
-    ('AP_L', 'AP (L)'),
-    ('AP75', 'AP75'),
-    ('AP50', 'AP50'),
-    ('AP', 'AP'),
-    ('AR', 'AR'),
-)
-DATA = {
-    'k400': 'Kinetics-400',
-    'k600': 'Kinetics-600',
-    'ssv1': 'Something-Something V1',
-    'ssv2': 'Something-Something V2',
-    'ucf101': 'UCF101',
-    'hmdb51': 'HMDB51',
-}
-COUNT = re.compile(r'(params_M|flops_G)$')
-FIGURE = re.compile(rf'{COUNT.pattern}|top[15]|^AP|^AR$|mIoU|throughput|_top')
 HEAD = """\
 # The paper's tables, and what was measured here
 
@@ -52,7 +22,9 @@ Every row of UniFormer in the 23 tables of the
 and after the arrow what this project has, with the difference (parameters and
 FLOPs: in percent). **{tested} of {metrics} accuracies were measured here;**
 {counted} of {counts} parameters and FLOPs were counted. What is not measured
-says so. Figures of other models are in `mmuniformer/zoo/paper_tables.yml`.
+says so. A `?` is behind what is not readable in the text that the tables come
+from, and was taken from what stands around it. Figures of other models are in
+`mmuniformer/zoo/paper_tables.yml`.
 
 ```shell
 mmuniformer reproduce --list          # the official experiments
@@ -70,20 +42,12 @@ make docs-data                        # writes this page again
 A test checks the layout of the data first, takes the published file and the
 style of test of the figure (views, scales, flips), and adds what it measured,
 with date, device, versions and digests, to `docs/reproduction/results.json`;
-several may run at once. A result is *as published* within the spread that is
-known of the metric: where OpenMMLab tested the same official files, the
-largest difference that it found (pose: AR up to 0.4, AP75 0.4; Kinetics-400:
-top-1 0.2), and half of the last digit; otherwise that and 0.1.
+several may run at once. *Given file* stands where `--checkpoint` had one that
+is not known as a published one. A result is *as published* within the spread
+that is known of the metric: where OpenMMLab tested the same official files,
+the largest difference that it found (pose: AR up to 0.4, AP75 0.4;
+Kinetics-400: top-1 0.2), and half of the last digit; otherwise that and 0.1.
 """
-
-
-@dataclass(frozen=True)
-class Source:
-    """What measures a cell: a metric of a style of an experiment."""
-
-    experiment: Experiment
-    style: str
-    metric: str
 
 
 @dataclass
@@ -92,59 +56,6 @@ class Tally:
 
     cells: int = 0
     known: int = 0
-
-
-def is_figure(column: str) -> bool:
-    """Whether a column is of figures, not of what a row is."""
-    return FIGURE.search(column) is not None
-
-
-def source(row: PaperRow, column: str) -> Source | None:
-    """What measures a cell of accuracy; None where nothing here does.
-
-    Args:
-        row (PaperRow): A row of UniFormer.
-        column (str): Of the table.
-    """
-    found = row.experiments
-    if not found:
-        return None
-    for begin, metric in METRICS:
-        if column.startswith(begin):
-            later = column.endswith('_3x')
-            return _of(found, 1 if later else 0, AS_CONFIGURED, metric)
-    if column.endswith('mIoU'):
-        style = AUGMENTED if 'ms_' in column else AS_CONFIGURED
-        return _of(found, int('upernet' in column), style, 'mIoU')
-    metric = f'Top {5 if "top5" in column else 1} Accuracy'
-    crops = re.search(r'_(\d)crops?_(\d)clip', column)
-    if crops:
-        views = f'{row.values["train_frames"]}x{crops[1]}x{crops[2]}'
-        return _of(found, 0, views, metric)
-    if column.endswith(('_2d', '_3d')):
-        views = row.values['views']
-        return _of(found, int(column.endswith('_3d')), views, metric)
-    if column == 'pretrain_top1':
-        return _of(found, 1, AS_CONFIGURED, metric)
-    views = row.values.get('views', AS_CONFIGURED)
-    prefix = column.partition('_')[0]
-    if prefix not in DATA:
-        return _of(found, 0, views, metric)
-    for i, experiment in enumerate(found):
-        if experiment.results[0].dataset.startswith(DATA[prefix]):
-            return _of(found, i, views, metric)
-    return None
-
-
-def _of(
-    found: Sequence[Experiment], index: int, style: str, metric: str
-) -> Source | None:
-    if index >= len(found):
-        return None
-    experiment = found[index]
-    if style == experiment.views:
-        style = AS_CONFIGURED
-    return Source(experiment, style, metric)
 
 
 class Page:
@@ -167,12 +78,8 @@ class Page:
         self.complexity = complexity
         self.speeds = speeds
         self.pictures = pictures
-        # Results of changed configs are not those of the published ones.
-        self.results = {
-            (entry['id'], entry['style']): entry['metrics']
-            for entry in results
-            if not entry['options']
-        }
+        self.entries = results
+        self.results = kept.chosen(results)
         self.accuracies, self.counts = Tally(), Tally()
 
     def text(self) -> str:
@@ -187,6 +94,7 @@ class Page:
         lines = [
             head,
             *self._figures(),
+            *self._measured(),
             *speed_section(self.speeds),
             *self._exceptions(),
             *tables,
@@ -201,6 +109,27 @@ class Page:
             yield ''
             yield from picture.notes
             yield ''
+
+    def _measured(self) -> Iterator[str]:
+        if not self.entries:
+            return
+        yield '## Accuracies, measured'
+        yield ''
+        yield 'All results; those of a changed config are in no table.'
+        yield ''
+        heads = ('id', 'test', 'metrics', 'checkpoint', 'measured')
+        yield f'| {" | ".join(heads)} |'
+        yield f'| {" | ".join([":--"] * len(heads))} |'
+        for entry in self.entries:
+            cells = [
+                f'`{entry["id"]}`',
+                '<br>'.join(_test(entry)),
+                '<br>'.join(kept.lines(entry)),
+                _checkpoint(entry),
+                '<br>'.join(_circumstances(entry)),
+            ]
+            yield f'| {" | ".join(cells)} |'
+        yield ''
 
     def _exceptions(self) -> Iterator[str]:
         yield '## Where counts are not the printed ones'
@@ -235,33 +164,49 @@ class Page:
         yield f'| {" | ".join(heads)} |'
         yield f'| {" | ".join([":--"] * len(heads))} |'
         for row in rows:
-            cells = [_text(row.values.get(name)) for name in names]
+            cells = [_printed(row, name) for name in names]
             cells += [self._cell(table, row, column) for column in figures]
             links = [f'[{e.name}](../{e.config})' for e in row.experiments]
             cells.append('<br>'.join(links) or 'none')
             yield f'| {" | ".join(cells)} |'
         yield ''
+        for row in rows:
+            if row.note is not None:
+                yield f'- {label(row)}: {row.note}.'
+                yield ''
 
     def _cell(self, table: PaperTable, row: PaperRow, column: str) -> str:
-        printed = row.values.get(column)
-        if printed is None:
+        value = row.values.get(column)
+        if value is None:
             return '-'
+        return f'{_printed(row, column)} → {self._here(table, row, column)}'
+
+    def _here(self, table: PaperTable, row: PaperRow, column: str) -> str:
+        """What this project has beside a printed figure."""
+        printed = row.values[column]
         if COUNT.search(column):
-            return f'{printed} → {self._count(table, row, column, printed)}'
+            return self._count(table, row, column, printed)
         if 'throughput' in column:
-            # An A100's beside a CPU's: their quotient says nothing.
-            measured = self.speeds and self.speeds.of_row(table, row)
-            return f'{printed} → {_rate(measured)}'
+            # Another device than the paper's: their quotient says nothing.
+            return self._rate(table, row)
         self.accuracies.cells += 1
-        found = source(row, column)
-        metrics = found and self.results.get(
-            (found.experiment.id or found.experiment.name, found.style)
-        )
-        measured = metrics and metrics.get(found.metric, {}).get('measured')
+        found = source(table, row, column)
+        if found is None:
+            return NOT_MEASURED
+        name = found.experiment.id or found.experiment.name
+        entry = self.results.get((name, found.style), {'metrics': {}})
+        measured = entry['metrics'].get(found.metric, {}).get('measured')
         if measured is None:
-            return f'{printed} → {NOT_MEASURED}'
+            return NOT_MEASURED
         self.accuracies.known += 1
-        return f'{printed} → {measured:.2f} ({measured - printed:+.2f})'
+        given = '' if entry.get('weights') else ', given file'
+        return f'{measured:.2f} ({measured - printed:+.2f}{given})'
+
+    def _rate(self, table: PaperTable, row: PaperRow) -> str:
+        speed = self.speeds and self.speeds.of_row(table, row)
+        if speed is None or speed.best is None:
+            return NOT_MEASURED
+        return f'{speed.rate(speed.best):.3g} ({self.speeds.hardware})'
 
     def _count(
         self, table: PaperTable, row: PaperRow, column: str, printed: float
@@ -289,10 +234,25 @@ class Page:
         return f'{value:.4g} ({100 * (value / printed - 1):+.1f} %)'
 
 
-def _rate(measured: Speed | None) -> str:
-    if measured is None or measured.best is None:
-        return NOT_MEASURED
-    return f'{measured.rate(measured.best):.3g} (CPU)'
+def _test(entry: dict[str, Any]) -> Iterator[str]:
+    yield entry['style']
+    for key, value in entry['options'].items():
+        yield f'`{key}={value}`'
+
+
+def _checkpoint(entry: dict[str, Any]) -> str:
+    name = entry.get('weights') or f'{entry["checkpoint"]} (given)'
+    return f'{name}, sha256 {entry["checkpoint_sha256"][:8]}'
+
+
+def _circumstances(entry: dict[str, Any]) -> Iterator[str]:
+    yield from (entry[key] for key in ('date', 'device') if key in entry)
+    versions = entry.get('versions', {})
+    yield ', '.join(f'{name} {version}' for name, version in versions.items())
+
+
+def _printed(row: PaperRow, column: str) -> str:
+    return _text(row.values.get(column)) + '?' * (column in row.unsure)
 
 
 def _text(value: Any) -> str:

@@ -8,25 +8,26 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from mmuniformer.compat.versions import installed
 from mmuniformer.engine.backends import AtomicLocalBackend
-from mmuniformer.errors import UserError
+from mmuniformer.errors import UnwritableFile, UserError
 from mmuniformer.reproduction.places import root
 
-PACKAGES = (
+MODULES = (
     'mmuniformer',
     'torch',
     'mmengine',
     'mmcv',
     'mmdet',
-    'mmsegmentation',
+    'mmseg',
     'mmpose',
-    'mmaction2',
+    'mmaction',
     'mmpretrain',
 )
 
@@ -76,6 +77,26 @@ def read(path: Path) -> list[dict[str, Any]]:
         ) from error
 
 
+def prepare(path: Path) -> None:
+    """Finds out before a test whether its result can be added.
+
+    Raises:
+        UserError: If the file is none of results, or cannot be written.
+    """
+    path = _real(path)
+    read(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path):
+            pass
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
+    except OSError as error:
+        raise UserError(
+            f'{path} cannot be written: {error}; take another --results'
+        ) from error
+
+
 def add(path: Path, entry: dict[str, Any]) -> None:
     """Adds a result to the file, in place of the same test's before.
 
@@ -84,6 +105,7 @@ def add(path: Path, entry: dict[str, Any]) -> None:
     Raises:
         UserError: If the file is none of results, or cannot be written.
     """
+    path = _real(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path):
@@ -91,8 +113,15 @@ def add(path: Path, entry: dict[str, Any]) -> None:
             results = sorted([*kept, entry], key=lambda e: json.dumps(key(e)))
             text = json.dumps({'results': results}, indent=1, sort_keys=True)
             AtomicLocalBackend().put_text(text + '\n', path)
+    except UnwritableFile:
+        raise
     except OSError as error:
         raise UserError(f'{path} cannot be written: {error}') from error
+
+
+def _real(path: Path) -> Path:
+    """The file itself: a link would be replaced by what is written."""
+    return Path(os.path.realpath(path))
 
 
 @contextmanager
@@ -134,6 +163,40 @@ def is_done(results: Iterable[dict[str, Any]], entry: dict[str, Any]) -> bool:
     )
 
 
+def chosen(
+    results: Iterable[dict[str, Any]],
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The result of each test of each experiment that its figures are.
+
+    Those of changed configs are left out. That of the published file comes
+    before one of a given file, and then the latest.
+
+    Args:
+        results (Iterable[dict]): Entries of the file of results.
+
+    Returns:
+        dict: Entries by id and style.
+    """
+    own = [entry for entry in results if not entry['options']]
+    own.sort(key=lambda e: (bool(e.get('weights')), e.get('date', '')))
+    return {(entry['id'], entry['style']): entry for entry in own}
+
+
+def lines(entry: dict[str, Any]) -> Iterator[str]:
+    """Each metric of a result in words, beside the published one."""
+    for metric, found in entry['metrics'].items():
+        measured, published = found['measured'], found.get('published')
+        words = 'no number' if measured is None else f'{measured:.2f}'
+        if published is None:
+            yield f'{metric}: {words}, none published'
+            continue
+        if measured is not None:
+            words += f' ({found["difference"]:+.2f}'
+            words += f', spread {found["spread"]:.2f})'
+        verdict = 'as published' if found['within'] else 'NOT as published'
+        yield f'{metric}: {words}, published {published}: {verdict}'
+
+
 def config_digest(cfg: Config) -> str:
     """SHA-256 of the model and of what is done with the data.
 
@@ -154,11 +217,9 @@ def file_digest(path: Path) -> str:
 def circumstances() -> dict[str, Any]:
     """Date, device and versions."""
     versions = {'python': platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    # By the module: several packages have the same, as mmcv and mmcv-lite do.
+    found = {module: installed(module) for module in MODULES}
+    versions |= {module: text for module, text in found.items() if text}
     return {
         'date': datetime.now(UTC).date().isoformat(),
         'device': _device(),

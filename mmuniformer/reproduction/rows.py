@@ -234,11 +234,19 @@ def listed() -> list[Listed]:
             experiment.id or '',
             experiment.config,
             list(_places(experiment)),
-            {r.dataset: r.metrics for r in experiment.results},
+            _published(experiment),
             experiment.weights[0].name if experiment.weights else None,
         )
         for experiment in experiments()
     ]
+
+
+def _published(experiment: Experiment) -> dict[str, dict[str, float]]:
+    """Metrics by data set: COCO has those of two tasks."""
+    found: dict[str, dict[str, float]] = {}
+    for result in experiment.results:
+        found.setdefault(result.dataset, {}).update(result.metrics)
+    return found
 
 
 def _places(experiment: Experiment) -> Iterator[dict[str, Any]]:
@@ -255,7 +263,14 @@ def label(row: PaperRow) -> str:
         is_figure = re.search(
             r'_[MG]$|top[15]|AP|AR$|mIoU|throughput|channels|blocks', column
         )
-        if value is not None and not is_figure:
-            name = value if isinstance(value, str) else f'{column} {value}'
-            words.append(str(name))
+        if value is None or is_figure:
+            continue
+        if isinstance(value, bool):
+            words.append(column if value else f'no {column}')
+        elif isinstance(value, str):
+            words.append(value)
+        elif isinstance(value, list):
+            words.append(''.join(value))
+        else:
+            words.append(f'{column} {value}')
     return ', '.join(words)

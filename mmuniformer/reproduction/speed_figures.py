@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from mmuniformer.reproduction.figures import (
     NOT_MEASURED,
@@ -256,6 +257,8 @@ def _dress(ax: Axes, kind: str, found: list[dict[str, Any]]) -> None:
     ax.set_xscale('log')
     ax.set_yscale('log')
     ax.set_xticks(sizes, [f'{size:g}' for size in sizes])
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(lambda y, _: f'{y:g}')
     ax.minorticks_off()
     ax.set_xlabel('pixels of a side' if kind == 'images' else 'frames')
     ax.grid(alpha=0.25)

@@ -217,6 +217,9 @@ def _claim(run: Run) -> Iterator[str]:
     yield ''
     yield from summary(pairs)
     yield ''
+    yield 'Where it does not hold, and why:'
+    yield '[benchmarks](benchmarks.md#beside-the-papers-competitors).'
+    yield ''
 
 
 def _quotient(value: float | None) -> str:

@@ -37,8 +37,6 @@ OWN_PAPERS = {
     ('CAFormer-S18', (224, 224)): 83.6,
     ('CAFormer-S36', (224, 224)): 84.5,
 }
-# As Table 11 prints it.
-MISPRINTED = ('MobilelViT', 'MobileViT')
 # Views of a video that a published accuracy is of; elsewhere one.
 VIEWS = {'X3D-XS': 30, 'X3D-S': 30}
 EAGER, DEPLOYED, COMPILED = 'eager', 'deployed', 'compiled'
@@ -60,7 +58,7 @@ DESIGNS = {
 
 
 def _name(row: PaperRow) -> str:
-    return row.values['model'].rstrip('*').replace(*MISPRINTED)
+    return row.values['model'].rstrip('*')
 
 
 def _size(table: PaperTable, row: PaperRow) -> tuple[int, ...]:
@@ -216,6 +214,11 @@ class Run:
     ceilings: dict[str, float]
     comparisons: tuple[tuple[Speed, ...], ...]
     left_out: tuple[str, ...] = ()
+
+    @property
+    def hardware(self) -> str:
+        """'GPU' or 'CPU'."""
+        return 'GPU' if 'CUDA' in self.environment.get('device', '') else 'CPU'
 
     @property
     def pairs(self) -> Iterator[tuple[Speed, Speed]]:

@@ -1,9 +1,11 @@
 """What has to be tested to measure an experiment's published metrics.
 
 A metric of the catalogue whose name ends in brackets is of another style of
-test than the config's: views of a video, or several scales and flips.
+test than the config's: views of a video, or several scales and flips. What
+the paper alone prints is of its cells.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,10 +15,9 @@ from typing import Any
 from mmengine.config import Config
 
 from mmuniformer.errors import UserError
+from mmuniformer.reproduction.cells import AS_CONFIGURED, AUGMENTED, printed
 from mmuniformer.zoo import Experiment, experiments
 
-AS_CONFIGURED = 'as configured'
-AUGMENTED = 'ms+flip'
 # Metrics of the catalogue by those that the libraries measure, and the factor
 # that makes percent of them.
 MEASURED = {
@@ -60,7 +61,8 @@ class Trial:
     Args:
         style (str): 'as configured', the views of a video as frames x crops x
             clips, or 'ms+flip'.
-        published (dict): Metrics of that style, in percent.
+        published (dict): Metrics of that style, in percent; empty for a
+            model without any.
     """
 
     style: str
@@ -86,13 +88,24 @@ class Spread:
 
 
 def trials(experiment: Experiment) -> list[Trial]:
-    """The tests of an experiment, that of its config first."""
+    """The tests of an experiment, that of its config first.
+
+    What the official release prints of its file is what a result is compared
+    with; of what it does not print, what the paper does.
+
+    Args:
+        experiment (Experiment): Official, or one with something changed.
+    """
     by_style: dict[str, dict[str, float]] = {AS_CONFIGURED: {}}
     for result in experiment.results:
         for name, value in result.metrics.items():
             style, metric = _split(name)
             by_style.setdefault(style, {})[metric] = value
-    return [Trial(style, published) for style, published in by_style.items()]
+    for cell, value in printed(experiment):
+        by_style.setdefault(cell.style, {}).setdefault(cell.metric, value)
+    found = [Trial(style, published) for style, published in by_style.items()]
+    # Of a model without published metrics, that of the config.
+    return [trial for trial in found if trial.published] or found
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -146,7 +159,7 @@ def data_options(cfg: Config, data_root: str) -> dict[str, Any]:
         for place, value in _texts(cfg[key], key):
             if value.startswith('data/'):
                 rest = value.removeprefix('data/')
-                options[place] = f'{data_root.rstrip("/")}/{rest}'
+                options[place] = os.path.join(data_root, rest)
     return options
 
 
@@ -205,24 +218,38 @@ def compare(
         metrics (Mapping): What the test command has returned.
 
     Returns:
-        dict: For each published metric what was measured (percent, None if
-        it is not a number), the difference, and whether it is within the
-        spread.
+        dict: For each published metric, or all where none is, what was
+        measured (percent, None if it is not a number), the difference, and
+        whether it is within the spread.
     """
     found = {}
-    for metric, value in published.items():
+    for metric in published or MEASURED[task]:
         key, factor = MEASURED[task][metric]
-        known = spread(task, metric)
         raw = float(metrics.get(key, float('nan')))
-        measured, difference = factor * raw, factor * raw - value
         # Of COCO's, -1 is that there was nothing to measure.
-        is_number = raw >= 0
-        found[metric] = {
-            'measured': round(measured, 2) if is_number else None,
-            'published': value,
-            'difference': round(difference, 2) if is_number else None,
-            'spread': known.points,
-            'spread_from': known.source,
-            'within': is_number and abs(difference) <= known.points + 1e-9,
-        }
+        measured = factor * raw if raw >= 0 else None
+        found[metric] = _beside(
+            published.get(metric), measured, spread(task, metric)
+        )
     return found
+
+
+def _beside(
+    published: float | None, measured: float | None, known: Spread
+) -> dict[str, Any]:
+    """A measured value beside a published one, if there are both."""
+    difference = within = None
+    if None not in (published, measured):
+        difference = measured - published
+    if published is not None:
+        within = (
+            difference is not None and abs(difference) <= known.points + 1e-9
+        )
+    return {
+        'measured': None if measured is None else round(measured, 2),
+        'published': published,
+        'difference': None if difference is None else round(difference, 2),
+        'spread': known.points,
+        'spread_from': known.source,
+        'within': within,
+    }

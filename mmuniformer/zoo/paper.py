@@ -33,12 +33,22 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """One table: its number, what it is about, and its rows."""
+    """One table.
+
+    Args:
+        number (int): As printed.
+        title (str): What it is of.
+        about (str): What is to be known of its rows.
+        rows (tuple[PaperRow]): Its rows.
+        views (str, optional): Frames x crops x clips of the accuracies,
+            where no column has them.
+    """
 
     number: int
     title: str
     about: str
     rows: tuple[PaperRow, ...]
+    views: str | None = None
 
 
 @cache

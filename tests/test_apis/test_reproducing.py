@@ -1,6 +1,7 @@
 """mmuniformer reproduce: a test of each task from its data to its result."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,12 @@ from mmuniformer.engine.config import load_config
 from mmuniformer.errors import CheckpointError, UserError
 from mmuniformer.reproduction import results as kept
 from mmuniformer.reproduction.places import root
-from mmuniformer.reproduction.trials import compare, spread, trials
+from mmuniformer.reproduction.trials import (
+    compare,
+    spread,
+    trials,
+    view_options,
+)
 from mmuniformer.zoo import experiments, find_experiment
 
 TOOLS = Path(__file__).parents[2] / 'tools'
@@ -59,6 +65,9 @@ def test_from_data_to_result(task, tmp_path, capsys, monkeypatch):
             tmp_path / 'seeded.pth'
         )
         assert torch.__version__.startswith(entry['versions']['torch'])
+        # From whichever package it comes.
+        assert {'mmengine', 'mmcv', SCOPES[task]} <= entry['versions'].keys()
+        assert entry['weights'] is None
         assert all(entry[key] for key in ('device', 'date', 'options'))
         assert list(entry['metrics']) == list(trial.published)
         for metric in entry['metrics'].values():
@@ -164,11 +173,39 @@ def test_two_processes(tmp_path, run_tool):
 
 def test_every_published_metric_is_of_a_test():
     """Also those of other views, and of several scales."""
+    of_paper = 0
     for experiment in experiments():
         published = sum(len(r.metrics) for r in experiment.results)
-        assert sum(len(t.published) for t in trials(experiment)) == published
+        tested = sum(len(t.published) for t in trials(experiment))
+        assert tested >= published
+        of_paper += tested - published
+        cfg = load_config(root() / experiment.config)
         for trial in trials(experiment):
             compare(experiment.task, trial.published, {})
+            views = view_options(cfg, trial.style)
+            assert ('x' in trial.style) == bool(views)
+    # Of UniFormer-B: K600 with 32 frames, SSV2 pre-trained on K400.
+    assert of_paper == 4
+    (one, three) = trials(find_experiment('uniformer_b32x4_k600'))
+    assert one.published == {'Top 1 Accuracy': 84.5, 'Top 5 Accuracy': 96.7}
+    assert three.style == '32x3x4'
+    assert three.published == {'Top 1 Accuracy': 84.9, 'Top 5 Accuracy': 96.7}
+
+
+def test_models_of_ours_are_tested_as_configured():
+    """Those of the paper alone as it has them; else all is measured."""
+    llll = 'uniformer-small-llll_k400-pre_8xb4-u16-60e_sthv1-rgb'
+    (trial,) = trials(find_experiment(llll))
+    assert trial.style == '16x1x1'
+    assert trial.published == {'Top 1 Accuracy': 49.2, 'Top 5 Accuracy': 77.6}
+    windows = find_experiment('mask-rcnn_uniformer-s-w14_fpn_amp-1x_coco')
+    (trial,) = trials(windows)
+    assert (trial.style, trial.published) == ('as configured', {})
+    found = compare('detection', {}, {'coco/bbox_mAP': 0.45})
+    assert found['box AP']['measured'] == 45.0
+    assert found['box AP']['within'] is None
+    entry = {'metrics': {'box AP': found['box AP']}}
+    assert list(kept.lines(entry)) == ['box AP: 45.00, none published']
 
 
 def test_results_within_the_spread():
@@ -190,6 +227,110 @@ def test_results_within_the_spread():
     assert nothing['within'] is False
 
 
+def test_nothing_but_json_is_on_stdout(tmp_path, run_tool):
+    """Also where nothing was counted before, so that models are built."""
+    pytest.importorskip('mmpretrain')
+    done = run_tool(
+        'analysis_tools/reproduce.py',
+        *('--complexity', '--designs', '--format', 'json'),
+        XDG_CACHE_HOME=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    path = TOOLS.parent / 'docs/reproduction/designs.json'
+    assert rows == json.loads(path.read_text())
+    # It is in the log that such a line would come.
+    assert 'batch augmentations' in done.stderr
+
+
 def test_what_nothing_is_called():
-    with pytest.raises(UserError, match='uniformer_smal is no experiment'):
-        reproduce('uniformer_smal', 'data')
+    for name, meant in (
+        ('uniformer_smal', 'uniformer_small'),
+        (
+            'image_classification/exp/uniformer_smll',
+            'image_classification/exp/uniformer_small',
+        ),
+    ):
+        with pytest.raises(UserError, match='is no experiment') as error:
+            reproduce(name, 'data')
+        assert f'did you mean {meant}' in str(error.value)
+    with pytest.raises(UserError, match=r"'' is no experiment; .*--list"):
+        reproduce('', 'data')
+
+
+def test_a_file_is_known_as_the_published_one(tmp_path, monkeypatch):
+    """By its digest, or by the name that it was asked for."""
+    known = find_experiment('uniformer_small').weights
+    file = tmp_path / 'renamed.pth'
+    file.write_bytes(b'PK\x03\x04 weights')
+    digest = kept.file_digest(file)
+    published = [
+        replace(known[0], sha256=None),
+        replace(known[1], sha256=digest[:8]),
+    ]
+    experiment = replace(
+        find_experiment('uniformer_small'), weights=tuple(published)
+    )
+    found = reproducing._weights(experiment, str(file))
+    assert found.published == known[1].name
+    assert found.sha256 == digest
+    other = replace(experiment, weights=tuple(published[:1]))
+    assert reproducing._weights(other, str(file)).published is None
+    # The catalogue's own file by its name, from the user's folder.
+    drive = find_experiment('xxs_128').weights[0]
+    monkeypatch.setenv('MMUNIFORMER_WEIGHTS', str(tmp_path))
+    file.rename(tmp_path / drive.kept_as)
+    found = reproducing._weights(find_experiment('xxs_128'), drive.name)
+    assert found.published == drive.name
+
+
+def test_what_is_wrong_for_all_is_told_once(tmp_path):
+    (tmp_path / 'data').mkdir()
+    with pytest.raises(UserError, match=r'data root .* is no folder'):
+        reproduce_all(str(tmp_path / 'nowhere'))
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='cannot be written'):
+        reproduce_all(
+            str(tmp_path / 'data'), results=str(tmp_path / 'file/results.json')
+        )
+    with pytest.raises(UserError, match='no results to report'):
+        reproducing.write_report(str(tmp_path / 'absent.json'))
+
+
+def test_a_defect_in_one_is_told_and_the_next_one_is_tested(
+    tmp_path, monkeypatch, capsys
+):
+    some = experiments()[:3]
+    monkeypatch.setattr(reproducing, 'experiments', lambda: some)
+    asked = []
+
+    def fails(name, *args, **kwargs):
+        asked.append(name)
+        raise (ZeroDivisionError if len(asked) == 2 else UserError)('why')
+
+    monkeypatch.setattr(reproducing, 'reproduce', fails)
+    results = str(tmp_path / 'results.json')
+    with pytest.raises(UserError, match='3 of 3 experiments could not be'):
+        reproduce_all(str(tmp_path), results=results)
+    assert asked == [experiment.id for experiment in some]
+    told = capsys.readouterr().err
+    assert f'{some[0].id}: why\n' in told
+    assert 'ZeroDivisionError: why' in told
+    # Others would wait for a process that goes on alone.
+    asked[:] = ['first']
+    with pytest.raises(ZeroDivisionError):
+        reproduce_all(str(tmp_path), results=results, launcher='pytorch')
+
+
+def test_the_folder_of_one_data_set_is_not_that_of_all(tmp_path, monkeypatch):
+    folder = tmp_path / 'data/imagenet/val'
+    folder.mkdir(parents=True)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    for root_of_one in (str(tmp_path / 'data/imagenet'), '~/data/imagenet'):
+        with pytest.raises(UserError) as error:
+            reproduce('uniformer_small', root_of_one)
+        assert str(error.value).endswith(
+            f'; {tmp_path}/data is: give the folder of all data sets'
+        )
+    with pytest.raises(UserError, match=r'docs/classification\.md shows'):
+        reproduce('uniformer_small', str(tmp_path))

@@ -122,3 +122,19 @@ def test_the_list_has_all_experiments():
         assert (ROOT / entry.config).is_file()
         for metrics in entry.published.values():
             assert all(map(math.isfinite, metrics.values()))
+    by_id = {entry.id.rpartition('/')[2]: entry for entry in found}
+    # Of both tasks of COCO.
+    cascade = by_id['cascade_mask_rcnn_3x_ms_hybrid_base'].published['COCO']
+    assert (cascade['box AP'], cascade['mask AP']) == (53.8, 46.4)
+    assert len(cascade) == 6
+    assert by_id['xxs_160'].tables == [
+        {'table': 11, 'row': 'UniFormer-XXS, size 160'},
+        {
+            'table': 23,
+            'row': 'UniFormer-XXS_160, score_token, running_mean, '
+            'shrink_ratio 0.5',
+        },
+    ]
+    assert by_id['uniformer_base'].tables == [
+        {'table': 1, 'row': 'Base, LLGG'}
+    ]

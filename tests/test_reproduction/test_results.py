@@ -80,9 +80,23 @@ def test_what_is_no_file_of_results(tmp_path, content, words):
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
+    """Found before a test, too."""
     (tmp_path / 'file').touch()
-    with pytest.raises(UserError, match='cannot be written'):
-        kept.add(tmp_path / 'file' / 'results.json', entry('a'))
+    path = tmp_path / 'file' / 'results.json'
+    for act in (kept.prepare, lambda path: kept.add(path, entry('a'))):
+        with pytest.raises(UserError, match='cannot be written'):
+            act(path)
+    kept.prepare(tmp_path / 'new' / 'results.json')
+    assert list((tmp_path / 'new').iterdir()) == []
+
+
+def test_a_link_stays_one(tmp_path):
+    link, path = tmp_path / 'link.json', tmp_path / 'there' / 'results.json'
+    link.symlink_to(path)
+    kept.prepare(link)
+    kept.add(link, entry('a'))
+    assert link.is_symlink()
+    assert kept.read(path) == [entry('a')]
 
 
 def test_nothing_was_measured(tmp_path):

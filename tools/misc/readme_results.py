@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mmuniformer.reproduction import results as kept
+from mmuniformer.reproduction.cells import AS_CONFIGURED
 from mmuniformer.reproduction.figures import NOT_MEASURED
 from mmuniformer.reproduction.report import Page
 from mmuniformer.reproduction.speed_figures import TABLES_FILE
 from mmuniformer.reproduction.speed_section import beside, summary
 from mmuniformer.reproduction.speeds import read_run
-from mmuniformer.reproduction.trials import AS_CONFIGURED
 from mmuniformer.zoo import Experiment, find_experiment
 
 # Of each task a small model and the best one, and those of the light ones
@@ -44,6 +44,7 @@ def lines() -> Iterator[str]:
     """The lines between the marks."""
     counted = json.loads((FOLDER / 'complexity.json').read_text())
     measured = kept.read(FOLDER / 'results.json')
+    chosen = kept.chosen(measured)
     page = Page(counted, measured, [])
     page.text()
     yield '| Config | Data | Published | Here | Params (M) | FLOPs (G) |'
@@ -51,7 +52,8 @@ def lines() -> Iterator[str]:
     for name in SHOWN:
         experiment = find_experiment(name)
         assert experiment is not None, name
-        yield _row(experiment, counted, measured)
+        result = chosen.get((experiment.id, AS_CONFIGURED), {'metrics': {}})
+        yield _row(experiment, counted, result)
     yield ''
     yield 'Parameters and FLOPs (multiply-accumulates, of all views of a clip)'
     yield (
@@ -71,22 +73,17 @@ def lines() -> Iterator[str]:
 def _row(
     experiment: Experiment,
     counted: list[dict[str, Any]],
-    measured: list[dict[str, Any]],
+    measured: dict[str, Any],
 ) -> str:
     published, here = [], []
-    found = {
-        metric: values['measured']
-        for entry in measured
-        if entry['id'] == experiment.id
-        and entry['style'] == AS_CONFIGURED
-        and not entry['options']
-        for metric, values in entry['metrics'].items()
-    }
+    found = measured['metrics']
     for result in experiment.results:
         metric, value = next(iter(result.metrics.items()))
         published.append(f'{metric.removesuffix(" Accuracy")} {value}')
-        here.append(found.get(metric))
+        here.append(found.get(metric, {}).get('measured'))
     known = [f'{value:.2f}' for value in here if value is not None]
+    if known and not measured.get('weights'):
+        known.append('given file')
     sizes = next((r for r in counted if r['id'] == experiment.id), None)
     cells = [
         f'[{experiment.name}]({experiment.config})',

@@ -132,7 +132,8 @@ def write(found: list[Curve]) -> str:
         '',
         'Samples are those that all GPUs draw together; of segmentation, '
         'which has no epochs, those of the whole run. Kinetics has another '
-        'number in each copy.',
+        'number in each copy: of N videos, each GPU draws the full batches of '
+        'N / GPUs, rounded up.',
         '',
         '## Parameters without weight decay',
         '',

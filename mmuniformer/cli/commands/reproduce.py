@@ -1,6 +1,7 @@
 """The paper's tables: ``mmuniformer reproduce --list`` and so on."""
 
 import argparse
+import sys
 
 from mmuniformer.cli.arguments import OptionsAction
 
@@ -38,8 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--format',
         choices=['table', 'json'],
-        default='table',
-        help='of --list and --complexity',
+        help='of --list and --complexity (default: table)',
     )
     parser.add_argument(
         '--out', metavar='FILE.json', help='--complexity also writes it there'
@@ -92,18 +92,24 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.parser.error('--checkpoint is of one experiment: --run ID')
     if arguments.cfg_options and arguments.run is None:
         arguments.parser.error('--cfg-options is of one experiment: --run ID')
-    if arguments.designs and not arguments.complexity:
-        arguments.parser.error('--designs is of --complexity')
+    for option in ('designs', 'out'):
+        if getattr(arguments, option) and not arguments.complexity:
+            arguments.parser.error(f'--{option} is of --complexity')
+    listing = arguments.list or arguments.complexity
+    if arguments.format and not listing:
+        arguments.parser.error('--format is of --list and --complexity')
+    if arguments.results and listing:
+        arguments.parser.error('--results is of --run, --all and --report')
+    form = arguments.format or 'table'
     from mmuniformer.apis import reproducing
 
     if arguments.list:
-        reproducing.list_experiments(arguments.format)
+        reproducing.list_experiments(form)
     elif arguments.complexity:
-        reproducing.list_complexity(
-            arguments.format, arguments.out, arguments.designs
-        )
+        reproducing.list_complexity(form, arguments.out, arguments.designs)
     elif arguments.report:
-        reproducing.write_report(arguments.results)
+        page, *pictures = reproducing.write_report(arguments.results)
+        sys.stdout.write(f'{page} and its {len(pictures)} pictures\n')
     else:
         how = {
             'results': arguments.results,
