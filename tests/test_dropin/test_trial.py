@@ -1,6 +1,7 @@
 """A model that is tried on small pictures, as it is and made smaller."""
 
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from mmuniformer.dropin.trial import model_node, reduce, try_model
 
@@ -78,6 +79,7 @@ def dino() -> Config:
 
 def test_more_queries_than_a_small_picture_has_places():
     cfg = dino()
+    init_default_scope('mmdet')
     assert try_model(cfg)['loss'] > 0
     # What is tried is no longer what is written.
     assert cfg.model.num_queries == 900
