@@ -91,13 +91,18 @@ def read_host(config: str) -> tuple[Config, bool]:
         with tempfile.TemporaryDirectory() as folder:
             leaf = Path(folder) / 'host.py'
             leaf.write_text(f'_base_ = {config!r}\n')
-            cfg, lazy = load_config(leaf), False
+            try:
+                cfg, lazy = load_config(leaf), False
+            except UserError as error:
+                told = str(error).replace(str(leaf), config)
+                raise UserError(told) from error
     else:
         cfg = load_config(config)
         lazy = Config._is_lazy_import(cfg.filename)
     if 'model' not in cfg:
         raise UserError(f'{config} has no model')
-    scope = scope_of(cfg)
+    library, colons, _ = config.partition('::')
+    scope = scope_of(cfg) or (library if colons else None)
     if scope not in HOSTS:
         raise UserError(
             f'{config}: default_scope must be one of {", ".join(HOSTS)}'

@@ -28,6 +28,7 @@ NO_MAPS = {
     "Swap the backbone of the student's",
     'MultimodalEncoderDecoder': 'it reads the tokens of CLIP. Start from '
     'mask2former',
+    'Detectron2Wrapper': "its model is detectron2's. Start from mask_rcnn",
     **dict.fromkeys(
         ('BMN', 'BSN', 'TEM', 'PEM', 'TCANet', 'DRN'),
         'it reads features that another model has made',
@@ -42,25 +43,46 @@ OWN_MAPS = {
         'it reads the branches of its own backbone. Start from segformer or '
         'deeplabv3plus',
     ),
+    **dict.fromkeys(
+        ('CPM', 'MSPNHead'),
+        'it learns from every stage of its own backbone. Start from '
+        'td-hm_res50',
+    ),
+    'RGBPoseConv3D': 'it reads pictures and heatmaps side by side. Start from '
+    'slowonly',
     'RTMWHead': 'it reads maps whose channels double from level to level. '
     'Start from rtmpose',
     'LRASPPHead': "it averages over 49 x 49 pixels, more than UniFormer's "
     'coarsest map has. Start from segformer or deeplabv3plus',
+    'VPD': 'it is a diffusion model, which reads names of classes besides. '
+    'Start from upernet or sem_fpn',
+    'FBOHead': 'it reads a bank of features that another model has made. '
+    'Start from slowonly or acrn',
+    **dict.fromkeys(
+        ('ResLayer', 'ResLayerExtraNorm'),
+        "it is the last stage of a ResNet, for that one's maps. Start from a "
+        'config with FPN',
+    ),
+    'LFBInferHead': 'it writes the features of a trained model, and trains '
+    'nothing. Start from slowonly or acrn',
 }  # fmt: skip
-# What the libraries do not install, by what needs it: module, distribution.
+# What models of pictures and words have instead of a backbone.
+TOWERS = ('vision_backbone', 'vision_encoder', 'visual_encoder', 'visual')
+# What the libraries do not install, by what needs it: modules with their
+# distributions.
 OPTIONAL = {
-    'BoxInstDataPreprocessor': ('skimage', 'scikit-image'),
-    'ByteTracker': ('lap', 'lap'),
-    'OCSORTTracker': ('lap', 'lap'),
-    'SORTTracker': ('motmetrics', 'motmetrics'),
-    'StrongSORTTracker': ('motmetrics', 'motmetrics'),
-    'PAAHead': ('sklearn', 'scikit-learn'),
-    'LADHead': ('sklearn', 'scikit-learn'),
-    'GLIP': ('nltk', 'nltk'),
-    'BertModel': ('transformers', 'transformers'),
+    'BoxInstDataPreprocessor': {'skimage': 'scikit-image'},
+    'ByteTracker': {'lap': 'lap'},
+    'OCSORTTracker': {'lap': 'lap', 'motmetrics': 'motmetrics'},
+    'SORTTracker': {'motmetrics': 'motmetrics'},
+    'StrongSORTTracker': {'motmetrics': 'motmetrics'},
+    'PAAHead': {'sklearn': 'scikit-learn'},
+    'LADHead': {'sklearn': 'scikit-learn'},
+    'GLIP': {'nltk': 'nltk'},
+    'BertModel': {'transformers': 'transformers'},
 }
 # By its function mmdet's encoders with `num_cp` compute activations again.
-FOR_CHECKPOINTS = ('fairscale', 'fairscale')
+FOR_CHECKPOINTS = {'fairscale': 'fairscale'}
 
 
 def refuse(model: dict) -> None:
@@ -75,10 +97,34 @@ def refuse(model: dict) -> None:
     kind = type_name(model)
     if kind in NO_MAPS:
         raise Tied(f'{kind}: {NO_MAPS[kind]}')
+    if kind == 'ImageClassifier' and not model.get('head'):
+        raise Tied(
+            f'{kind} has no head, so nothing of it is trained. Start from a '
+            'config with a head'
+        )
     for _, node in walk(model):
         part = type_name(node)
         if part in OWN_MAPS:
             raise Tied(f'{part}: {OWN_MAPS[part]}')
+
+
+def without_backbone(model: dict) -> str:
+    """What is said of a model that has no backbone.
+
+    Args:
+        model (dict): ``cfg.model``.
+    """
+    kind = type_name(model)
+    tower = next((key for key in TOWERS if key in model), None)
+    if tower:
+        return (
+            f'{kind} has no backbone: its {tower} gives tokens to a model of '
+            'words. Start from a config of the task with a model.backbone'
+        )
+    return (
+        f'{kind} has no backbone whose maps a neck or head reads. Start from '
+        'a config of the task with a model.backbone'
+    )
 
 
 def missing_packages(cfg: Config) -> list[str]:
@@ -89,14 +135,15 @@ def missing_packages(cfg: Config) -> list[str]:
     """
     notes = []
     for path, node in walk(cfg.model, 'model'):
-        needed = OPTIONAL.get(type_name(node))
+        needed = OPTIONAL.get(type_name(node), {})
         or_else = ''
         if node.get('num_cp', 0) > 0:
             needed = FOR_CHECKPOINTS
             or_else = ', or num_cp=0, which takes more memory'
-        if needed and find_spec(needed[0]) is None:
-            notes.append(
-                f'{path} needs {needed[1]}, which is not installed: '
-                f'pip install {needed[1]}{or_else}'
-            )
+        notes += [
+            f'{path} needs {package}, which is not installed: '
+            f'pip install {package}{or_else}'
+            for module, package in needed.items()
+            if find_spec(module) is None
+        ]
     return notes

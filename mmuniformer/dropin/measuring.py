@@ -17,7 +17,7 @@ from torchvision.models import get_model
 from mmuniformer.nodes import walk
 
 # Sides to try, in this order: some backbones take one size only.
-SIDES = (128, 224, 256, 384, 512)
+SIDES = (128, 224, 256, 384, 512, 32)
 FRAMES = (8, 32)
 # Argument of EfficientFormer: a map where it gives tokens.
 AS_MAP = 'reshape_last_feat'
@@ -48,7 +48,10 @@ class NotMeasured(Exception):
 
 
 def measure_backbone(
-    backbone: dict, ndim: int, sizes: Iterable[Sequence[int]] = ()
+    backbone: dict,
+    ndim: int,
+    sizes: Iterable[Sequence[int]] = (),
+    channels: int = 3,
 ) -> list[Level]:
     """Builds a backbone and sees what it makes of a small input.
 
@@ -56,6 +59,7 @@ def measure_backbone(
         backbone (dict): Its node of a config.
         ndim (int): 2 for images, 3 for clips.
         sizes (Iterable[Sequence[int]]): (H, W) that it may be made for.
+        channels (int): Of its input.
 
     Raises:
         NotMeasured: If it cannot be built, takes more than an input, or gives
@@ -67,9 +71,6 @@ def measure_backbone(
         raise NotMeasured(f'it cannot be built: {one_line(error)}') from error
     # Those that shift or share features between the frames of one clip.
     segments = getattr(module, 'num_segments', 1)
-    channels = backbone.get('in_channels', 3)
-    if not isinstance(channels, int):
-        channels = 3
     told = None
     # Some transformers of video take one number of frames only.
     frames = dict.fromkeys([backbone.get('num_frames', FRAMES[0]), *FRAMES])
@@ -80,10 +81,20 @@ def measure_backbone(
         except Exception as error:
             told = told or error
             continue
-        return list(_levels(outs, size[-2:]))
+        levels = list(_levels(outs, size[-2:]))
+        if not levels:
+            raise NotMeasured('it gives nothing')
+        return levels
     raise NotMeasured(
         f'it does not run on images alone: {one_line(told)}'
     ) from told
+
+
+def is_frozen(backbone: dict) -> bool:
+    """Whether nothing of a backbone is trained, as where a probe is."""
+    if not isinstance(backbone.get('frozen_stages'), int):
+        return False
+    return not any(part.requires_grad for part in build(backbone).parameters())
 
 
 def shapes(
@@ -157,7 +168,8 @@ def _build(node: dict) -> nn.Module:
     for _, inner in walk(node):
         for key in ('init_cfg', 'pretrained'):
             if key in inner:
-                inner[key] = None
+                # TIMMBackbone takes nothing else.
+                inner[key] = False if inner[key] is True else None
     kind = str(node['type'])
     if kind.startswith(TORCHVISION):
         module = get_model(kind.removeprefix(TORCHVISION))
@@ -206,8 +218,9 @@ def arguments(node: dict, scope: str | None = None) -> dict[str, Parameter]:
 
 def _levels(outs: Any, size: Sequence[int]) -> Iterator[Level]:
     for out in _tensors(outs):
-        if out.dim() == 2:
-            yield Level(out.shape[1], 0)
+        # LeNet squeezes the one sample as well.
+        if out.dim() in (1, 2):
+            yield Level(out.shape[-1], 0)
         elif out.dim() in (4, 5):
             ratio = max(size[0] / out.shape[-2], 1)
             exponent = round(torch.tensor(ratio).log2().item())
@@ -221,6 +234,9 @@ def _levels(outs: Any, size: Sequence[int]) -> Iterator[Level]:
 def _tensors(outs: Any) -> Iterator[Tensor]:
     if isinstance(outs, Tensor):
         yield outs
+        return
+    if outs is None:
+        # Of Inception's scores, the second ones.
         return
     if isinstance(outs, dict):
         outs = list(outs.values())

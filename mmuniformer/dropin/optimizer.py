@@ -46,6 +46,10 @@ NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 POSITIONS = re.compile(r'(.*backbone)?\.?pos_embed')
 
 
+# Stages of ours.
+FROZEN = 4
+
+
 @dataclass(frozen=True)
 class Exchange:
     """A backbone of the host's, and what is in its place.
@@ -103,7 +107,9 @@ def fit_optimizer(
         *_fit_keys(wrapper.get('paramwise_cfg') or {}, exchanges),
     ]
     optimizer = wrapper['optimizer']
-    if type_name(optimizer) not in FOR_CNNS:
+    # Of a frozen backbone it trains what is behind that.
+    frozen = [one.ours.get('frozen_stages') == FROZEN for one in exchanges]
+    if type_name(optimizer) not in FOR_CNNS or (frozen and all(frozen)):
         return notes
     wrapper['optimizer'], told = _published(cfg, optimizer)
     paramwise = dict(wrapper.get('paramwise_cfg') or {})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from math import gcd
 from typing import Any
 
 from mmengine.config import ConfigDict
@@ -19,6 +20,8 @@ ADDING = {'MLANeck', 'SETRMLAHead'}
 ENLARGING = 'SETRUPHead'
 DOUBLING = ('TPN',)
 POOLING = 'GlobalAveragePooling'
+# It stands between a frozen vision transformer and a linear head.
+VECTOR_NORM = 'ClsBatchNormNeck'
 # Heads of mmpretrain that read scores, or two tokens, by the one for a vector.
 LINEAR_HEADS = {
     'ClsHead': 'LinearClsHead',
@@ -123,6 +126,7 @@ def fit_readers(
         for _, reader in place.readers():
             _double_maps(reader, old, stages)
             replace_channels(reader, Channels(before, dims))
+            _divide_groups(reader)
         return tuple(stages)
     ndim = 3 if type_name(owner) == 'Recognizer3D' else 2
     whole = deepcopy(necks)
@@ -191,6 +195,44 @@ def _double_maps(
         doubled = STRIDES[stages[index]] * times // old[index].stride
         node['num_convs'] = max(doubled.bit_length() - 1, 1)
         node['up_scale'] = 2
+
+
+def _divide_groups(head: Any) -> None:
+    """Gives a first deconvolution groups that divide what it reads.
+
+    ViPNAS' is depthwise, for the backbone's own number of channels.
+    """
+    groups = head.get('deconv_num_groups') if isinstance(head, dict) else None
+    if groups and isinstance(head.get('in_channels'), int):
+        first = gcd(groups[0], head['in_channels'])
+        head['deconv_num_groups'] = (first, *groups[1:])
+
+
+def check_heatmaps(owner: dict) -> None:
+    """Refuses heatmaps of a size that no map of ours is enlarged to.
+
+    Args:
+        owner (dict): Its head has been fitted.
+
+    Raises:
+        Tied: If so; the targets would have another size.
+    """
+    head = owner.get('head')
+    codec = head.get('decoder') if isinstance(head, dict) else None
+    sizes = [(codec or {}).get(k) for k in ('input_size', 'heatmap_size')]
+    known = arguments(head) if all(sizes) else {}
+    if 'deconv_out_channels' not in known or 'extra' in head:
+        return
+    default = known['deconv_out_channels'].default
+    layers = len(head.get('deconv_out_channels', default) or ())
+    drawn = [-(-side // STRIDES[-1]) * 2**layers for side in sizes[0]]
+    if list(sizes[1]) != drawn:
+        told = [f'{size[0]} x {size[1]}' for size in (sizes[1], drawn)]
+        raise Tied(
+            f'its heatmaps are of {told[0]}, and those of UniFormer of '
+            f'{told[1]}. Start from td-hm_res50, or set heatmap_size in its '
+            'codec first'
+        )
 
 
 def _keep_outputs(
@@ -267,11 +309,24 @@ def replace_channels(
             replace_channels(value, changes, within)
 
 
-def add_pooling(owner: dict) -> None:
-    """Where the host's backbone pools, as a vision transformer does."""
-    neck = dict(type=POOLING)
-    if owner.get('neck') is None:
+def add_pooling(owner: dict, channels: int) -> None:
+    """Where the host's backbone pools, as a vision transformer does.
+
+    Args:
+        owner (dict): Changed in place.
+        channels (int): Of our last map.
+
+    Raises:
+        Tied: If its neck reads more than a vector.
+    """
+    neck, host = dict(type=POOLING), owner.get('neck')
+    if host is None:
         owner['neck'] = neck
+    elif type_name(host) == VECTOR_NORM:
+        owner['neck'] = [neck, ConfigDict(host, input_features=channels)]
+    elif 'with_avg_pool' in arguments(host):
+        host['with_avg_pool'] = True
+        host['in_channels'] = channels
     else:
         raise Tied(
             'its neck reads a vector of the backbone. Start from a config of '

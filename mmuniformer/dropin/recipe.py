@@ -16,6 +16,8 @@ STD = [58.395, 57.12, 57.375]
 # Of the clips: 0.45 and 0.225 of 255.
 CLIP_MEAN = [114.75, 114.75, 114.75]
 CLIP_STD = [57.375, 57.375, 57.375]
+# A pure Python config has the class.
+FROM_FILE = ('Pretrained', 'PretrainedInit')
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # Heads of mmpretrain that have a second one to distil with.
 DISTILLING = ('LeViTClsHead', 'EfficientFormerClsHead')
@@ -92,7 +94,7 @@ def forget_weights(cfg: Config) -> list[str]:
             continue
         if node.get('pretrained'):
             node['pretrained'] = None
-        if type_name(node.get('init_cfg')) == 'Pretrained':
+        if type_name(node.get('init_cfg')) in FROM_FILE:
             node['init_cfg'] = None
             notes.append(
                 f"{path}.init_cfg: left out, the file has the host's backbone"
@@ -158,7 +160,7 @@ def compare_weights(
         given.append(node.get('pretrained'))
         inits = node.get('init_cfg')
         inits = inits if isinstance(inits, list | tuple) else [inits]
-        given += [type_name(init) == 'Pretrained' for init in inits]
+        given += [type_name(init) in FROM_FILE for init in inits]
     if checkpoint and not any(given):
         notes.append(
             f"{path}: the host's starts from no weights, and this one from "

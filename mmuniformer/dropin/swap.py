@@ -7,20 +7,29 @@ from inspect import signature
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
 
 from mmuniformer.dropin.leaf import registered_name
 from mmuniformer.dropin.levels import STRIDES, Tied, stages_for
-from mmuniformer.dropin.limits import missing_packages, refuse
+from mmuniformer.dropin.limits import (
+    missing_packages,
+    refuse,
+    without_backbone,
+)
 from mmuniformer.dropin.measuring import (
     Level,
     NotMeasured,
+    arguments,
+    is_frozen,
     measure_backbone,
 )
 from mmuniformer.dropin.optimizer import Exchange, fit_optimizer
 from mmuniformer.dropin.places import Place, Retriever, find_places
 from mmuniformer.dropin.readers import (
+    POOLS,
     Channels,
     add_pooling,
+    check_heatmaps,
     draw_corners,
     draw_finer,
     fit_readers,
@@ -107,8 +116,7 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     """
     ours.setdefault('arch', 'small')
     new = deepcopy(cfg)
-    kind = type_name(new.model)
-    scope = scope_of(cfg)
+    scope = scope_of(cfg) or DefaultScope.get_current_instance().scope_name
     told = []
     if cfg.get('default_scope') is None:
         new.default_scope = scope
@@ -117,7 +125,7 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     retriever = Retriever(new.model) if 'image_encoder' in new.model else None
     places = find_places(retriever.owner if retriever else new.model)
     if not places:
-        raise Tied(f'{kind} has no backbone')
+        raise Tied(without_backbone(new.model))
     if checkpoint is None and isinstance(ours['arch'], str):
         checkpoint = WEIGHTS.get(ours['arch'])
     swapped = Swapped(new, checkpoint or None)
@@ -186,27 +194,55 @@ def _swap_one(place: Place, swapped: Swapped, ours: dict) -> bool:
     ndim = 3 if video else 2
     kind = 'UniFormer3D' if video else 'UniFormer'
     check_options(kind, ours)
+    channels = read_channels(cfg, host)
     levels = _levels_of_others(host, owner) or measure_backbone(
-        host, ndim, likely_sizes(cfg, host)
+        host, ndim, likely_sizes(cfg, host), channels
     )
-    arguments = dict(ours)
-    channels = host.get('in_channels', host.get('base_channels_in', 3))
-    if isinstance(channels, int) and channels != 3:
-        arguments.setdefault('in_channels', channels)
+    options = dict(ours)
+    if channels != 3:
+        options.setdefault('in_channels', channels)
+    if is_frozen(host):
+        options.setdefault('frozen_stages', len(STRIDES))
+        swapped.notes.append(
+            f"{place.path}: frozen as a whole, as the host's; "
+            'frozen_stages=-1 trains it'
+        )
     archs = OURS.get(kind).archs
-    dims = resolve_arch(arguments['arch'], archs).embed_dims
+    dims = resolve_arch(options['arch'], archs).embed_dims
     stages = _choose(place, levels, cfg, video, dims, swapped)
-    owner['backbone'] = _our_node(kind, arguments, stages, swapped)
+    owner['backbone'] = _our_node(kind, options, stages, swapped)
     return video
 
 
 def _levels_of_others(host: dict, owner: dict) -> list[Level] | None:
-    """One map, of what mmaction2 builds by other packages for its TSN."""
-    head = owner.get('cls_head') or {}
-    if not str(host['type']).startswith(FOREIGN) or owner.get('neck'):
+    """One map, of what is not run here.
+
+    mmaction2 builds backbones of other packages for its TSN, and MLP-Mixer
+    gives tokens, which a pooling of one dimension reads.
+    """
+    neck = owner.get('neck')
+    head = owner.get('cls_head', owner.get('head')) or {}
+    foreign = str(host['type']).startswith(FOREIGN) and not neck
+    tokens = type_name(neck) in POOLS and neck.get('dim') == 1
+    if not foreign and not tokens:
         return None
     channels = head.get('in_channels')
     return [Level(channels, STRIDES[-1])] if channels else None
+
+
+def read_channels(cfg: Config, host: dict) -> int:
+    """Channels of the pictures that a backbone reads.
+
+    One that has no such argument, as LeNet, reads what is normalised.
+    """
+    channels = host.get('in_channels', host.get('base_channels_in', 3))
+    if channels != 3:
+        return channels if isinstance(channels, int) else 3
+    node = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')
+    mean = (node or {}).get('mean') or ()
+    if len(mean) in (0, 3) or 'in_channels' in arguments(host):
+        return 3
+    return len(mean)
 
 
 def check_options(kind: str, options: dict) -> None:
@@ -228,9 +264,9 @@ def check_options(kind: str, options: dict) -> None:
 
 
 def _our_node(
-    kind: str, arguments: dict, stages: Sequence[int], swapped: Swapped
+    kind: str, options: dict, stages: Sequence[int], swapped: Swapped
 ) -> ConfigDict:
-    backbone = ConfigDict(type=f'mmuniformer.{kind}', **arguments)
+    backbone = ConfigDict(type=f'mmuniformer.{kind}', **options)
     if stages != ((3,) if kind == 'UniFormer3D' else (0, 1, 2, 3)):
         backbone['out_indices'] = stages
     if swapped.checkpoint:
@@ -314,11 +350,13 @@ def _choose(
         told = use_linear_head(owner, levels[-1].channels, dims[-1])
         if told:
             swapped.notes.append(f'{place.path}: {told}')
-        add_pooling(owner)
+        add_pooling(owner, dims[-1])
         changes = Channels([levels[-1].channels], [dims[3]])
         for _, reader in place.readers():
             replace_channels(reader, changes)
         return stages
+    if scope == 'mmpose' and stages == deepest and not place.necks:
+        check_heatmaps(owner)
     if len({x.stride for x in levels}) < len(levels):
         swapped.notes.append(
             f'{place.path}: strides '

@@ -10,6 +10,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from mmuniformer.dropin.measuring import quiet
+from mmuniformer.dropin.recipe import FROM_FILE
 from mmuniformer.dropin.samples import Picture, draw, make_batch
 from mmuniformer.nodes import type_name, walk
 
@@ -19,6 +20,19 @@ SIDES = {'mmaction': 64}
 # LR-ASPP pools over 49 pixels of a map; the other two fit a mixture to losses
 # of as many anchors as there are.
 LEAST_SIDES = dict(LRASPPHead=512, PAAHead=256, LADHead=256)
+# Pixels that preprocessors fill pictures up to.
+FILLED = 256
+# More regions, queries and points than a small picture has room for: a
+# transformer chooses its 900 queries among as many places of the maps.
+MOST = dict(
+    num_queries=50,
+    num_proposals=50,
+    num_query=50,
+    nms_pre=100,
+    max_per_img=50,
+    num_points=256,
+    num_classes=1000,
+)
 # Arguments that name files of weights.
 WEIGHTS = ('pretrained', 'teacher_ckpt', 'teacher_pretrained')
 SYNC_BN = ('SyncBN', 'MMSyncBN')
@@ -36,10 +50,30 @@ def try_model(cfg: Config) -> dict[str, float]:
     Raises:
         Exception: Whatever the libraries raise.
     """
+    cfg = deepcopy(cfg)
+    reduce(cfg)
     model = build_model(cfg)
     pictures = [draw(seed, side_of(cfg)) for seed in range(2)]
     with torch.no_grad():
         return {k: float(v) for k, v in losses(model, cfg, pictures).items()}
+
+
+def reduce(cfg: Config) -> None:
+    """Fewer regions, queries and points: as many as a small picture has.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    largest = max(side_of(cfg), FILLED)
+    for _, node in walk(cfg.model.get('data_preprocessor')):
+        if isinstance(node.get('size'), tuple | list):
+            node['size'] = tuple(min(side, largest) for side in node['size'])
+    for _, node in walk(cfg.model):
+        for key, most in MOST.items():
+            if isinstance(node.get(key), int) and node[key] > most:
+                node[key] = most
+        if type_name(node).endswith('Sampler') and 'num' in node:
+            node['num'] = min(node['num'], 16)
 
 
 def side_of(cfg: Config) -> int:
@@ -73,7 +107,7 @@ def model_node(cfg: Config) -> dict:
         for key in WEIGHTS:
             if isinstance(inner.get(key), str):
                 inner[key] = None
-        if type_name(inner.get('init_cfg')) == 'Pretrained':
+        if type_name(inner.get('init_cfg')) in FROM_FILE:
             inner['init_cfg'] = None
         if type_name(inner) in SYNC_BN:
             inner['type'] = 'BN'

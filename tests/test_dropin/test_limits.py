@@ -20,6 +20,27 @@ from mmuniformer.dropin.levels import Tied
         (dict(decode_head=[dict(type='DDRHead')]), 'Start from segformer'),
         (dict(head=dict(type='AssociativeEmbeddingHead')), 'from dekr'),
         (dict(head=dict(type='RTMWHead')), 'channels double'),
+        (dict(backbone=dict(type='CPM')), 'CPM: it learns from every stage'),
+        (dict(backbone=dict(type='RGBPoseConv3D')), 'side by side'),
+        (
+            dict(roi_head=dict(shared_head=dict(type='ResLayer'))),
+            'ResLayer: it is the last stage of a ResNet',
+        ),
+        (
+            dict(roi_head=dict(shared_head=dict(type='FBOHead'))),
+            'Start from slowonly or acrn',
+        ),
+        (dict(backbone=dict(type='VPD')), 'VPD: it is a diffusion model'),
+        (dict(type='Detectron2Wrapper'), 'Start from mask_rcnn'),
+        (
+            dict(type='BlipVQA', vision_backbone=dict(type='ViT')),
+            'BlipVQA has no backbone: its vision_backbone gives tokens',
+        ),
+        (dict(type='CLIP'), 'CLIP has no backbone whose maps'),
+        (
+            dict(type='ImageClassifier', backbone=dict(), head=None),
+            'ImageClassifier has no head',
+        ),
     ],
 )
 def test_models_that_are_refused_by_name(model, told):
@@ -34,7 +55,7 @@ def test_what_is_not_installed_is_said(monkeypatch):
     cfg = Config(
         dict(
             model=dict(
-                tracker=dict(type='ByteTracker'),
+                tracker=dict(type='OCSORTTracker'),
                 bbox_head=dict(type='PAAHead'),
                 encoder=dict(num_cp=6),
                 decoder=dict(num_cp=0),
@@ -42,6 +63,8 @@ def test_what_is_not_installed_is_said(monkeypatch):
         )
     )
     assert limits.missing_packages(cfg) == [
+        'model.tracker needs motmetrics, which is not installed: '
+        'pip install motmetrics',
         'model.bbox_head needs scikit-learn, which is not installed: '
         'pip install scikit-learn',
         'model.encoder needs fairscale, which is not installed: '

@@ -8,6 +8,7 @@ from mmuniformer.dropin.measuring import (
     Level,
     NotMeasured,
     arguments,
+    is_frozen,
     measure_backbone,
 )
 
@@ -49,6 +50,25 @@ def test_an_argument_without_a_default_may_name_weights():
 def test_torchvisions_maps_are_those_that_mmaction2_reads():
     mobilenet = dict(type='torchvision.mobilenet_v2', pretrained=True)
     assert measure_backbone(mobilenet, 2) == [Level(1280, 32)]
+
+
+def test_timms_weights_are_not_asked_for():
+    pytest.importorskip('timm')
+    backbone = dict(
+        type='mmpretrain.TIMMBackbone',
+        model_name='test_resnet',
+        features_only=True,
+        pretrained=True,
+    )
+    strides = [level.stride for level in measure_backbone(backbone, 2)]
+    assert strides == [2, 4, 8, 16, 32]
+
+
+def test_a_frozen_part_is_not_all():
+    resnet = dict(type='mmpretrain.ResNet', depth=18)
+    assert is_frozen(dict(resnet, frozen_stages=4))
+    assert not is_frozen(dict(resnet, frozen_stages=3))
+    assert not is_frozen(resnet)
 
 
 def test_tokens_are_taken_as_a_map():

@@ -11,6 +11,7 @@ from mmuniformer.dropin.measuring import Level, build
 from mmuniformer.dropin.places import Place, find_places
 from mmuniformer.dropin.readers import (
     Channels,
+    check_heatmaps,
     draw_corners,
     fit_readers,
     replace_channels,
@@ -262,3 +263,36 @@ def test_a_neck_behind_an_fpn_stays_and_levels_are_skipped():
         dict(fpn, in_channels=NEW[1:], start_level=0),
         bfp,
     ]
+
+
+@pytest.mark.parametrize(('channels', 'first'), [(64, 32), (320, 160)])
+def test_groups_divide_the_channels_that_are_read(channels, first):
+    head = dict(
+        type='mmpose.ViPNASHead',
+        in_channels=160,
+        deconv_num_groups=(160, 160, 160),
+    )
+    owner = place(head=head)
+    fit_readers(owner, [Level(160, 32)], (3,), [channels])
+    head = owner.owner['head']
+    assert head['in_channels'] == channels
+    assert head['deconv_num_groups'] == (first, 160, 160)
+
+
+@pytest.mark.parametrize(
+    ('size', 'deconvolutions', 'drawn'),
+    [((48, 64), 3, None), ((40, 56), 3, '48 x 64'), ((48, 64), 2, '24 x 32')],
+)
+def test_heatmaps_are_of_the_size_of_their_targets(
+    size, deconvolutions, drawn
+):
+    head = dict(
+        type='mmpose.HeatmapHead',
+        deconv_out_channels=(8,) * deconvolutions,
+        decoder=dict(input_size=(192, 256), heatmap_size=size),
+    )
+    if drawn is None:
+        check_heatmaps(dict(head=head))
+        return
+    with pytest.raises(Tied, match=f'UniFormer of {drawn}. Start'):
+        check_heatmaps(dict(head=head))

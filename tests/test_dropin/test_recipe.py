@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.model import PretrainedInit
 
 from mmuniformer.dropin.recipe import (
     CLIP_MEAN,
@@ -144,6 +145,15 @@ def test_the_config_of_a_teacher_is_looked_up_where_it_is_installed():
         ),
         (
             dict(backbone=dict(type='ResNet', init_cfg=[PRETRAINED])),
+            'a.pth',
+            False,
+        ),
+        (
+            dict(
+                backbone=dict(
+                    type='ResNet', init_cfg=dict(type=PretrainedInit)
+                )
+            ),
             'a.pth',
             False,
         ),

@@ -86,6 +86,13 @@ def test_dpt_reads_tokens_beside_its_maps():
         swap(cfg, arch=TINY)
 
 
+VIT = dict(
+    type='mmpretrain.VisionTransformer',
+    arch=dict(embed_dims=8, num_layers=2, num_heads=1, feedforward_channels=8),
+    img_size=32,
+)
+
+
 def test_an_installed_config_that_cannot_be_imported_is_refused():
     name = (
         'mmpose::body_2d_keypoint/edpose/coco/'
@@ -93,6 +100,84 @@ def test_an_installed_config_that_cannot_be_imported_is_refused():
     )
     with pytest.raises(UserError, match=r'pure Python.* Clone its'):
         read_host(name)
+
+
+def test_pictures_of_one_channel_stay_so():
+    told = swap(
+        read_host('mmpretrain::lenet/lenet5_mnist.py')[0], '', arch=TINY
+    )
+    cfg = told.cfg
+    assert cfg.model.backbone.in_channels == 1
+    # Its last layer is the backbone's.
+    assert cfg.model.head.type == 'LinearClsHead'
+    assert (cfg.model.head.num_classes, cfg.model.head.in_channels) == (10, 64)
+    assert cfg.data_preprocessor.mean == [33.46]
+
+
+def test_a_pooling_of_tokens_becomes_one_of_maps():
+    model = swapped_model(
+        'mmpretrain::mlp_mixer/mlp-mixer-base-p16_64xb64_in1k.py'
+    )
+    assert model.backbone.out_indices == (3,)
+    assert model.neck == dict(type='GlobalAveragePooling', dim=2)
+    assert model.head.in_channels == 64
+
+
+def test_scores_beside_nothing_are_scores():
+    model = swapped_model(
+        'mmpretrain::inception_v3/inception-v3_8xb32_in1k.py'
+    )
+    assert model.neck == dict(type='GlobalAveragePooling')
+    assert model.head.in_channels == 64
+
+
+@pytest.mark.parametrize(
+    ('neck', 'becomes'),
+    [
+        (
+            dict(type='ClsBatchNormNeck', input_features=8),
+            [
+                dict(type='GlobalAveragePooling'),
+                dict(type='ClsBatchNormNeck', input_features=64),
+            ],
+        ),
+        (
+            dict(
+                type='NonLinearNeck',
+                in_channels=8,
+                hid_channels=4,
+                out_channels=4,
+                with_avg_pool=False,
+            ),
+            dict(
+                type='NonLinearNeck',
+                in_channels=64,
+                hid_channels=4,
+                out_channels=4,
+                with_avg_pool=True,
+            ),
+        ),
+    ],
+)
+def test_a_neck_of_vectors_gets_those_of_our_map(neck, becomes):
+    head = dict(type='LinearClsHead', num_classes=2, in_channels=8)
+    cfg = config(VIT, type='ImageClassifier', neck=neck, head=head)
+    model = swap(cfg, checkpoint='', arch=TINY).cfg.model
+    assert model.to_dict()['neck'] == becomes
+    assert model.head.in_channels == 64
+
+
+@pytest.mark.parametrize(('frozen', 'stages'), [(2, 4), (1, None)])
+def test_a_probe_of_a_frozen_backbone_stays_one(frozen, stages):
+    head = dict(type='LinearClsHead', num_classes=2, in_channels=8)
+    backbone = dict(VIT, frozen_stages=frozen)
+    cfg = config(backbone, type='ImageClassifier', head=head)
+    sgd = dict(type='SGD', lr=0.1)
+    cfg.optim_wrapper = dict(optimizer=sgd)
+    told = swap(cfg, checkpoint='', arch=TINY)
+    assert told.cfg.model.backbone.get('frozen_stages') == stages
+    assert any('frozen as a whole' in n for n in told.notes) == bool(stages)
+    assert (told.cfg.optim_wrapper.optimizer == sgd) == bool(stages)
 
 
 @pytest.mark.parametrize('package', ['timm.swin_base', 'mmcls.ResNeXt'])

@@ -202,7 +202,8 @@ def save(results: dict, out: Path) -> None:
     # Of those that some models need, what is there.
     versions |= {
         name: version(name)
-        for module, name in sorted(set(OPTIONAL.values()))
+        for needed in OPTIONAL.values()
+        for module, name in needed.items()
         if find_spec(module)
     }
     content = dict(

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.structures import DataSample, MultiTaskDataSample
 
-from mmuniformer.dropin.samples.pictures import Picture, resized
+from mmuniformer.dropin.samples.pictures import Picture, as_tensor, resized
 from mmuniformer.nodes import type_name, walk
 
 # SwAV's second group of views is smaller.
@@ -24,7 +24,7 @@ def make_batch(
     groups = _views(cfg)
     if not groups or not training:
         return dict(
-            inputs=torch.stack([_tensor(picture) for picture in pictures]),
+            inputs=torch.stack([as_tensor(p, cfg.model) for p in pictures]),
             data_samples=samples,
         )
     views = []
@@ -35,13 +35,11 @@ def make_batch(
         ]
         for turn in range(count):
             # Views differ, or contrast has nothing to tell apart.
-            turned = [_tensor(p).rot90(turn % 4, (1, 2)) for p in shapes]
+            turned = [
+                as_tensor(p, cfg.model).rot90(turn % 4, (1, 2)) for p in shapes
+            ]
             views.append(torch.stack(turned))
     return dict(inputs=views, data_samples=samples)
-
-
-def _tensor(picture: Picture) -> torch.Tensor:
-    return torch.from_numpy(picture.image.transpose(2, 0, 1).copy())
 
 
 def _views(cfg: Config) -> list[int]:

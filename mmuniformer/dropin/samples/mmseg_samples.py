@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmuniformer.dropin.samples.pictures import Picture
+from mmuniformer.dropin.samples.pictures import Picture, as_tensor
 from mmuniformer.nodes import walk
 
 
@@ -44,7 +44,6 @@ def make_batch(
         sample.gt_sem_seg = PixelData(data=data)
         sample.gt_edge_map = PixelData(data=(data > 0).long())
         sample.gt_depth_map = PixelData(data=data.float() + 1)
-        image = picture.image.transpose(2, 0, 1).copy()
-        inputs.append(torch.from_numpy(image))
+        inputs.append(as_tensor(picture, cfg.model))
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from mmuniformer.datasets.shapes import render, sample_scene
 from mmuniformer.datasets.shapes.draw import owner_map
@@ -83,6 +84,19 @@ def read(path: str | Path, size: int) -> Picture:
         masks=np.ones((1, size, size), np.uint8),
         keypoints=np.full((1, 17, 3), size / 2, np.float32),
     )
+
+
+def as_tensor(picture: Picture, model: dict) -> torch.Tensor:
+    """The image (C, H, W) of uint8, with as many channels as a model reads.
+
+    Args:
+        picture (Picture): Its colours, again and again.
+        model (dict): ``cfg.model``.
+    """
+    channels = (model.get('backbone') or {}).get('in_channels', 3)
+    count = channels if isinstance(channels, int) else 3
+    planes = picture.image.transpose(2, 0, 1)
+    return torch.from_numpy(planes[np.arange(count) % 3])
 
 
 def resized(picture: Picture, shape: tuple[int, int]) -> Picture:

@@ -22,26 +22,19 @@ from mmuniformer.dropin.leaf import base_of
 from mmuniformer.dropin.levels import Tied
 from mmuniformer.dropin.samples import draw, make_batch, read
 from mmuniformer.dropin.swap import KEYS
-from mmuniformer.dropin.trial import build_model, count_step, side_of
+from mmuniformer.dropin.trial import (
+    build_model,
+    count_step,
+    reduce,
+    side_of,
+)
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.devices import fit_to_devices
 from mmuniformer.errors import UserError
 from mmuniformer.models import UniFormer, UniFormer3D
-from mmuniformer.nodes import type_name, walk
 
 TINY = dict(depths=(1, 1, 1, 1), embed_dims=(16, 32, 48, 64), head_dim=16)
 RANKS, STEPS, BATCH = 2, 2, 2
-# Pixels.
-FILLED = 256
-MOST = dict(
-    num_queries=50,
-    num_proposals=50,
-    num_query=50,
-    nms_pre=100,
-    max_per_img=50,
-    num_points=256,
-    num_classes=1000,
-)
 
 
 def prove(config: str, image: str, folder: Path, control: bool) -> dict:
@@ -134,21 +127,6 @@ def train_and_predict(leaf: Path, rank: int, store: Path, image: str) -> dict:
         at('predict', lambda: predict(model, cfg, image))
     torch_dist.barrier()
     return dict(step='passed', losses=losses)
-
-
-def reduce(cfg: Config) -> None:
-    """Fewer regions, queries and points: as many as a small image has."""
-    # Preprocessors fill pictures up to that.
-    largest = max(side_of(cfg), FILLED)
-    for _, node in walk(cfg.model.get('data_preprocessor')):
-        if isinstance(node.get('size'), tuple | list):
-            node['size'] = tuple(min(side, largest) for side in node['size'])
-    for _, node in walk(cfg.model):
-        for key, most in MOST.items():
-            if isinstance(node.get(key), int) and node[key] > most:
-                node[key] = most
-        if type_name(node).endswith('Sampler') and 'num' in node:
-            node['num'] = min(node['num'], 16)
 
 
 def train(model: torch.nn.Module, cfg: Config, rank: int) -> list[float]:
