@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch.export import Dim, ExportedProgram
 
+from mmuniformer.deployment.layers import unasked_sizes
 from mmuniformer.deployment.networks import Network
-from mmuniformer.errors import UserError
+from mmuniformer.errors import UserError, first_line
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,23 @@ def trace(network: Network, shape: Shape, name: str) -> ExportedProgram:
     example = shape.of(1 if shape.static else 2, shape.size)
     dtype = torch.uint8 if shape.channels == 3 else torch.float32
     images = torch.zeros(example, dtype=dtype)
-    with torch.no_grad():
-        program = torch.export.export(
-            network,
-            (images,),
-            dynamic_shapes=None if shape.static else (_dimensions(shape),),
-            strict=False,
-        )
-    return program
+    try:
+        with torch.no_grad(), unasked_sizes():
+            return torch.export.export(
+                network,
+                (images,),
+                dynamic_shapes=None if shape.static else (_dimensions(shape),),
+                strict=False,
+            )
+    except UserError:
+        raise
+    except Exception as error:
+        # Of classes that are not known here anything can be raised.
+        told = '' if shape.static else ' for any size (--static is for one)'
+        raise UserError(
+            f'{type(network.net).__name__} cannot be traced{told}: '
+            f'{first_line(error)}'
+        ) from error
 
 
 def _dimensions(shape: Shape) -> dict[int, Dim]:

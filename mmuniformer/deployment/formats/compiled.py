@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 
 from mmuniformer.deployment.description import KEY
 from mmuniformer.deployment.formats.apart import run_in_fresh_process
-from mmuniformer.deployment.formats.base import Format, Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs, readable
 from mmuniformer.errors import UserError
 from mmuniformer.models.layers import sizes_open
 
@@ -77,7 +77,8 @@ class CompiledRuntime:
     """
 
     def __init__(self, path: Path) -> None:
-        self._run = torch._inductor.aoti_load_package(str(path))
+        with readable(path, 'torch'):
+            self._run = torch._inductor.aoti_load_package(str(path))
         self.about = json.loads(self._run.get_metadata().get(KEY, '{}'))
 
     def __call__(self, images: np.ndarray) -> Outputs:
