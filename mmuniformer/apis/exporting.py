@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,9 @@ def export(
                 logger='current',
             )
         shape = _shape(loaded, network, size, static, dynamic_frames)
+        if form.name == 'aoti' and not static:
+            # Its compiler reckons with the sizes that were traced.
+            shape = replace(shape, least=shape.smallest)
         calibration = None
         if calibrate is not None:
             calibration = Calibration(
@@ -168,7 +171,7 @@ def export(
         about['dtype'] = dtype
         about['input']['shape'] = _axes(shape)
         if not static:
-            about['input']['smallest'] = shape.smallest
+            about['input']['smallest'] = shape.least
         shapes = unseen_shapes(shape)
         inputs = [pictures(one) for one in shapes]
         check_preprocessor(loaded, network, inputs[0])
@@ -345,6 +348,7 @@ def _shape(
         channels=channels_of(loaded),
         frames=None if clip is None else clip['frames'],
         smallest=1 if static else network.smallest,
+        least=1 if static else network.least,
         static=static,
         dynamic_frames=dynamic_frames,
     )

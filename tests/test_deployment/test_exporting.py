@@ -40,7 +40,7 @@ class TestFile:
         result = exported('cls', '.onnx')
         assert result.is_good
         shapes = [row.shape for row in result.rows]
-        assert len(set(shapes)) == 6
+        assert len(set(shapes)) == 7
         assert {shape[0] for shape in shapes} == {1, 3}
         assert (2, 64, 64, 3) not in shapes
         assert all(0 <= row.relative < 1e-4 for row in result.rows)
@@ -106,9 +106,9 @@ class TestMistakes:
             ('new.onnx', dict(to='torch'), r'--to torch must end in \.pt2'),
             ('new.onnx', dict(to='coreml'), '--to coreml: it is one of'),
             (None, {}, 'what it is to be by --to'),
-            ('new.onnx', dict(dtype='bfloat16'), 'onnx takes float32'),
+            ('new.onnx', dict(dtype='bf16'), '--to torch or aoti takes it'),
             ('new.onnx', dict(dynamic_frames=True), 'for video models'),
-            ('new.onnx', dict(size=(32, 64)), 'for 64 pixels or more'),
+            ('new.onnx', dict(size=(16, 64)), 'an image of 16 x 64'),
             ('new.onnx', dict(part='neck'), None),
         ],
     )
@@ -208,7 +208,7 @@ def test_a_checkpoint_is_a_format(folder, tmp_path):
 
 def test_shapes_that_are_tried():
     shapes = unseen_shapes(Shape((800, 1344)))
-    assert len(shapes) == 6
+    assert len(shapes) == 7
     assert all(max(shape[1:3]) <= 480 for shape in shapes)
     assert shapes[0][1] % 2 == shapes[0][2] % 2 == 1
     static = Shape((64, 96), static=True)
@@ -312,7 +312,7 @@ def test_all_styles_of_a_backbone(style, tmp_path):
     config, checkpoint = model_of(task, tmp_path, more)
     result = export(config, checkpoint, str(tmp_path / 'style.onnx'))
     assert result.is_good, result.rows
-    assert len({row.shape for row in result.rows}) == 6
+    assert len({row.shape for row in result.rows}) == 7
 
 
 @pytest.mark.slow
