@@ -40,6 +40,7 @@ from mmuniformer.deployment.quantizing import quantize_file
 from mmuniformer.deployment.tracing import Shape, trace
 from mmuniformer.engine.processes import this_host
 from mmuniformer.errors import UnwritableFile, UserError, first_line
+from mmuniformer.models.layers import HourglassBlock
 from mmuniformer.nodes import type_name
 from mmuniformer.prediction.models import LoadedModel, load_model
 
@@ -156,7 +157,8 @@ def export(
             )
         shape = _shape(loaded, network, size, static, dynamic_frames)
         if form.name == 'aoti' and not static:
-            # Its compiler reckons with the sizes that were traced.
+            _check_compiler(network)
+            # It reckons with the sizes that were traced.
             shape = replace(shape, least=shape.smallest)
         calibration = None
         if calibrate is not None:
@@ -312,6 +314,16 @@ def _check_pipeline(loaded: LoadedModel) -> None:
             f'the test pipeline ({", ".join(names)}) chooses frames in no way '
             f'that is known here, as {", ".join(SAMPLERS)} do'
         )
+
+
+def _check_compiler(network: Network) -> None:
+    for block in network.net.modules():
+        if isinstance(block, HourglassBlock) and block.keep_ratio < 1:
+            raise UserError(
+                '--to aoti: a light model is compiled for one size, since '
+                'for all of them the compiler comes to no end; add --static, '
+                'or take --to torch, onnx or openvino'
+            )
 
 
 def _check_size(

@@ -69,6 +69,8 @@ def make_traceable(net: nn.Module) -> None:
         net (nn.Module): A model of any host library; changed in place.
     """
     for name, layer in list(net.named_modules()):
+        # A config may have its backbone compiled: once for each size here.
+        layer._compiled_call_impl = None
         other = _other_form(layer)
         if other is not None:
             parent, _, own = name.rpartition('.')

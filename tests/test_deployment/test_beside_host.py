@@ -64,6 +64,11 @@ def test_a_window_that_slides_is_no_difference(folder, told):
     assert told == []
 
 
+def test_fewer_candidates_than_boxes(folder, told):
+    look('det', folder, **{'test_cfg.nms_pre': 5})
+    assert told == []
+
+
 @pytest.mark.parametrize(
     ('options', 'is_known'),
     [
