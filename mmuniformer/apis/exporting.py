@@ -27,6 +27,7 @@ from mmuniformer.deployment.comparing import (
 )
 from mmuniformer.deployment.description import describe
 from mmuniformer.deployment.formats import FORMATS, Format, Outputs
+from mmuniformer.deployment.formats.compiled import check_compilable
 from mmuniformer.deployment.networks import Network, is_two_stage, network_of
 from mmuniformer.deployment.networks.base import channels_of
 from mmuniformer.deployment.networks.part import Part
@@ -40,7 +41,6 @@ from mmuniformer.deployment.quantizing import quantize_file
 from mmuniformer.deployment.tracing import Shape, trace
 from mmuniformer.engine.processes import this_host
 from mmuniformer.errors import UnwritableFile, UserError, first_line
-from mmuniformer.models.layers import HourglassBlock
 from mmuniformer.nodes import type_name
 from mmuniformer.prediction.models import LoadedModel, load_model
 
@@ -157,7 +157,7 @@ def export(
             )
         shape = _shape(loaded, network, size, static, dynamic_frames)
         if form.name == 'aoti' and not static:
-            _check_compiler(network)
+            check_compilable(network)
             # It reckons with the sizes that were traced.
             shape = replace(shape, least=shape.smallest)
         calibration = None
@@ -314,16 +314,6 @@ def _check_pipeline(loaded: LoadedModel) -> None:
             f'the test pipeline ({", ".join(names)}) chooses frames in no way '
             f'that is known here, as {", ".join(SAMPLERS)} do'
         )
-
-
-def _check_compiler(network: Network) -> None:
-    for block in network.net.modules():
-        if isinstance(block, HourglassBlock) and block.keep_ratio < 1:
-            raise UserError(
-                '--to aoti: a light model is compiled for one size, since '
-                'for all of them the compiler comes to no end; add --static, '
-                'or take --to torch, onnx or openvino'
-            )
 
 
 def _check_size(

@@ -210,6 +210,8 @@ def _label_map(sample: Any, outs: Outputs) -> Outputs:
 def _pose(sample: Any, outs: Outputs) -> Outputs:
     found = sample.pred_instances
     return dict(
+        # Of which the host tells nothing.
+        heatmaps=outs['heatmaps'],
         keypoints=_array(found.keypoints),
         scores=_array(found.keypoint_scores),
     )
