@@ -42,7 +42,11 @@ from mmuniformer.deployment.tracing import Shape, trace
 from mmuniformer.engine.processes import this_host
 from mmuniformer.errors import UnwritableFile, UserError, first_line
 from mmuniformer.nodes import type_name
-from mmuniformer.prediction.models import LoadedModel, load_model
+from mmuniformer.prediction.models import (
+    WEIGHTS,
+    LoadedModel,
+    load_model,
+)
 
 CHECKPOINT = 'checkpoint'
 WORDS = (CHECKPOINT, *FORMATS)
@@ -125,6 +129,10 @@ def export(
         UserError: For a mistake in what the user gave.
         CheckpointError: If the checkpoint cannot be read.
     """
+    if config.lower().endswith(WEIGHTS):
+        raise UserError(
+            f'{config} is a checkpoint: name its config first, then it'
+        )
     path, word = _target(config, out, to)
     if word == CHECKPOINT:
         deploy(config, checkpoint, str(path), cfg_options)

@@ -125,6 +125,11 @@ class TestMistakes:
             export(config, checkpoint, out, **options)
         assert left_in(folder) == set()
 
+    def test_checkpoint_and_config_in_turn(self, folder):
+        config, checkpoint = model_of('cls', folder)
+        with pytest.raises(UserError, match='name its config first'):
+            export(checkpoint, config, to='onnx')
+
     def test_a_file_that_exists(self, folder):
         config, checkpoint = model_of('cls', folder)
         for name, old in (('a.onnx', 'a.onnx'), ('a.xml', 'a.bin')):
