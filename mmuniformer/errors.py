@@ -43,3 +43,9 @@ class Preempted(BaseException):
     No error, and like ``KeyboardInterrupt`` nothing that a library may catch
     as one.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says first, for a message of one line."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next(filter(None, lines), type(error).__name__)

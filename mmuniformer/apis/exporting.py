@@ -3,15 +3,20 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from mmuniformer.apis.deployment import deploy
+from mmuniformer.deployment.beside_host import (
+    check_preprocessor,
+    check_results,
+)
 from mmuniformer.deployment.calibration import MOST, Calibration
 from mmuniformer.deployment.comparing import (
     Difference,
@@ -21,19 +26,31 @@ from mmuniformer.deployment.comparing import (
     unseen_shapes,
 )
 from mmuniformer.deployment.description import describe
-from mmuniformer.deployment.formats import FORMATS, Format
+from mmuniformer.deployment.formats import FORMATS, Format, Outputs
+from mmuniformer.deployment.formats.compiled import check_compilable
 from mmuniformer.deployment.networks import Network, is_two_stage, network_of
 from mmuniformer.deployment.networks.base import channels_of
-from mmuniformer.deployment.pipelines import clip_of, size_of, steps_of
+from mmuniformer.deployment.networks.part import Part
+from mmuniformer.deployment.pipelines import (
+    SAMPLERS,
+    clip_of,
+    size_of,
+    steps_of,
+)
 from mmuniformer.deployment.quantizing import quantize_file
 from mmuniformer.deployment.tracing import Shape, trace
 from mmuniformer.engine.processes import this_host
-from mmuniformer.errors import UnwritableFile, UserError
-from mmuniformer.prediction.models import LoadedModel, load_model
+from mmuniformer.errors import UnwritableFile, UserError, first_line
+from mmuniformer.nodes import type_name
+from mmuniformer.prediction.models import (
+    WEIGHTS,
+    LoadedModel,
+    load_model,
+)
 
 CHECKPOINT = 'checkpoint'
 WORDS = (CHECKPOINT, *FORMATS)
-DTYPES = ('float32', 'float16', 'bfloat16', 'int8')
+SHORTER = {'fp32': 'float32', 'fp16': 'float16', 'bf16': 'bfloat16'}
 SUFFIXES = {'.pth': CHECKPOINT, '.onnx': 'onnx', '.xml': 'openvino'}
 # A file of machine code ends in the same way, and is asked for by name.
 SUFFIXES['.pt2'] = 'torch'
@@ -95,8 +112,9 @@ def export(
             test pipeline by default.
         static (bool): For a batch of one and ``size`` alone.
         dynamic_frames (bool): Of a video model, for clips of any length.
-        dtype (str): Of the weights: 'float32', 'float16' or 'bfloat16'; or
-            'int8' for 8 bits in convolutions and matrix products, too.
+        dtype (str): Of the weights: 'float32', 'float16' or 'bfloat16', or
+            shorter 'fp32', 'fp16' or 'bf16'; or 'int8' for 8 bits in
+            convolutions and matrix products, too.
         calibrate (str, optional): Folder with images, or of a model for
             actions with videos, by which the numbers of 8 bits are chosen.
         calibration_images (int): How many of them are used at most.
@@ -111,6 +129,10 @@ def export(
         UserError: For a mistake in what the user gave.
         CheckpointError: If the checkpoint cannot be read.
     """
+    if config.lower().endswith(WEIGHTS):
+        raise UserError(
+            f'{config} is a checkpoint: name its config first, then it'
+        )
     path, word = _target(config, out, to)
     if word == CHECKPOINT:
         deploy(config, checkpoint, str(path), cfg_options)
@@ -121,17 +143,18 @@ def export(
             raise UserError(
                 f'{file} exists; name a new file or delete that one'
             )
+    dtype = SHORTER.get(dtype, dtype)
     if dtype not in form.dtypes:
+        others = [name for name in FORMATS if dtype in FORMATS[name].dtypes]
+        told = f'; --to {" or ".join(others)} takes it' if others else ''
         raise UserError(
-            f'--dtype {dtype}: {word} takes {", ".join(form.dtypes)}'
+            f'--dtype {dtype}: {word} takes {", ".join(form.dtypes)}{told}'
         )
     _check_calibration(dtype, calibrate, calibration_images, boxes)
     form.check()
     loaded = load_model(config, checkpoint, 'cpu', cfg_options=cfg_options)
+    _check_pipeline(loaded)
     _check_size(loaded, size, static, dynamic_frames)
-    calibration = None
-    if calibrate is not None:
-        calibration = Calibration(loaded, calibrate, calibration_images, boxes)
     with DefaultScope.overwrite_default_scope(loaded.library):
         network = network_of(loaded, part)
         if part is None and is_two_stage(loaded.net):
@@ -141,19 +164,54 @@ def export(
                 logger='current',
             )
         shape = _shape(loaded, network, size, static, dynamic_frames)
+        if form.name == 'aoti' and not static:
+            check_compilable(network)
+            # It reckons with the sizes that were traced.
+            shape = replace(shape, least=shape.smallest)
+        calibration = None
+        if calibrate is not None:
+            calibration = Calibration(
+                loaded,
+                calibrate,
+                calibration_images,
+                boxes,
+                shape.of(1, shape.size) if static else None,
+            )
         about = describe(loaded, network, Path(config).stem)
         about['dtype'] = dtype
         about['input']['shape'] = _axes(shape)
         if not static:
-            about['input']['smallest'] = shape.smallest
+            about['input']['smallest'] = shape.least
         shapes = unseen_shapes(shape)
         inputs = [pictures(one) for one in shapes]
-        wanted = [expected(network, images) for images in inputs]
+        check_preprocessor(loaded, network, inputs[0])
+        wanted = [_expected(network, images) for images in inputs]
+        if not isinstance(network, Part):
+            check_results(loaded, network, inputs[0], wanted[0])
         if form.name != 'openvino':
             network = network.to_dtype(getattr(torch, dtype))
         return _write(
             form, network, shape, about, path, inputs, wanted, calibration
         )
+
+
+def _expected(network: Network, images: np.ndarray) -> Outputs:
+    """What the model gives.
+
+    Raises:
+        UserError: If its head, or a part of it, is called in another way than
+            is known here.
+    """
+    try:
+        return expected(network, images)
+    except UserError:
+        raise
+    except Exception as error:
+        shape = ' x '.join(map(str, images.shape))
+        raise UserError(
+            f'{type(network.net).__name__} does not run as it is exported, on '
+            f'{shape}: {type(error).__name__}: {first_line(error)}'
+        ) from error
 
 
 def _write(
@@ -248,6 +306,24 @@ def _target(config: str, out: str | None, to: str | None) -> tuple[Path, str]:
     return path, word
 
 
+def _check_pipeline(loaded: LoadedModel) -> None:
+    names = [type_name(node) for node in loaded.pipeline]
+    for name in names:
+        if 'Normalize' in name:
+            raise UserError(
+                f'the test pipeline has {name}, and pixels go into a file as '
+                'they are: give mean and std to model.data_preprocessor '
+                'instead'
+            )
+    backbone = getattr(loaded.net, 'backbone', None)
+    is_of_clips = getattr(backbone, 'ndim', 2) == 3
+    if is_of_clips and clip_of(loaded.pipeline) is None:
+        raise UserError(
+            f'the test pipeline ({", ".join(names)}) chooses frames in no way '
+            f'that is known here, as {", ".join(SAMPLERS)} do'
+        )
+
+
 def _check_size(
     loaded: LoadedModel,
     size: Sequence[int] | None,
@@ -282,6 +358,7 @@ def _shape(
         channels=channels_of(loaded),
         frames=None if clip is None else clip['frames'],
         smallest=1 if static else network.smallest,
+        least=1 if static else network.least,
         static=static,
         dynamic_frames=dynamic_frames,
     )

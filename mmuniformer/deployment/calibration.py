@@ -38,6 +38,8 @@ class Calibration:
         boxes (str, optional): COCO file with boxes of these images, for a
             top-down pose model, which sees one of each; without it, each
             image is one box.
+        shape (tuple[int, ...], optional): Of an input, where a file takes no
+            other; images of other shapes are left out.
 
     Raises:
         UserError: If there are none.
@@ -49,7 +51,9 @@ class Calibration:
         folder: str,
         most: int = MOST,
         boxes: str | None = None,
+        shape: tuple[int, ...] | None = None,
     ) -> None:
+        self._shape = shape
         if not Path(folder).is_dir():
             raise UserError(f'--calibrate {folder}: there is no such folder')
         self._is_bgr = not reads_rgb(loaded.library, loaded.pipeline)
@@ -110,7 +114,13 @@ class Calibration:
         inputs = self._data(prepared, index)['inputs']
         # Of a video, the clip in the middle.
         inputs = inputs if inputs.ndim == 3 else inputs[len(inputs) // 2]
-        return pixels_of(inputs.unsqueeze(0), self._is_bgr, self._dtype)
+        pixels = pixels_of(inputs.unsqueeze(0), self._is_bgr, self._dtype)
+        if self._shape is not None and pixels.shape != self._shape:
+            raise UserError(
+                f'{source.file} becomes {pixels.shape}, and the file takes '
+                f'{self._shape} alone'
+            )
+        return pixels
 
     def _data(self, prepared: Prepared, index: int) -> dict:
         """What the model takes of an image: of some boxes, one in turn."""

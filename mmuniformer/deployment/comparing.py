@@ -12,7 +12,6 @@ from mmuniformer.deployment.formats import Outputs
 from mmuniformer.deployment.networks.base import (
     LABELS,
     OBJECTS,
-    POINTS,
     VALUES,
     Network,
     Output,
@@ -24,13 +23,17 @@ TOLERANCES = {'float32': 1e-4, 'float16': 0.05, 'bfloat16': 0.2, 'int8': 0.5}
 # Largest share of labels, keypoints and boxes that are others: near a
 # boundary the last bit decides.
 SHARES = {'float32': 0.005, 'float16': 0.03, 'bfloat16': 0.1, 'int8': 0.75}
+# Of boxes: one of a hundred that NMS keeps or not changes more than that.
+BOXES = 0.02
 BATCHES = (1, 3)
 # Height and width in parts of the traced ones, of which the longer side is
 # taken to be no longer than this.
 PARTS = ((0.75, 1.25), (1.25, 1.1), (1.5, 0.75))
 LONGEST = 320
-# Pixels that a keypoint may be away, and overlap and score of the same box.
-NEAR, OVERLAP, SCORE = 1.0, 0.9, 0.05
+# Pixels that a keypoint may be away, and the score of the same box.
+NEAR, SCORE = 1.0, 0.05
+# Its overlap. With fewer bits NMS keeps another one of boxes that overlap.
+OVERLAPS = {'float32': 0.9, 'float16': 0.5, 'bfloat16': 0.5, 'int8': 0.5}
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ def unseen_shapes(shape: Shape) -> list[tuple[int, ...]]:
         shape (Shape): That it was traced at.
 
     Returns:
-        list[tuple[int, ...]]: Three sizes, each with batch 1 and 3; of a
-        static file the one that it takes.
+        list[tuple[int, ...]]: Three sizes, each with batch 1 and 3, and a
+        small one; of a static file the one that it takes.
     """
     if shape.static:
         return [shape.of(1, shape.size)]
@@ -86,9 +89,11 @@ def unseen_shapes(shape: Shape) -> list[tuple[int, ...]]:
     frames = shape.frames
     if shape.dynamic_frames:
         frames = frames + 2
-    return [
+    shapes = [
         shape.of(batch, size, frames) for size in sizes for batch in BATCHES
     ]
+    # A map of a pixel or two.
+    return [*shapes, shape.of(1, (shape.least, shape.least + 15), frames)]
 
 
 def pictures(shape: Sequence[int]) -> np.ndarray:
@@ -160,38 +165,83 @@ def differences(
                 )
             )
             continue
-        share = {LABELS: _other_labels, POINTS: _other_points}[out.kind](a, b)
+        if out.kind == LABELS:
+            share = float((a != b).mean())
+        else:
+            share = _other_points(found, wanted)
         rows.append(Difference(shape, out.name, share, None, SHARES[dtype]))
     if any(out.kind == OBJECTS for out in outputs):
-        share = _other_objects(found, wanted)
-        rows.append(Difference(shape, 'boxes', share, None, SHARES[dtype]))
+        share = _other_objects(found, wanted, OVERLAPS[dtype])
+        limit = max(SHARES[dtype], BOXES)
+        rows.append(Difference(shape, 'boxes', share, None, limit))
     return rows
 
 
-def _other_labels(found: np.ndarray, wanted: np.ndarray) -> float:
-    return float((found != wanted).mean())
+def _other_points(found: Outputs, wanted: Outputs) -> float:
+    """Share of keypoints that are at another place, and not as good a one.
+
+    Where heatmaps differ by the last bits, another place may be the largest:
+    by no more than twice as much.
+    """
+    heatmaps = wanted['heatmaps'].astype(np.float64)
+    moved = 2 * np.abs(found['heatmaps'] - heatmaps).max()
+    points = found['keypoints'].astype(np.float64)
+    away = np.linalg.norm(points - wanted['keypoints'], axis=-1) > NEAR
+    columns, rows = _places(points, wanted['keypoints'], heatmaps)
+    others = 0
+    for one, joint in np.argwhere(away):
+        row, column = rows[one, joint], columns[one, joint]
+        near = heatmaps[
+            one,
+            joint,
+            max(row - 1, 0) : max(row + 2, 0),
+            max(column - 1, 0) : max(column + 2, 0),
+        ]
+        best = heatmaps[one, joint].max()
+        others += bool(near.max(initial=-np.inf) < best - moved)
+    return others / away.size
 
 
-def _other_points(found: np.ndarray, wanted: np.ndarray) -> float:
-    away = np.linalg.norm(found.astype(float) - wanted, axis=-1)
-    return float((away > NEAR).mean())
+def _places(
+    points: np.ndarray, wanted: np.ndarray, heatmaps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows of points in heatmaps, of which ``wanted`` are known.
+
+    A pixel of a heatmap is as large as those say: a crop need not be a
+    multiple of it.
+    """
+    wide = heatmaps.shape[3]
+    best = heatmaps.reshape(*heatmaps.shape[:2], -1).argmax(-1)
+    found = []
+    for axis, place in enumerate((best % wide, best // wide)):
+        known = (place > 1) & (wanted[..., axis] > 0)
+        sides = wanted[..., axis][known] / place[known]
+        side = np.median(sides) if sides.size else 1.0
+        found.append(np.rint(points[..., axis] / side).astype(int))
+    return found[0], found[1]
 
 
-def _other_objects(found: Outputs, wanted: Outputs) -> float:
-    """Share of boxes of either that the other has not, by their scores."""
+def _other_objects(found: Outputs, wanted: Outputs, overlap: float) -> float:
+    """Share of boxes of either that the other has not, by their scores.
+
+    Of more boxes than are given out, those of the least score may be others.
+    """
     total = missed = 0.0
+    moved = 2 * float(np.abs(found['scores'] - wanted['scores']).max())
     for index in range(len(wanted['labels'])):
         one, other = (
             [outs[name][index] for name in ('boxes', 'scores', 'labels')]
             for outs in (found, wanted)
         )
         for these, those in ((one, other), (other, one)):
+            is_full = those[2][-1] >= 0
+            least = those[1][-1] + moved if is_full and moved else 0.0
             for box, score, label in zip(*these, strict=True):
-                if label < 0:
+                if label < 0 or score < least:
                     break
                 same = (those[2] == label) & (np.abs(those[1] - score) < SCORE)
                 total += score
-                if not (_overlaps(box, those[0][same]) > OVERLAP).any():
+                if not (_overlaps(box, those[0][same]) > overlap).any():
                     missed += score
     return float(missed / total) if total else 0.0
 

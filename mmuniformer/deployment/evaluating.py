@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS as HOST_MODELS
@@ -13,6 +14,7 @@ from torch import Tensor
 from mmuniformer.deployment.formats import FORMATS, Outputs, open_exported
 from mmuniformer.deployment.pipelines import pixels_of, reads_rgb
 from mmuniformer.errors import UserError
+from mmuniformer.nodes import walk
 from mmuniformer.prediction.models import TASKS
 from mmuniformer.registry import MODELS
 
@@ -32,7 +34,8 @@ class ExportedModel(BaseModel):
         pipeline (Sequence[dict]): The test pipeline of the config.
 
     Raises:
-        UserError: If the file is of another task than the config.
+        UserError: If the file is of another task than the config, or of
+            another number of classes.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class ExportedModel(BaseModel):
         pipeline: Sequence[dict],
     ) -> None:
         super().__init__()
+        self.file = file
         self.run = open_exported(file)
         task = self.run.about['task']
         if task != TASKS[library]:
@@ -50,6 +54,7 @@ class ExportedModel(BaseModel):
                 f'{file} is a file of {task}, and the config of '
                 f'{TASKS[library]}'
             )
+        _check_classes(file, self.run.about.get('classes'), host)
         self.input = self.run.about['input']
         self.is_bgr = not reads_rgb(library, pipeline)
         self.finish = FINISH[task]
@@ -88,10 +93,41 @@ class ExportedModel(BaseModel):
             images (Tensor): (B, C, H, W) or (B, C, T, H, W), as the pipeline
                 gives them.
         """
-        return self.run(pixels_of(images, self.is_bgr, self.input['dtype']))
+        pixels = pixels_of(images, self.is_bgr, self.input['dtype'])
+        batch, *sizes = self.input['shape']
+        if any(
+            isinstance(size, int) and size != given
+            for size, given in zip(sizes, pixels.shape[1:], strict=True)
+        ):
+            raise UserError(
+                f'{self.file} takes {_by(sizes)}, and the test pipeline gives '
+                f'{_by(pixels.shape[1:])}'
+            )
+        if batch == 'batch':
+            return self.run(pixels)
+        # A file of one image takes one after another.
+        outs = [self.run(pixels[i : i + 1]) for i in range(len(pixels))]
+        return {
+            name: np.concatenate([one[name] for one in outs])
+            for name in outs[0]
+        }
 
     def _logits(self, images: Tensor, metas: Any) -> Tensor:
         return torch.from_numpy(self.outputs(images)['logits'])
+
+
+def _check_classes(file: str, names: Sequence | None, host: dict) -> None:
+    numbers = [node.get('num_classes') for _, node in walk(host, 'model')]
+    number = max((n for n in numbers if isinstance(n, int)), default=None)
+    if names and number is not None and len(names) != number:
+        raise UserError(
+            f'{file} is a file of {len(names)} classes, and the config of '
+            f'{number}'
+        )
+
+
+def _by(sizes: Sequence[int | str]) -> str:
+    return ' x '.join(map(str, sizes))
 
 
 def is_exported(path: str) -> bool:

@@ -1,5 +1,9 @@
 """Layers of the hosts in a form that knows no size when it is traced."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -65,10 +69,32 @@ def make_traceable(net: nn.Module) -> None:
         net (nn.Module): A model of any host library; changed in place.
     """
     for name, layer in list(net.named_modules()):
+        # A config may have its backbone compiled: once for each size here.
+        layer._compiled_call_impl = None
         other = _other_form(layer)
         if other is not None:
             parent, _, own = name.rpartition('.')
             setattr(net.get_submodule(parent), own, other)
+
+
+@contextmanager
+def unasked_sizes() -> Iterator[None]:
+    """Has ``resize`` of mmseg and mmpose ask no size for a warning's sake.
+
+    With ``align_corners`` it does, and the answer would be for one size.
+    """
+    names = ('mmseg.models.utils.wrappers', 'mmpose.models.utils.ops')
+    loaded = [sys.modules[name] for name in names if name in sys.modules]
+    functions = [module.resize for module in loaded]
+    before = [function.__defaults__ for function in functions]
+    for function in functions:
+        # `warning` is its last argument.
+        function.__defaults__ = (*function.__defaults__[:-1], False)
+    try:
+        yield
+    finally:
+        for function, defaults in zip(functions, before, strict=True):
+            function.__defaults__ = defaults
 
 
 def _other_form(layer: nn.Module) -> nn.Module | None:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,7 +46,7 @@ def quantize_file(
     save(model, path, {**about, 'calibration_images': len(images)})
 
 
-def quantize(model: Any, images: Iterable[np.ndarray]) -> Any:
+def quantize(model: Any, images: Images) -> Any:
     """Has convolutions and matrix products computed in 8 bits.
 
     Softmax, norms, GELU and sums stay as they are: NNCF's rules for
@@ -55,7 +55,7 @@ def quantize(model: Any, images: Iterable[np.ndarray]) -> Any:
 
     Args:
         model (openvino.Model): In float32, of any sizes.
-        images (Iterable[np.ndarray]): Its inputs, read more than once.
+        images (Images): Its inputs, of which all are used.
 
     Returns:
         openvino.Model: Another model.
@@ -66,6 +66,8 @@ def quantize(model: Any, images: Iterable[np.ndarray]) -> Any:
             model,
             nncf.Dataset(images),
             model_type=nncf.ModelType.TRANSFORMER,
+            # By default the first 300.
+            subset_size=len(images),
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(names=list(_decoders(model))),
         )

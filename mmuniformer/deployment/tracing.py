@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import torch
 from torch.export import Dim, ExportedProgram
+from torch.utils._sympy.value_ranges import ValueRanges
 
+from mmuniformer.deployment.layers import unasked_sizes
 from mmuniformer.deployment.networks import Network
-from mmuniformer.errors import UserError
+from mmuniformer.errors import UserError, first_line
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,10 @@ class Shape:
         size (tuple[int, int]): Height and width.
         channels (int): Of an image.
         frames (int, optional): Of a clip.
-        smallest (int): Least height and width; a map of one pixel would be
-            traced as no other.
+        smallest (int): Least height and width at which it is traced; a map of
+            one pixel would be traced as no other.
+        least (int): Least height and width that a file takes: what is traced
+            at a larger size is right for such a map, too.
         static (bool): Whether the file takes one image of this size alone.
         dynamic_frames (bool): Whether the number of frames is open, too.
     """
@@ -27,6 +31,7 @@ class Shape:
     channels: int = 3
     frames: int | None = None
     smallest: int = 64
+    least: int = 32
     static: bool = False
     dynamic_frames: bool = False
 
@@ -58,23 +63,50 @@ def trace(network: Network, shape: Shape, name: str) -> ExportedProgram:
     Raises:
         UserError: If the size is one that the network cannot take.
     """
-    if min(shape.size) < shape.smallest:
+    if min(shape.size) < shape.least:
         raise UserError(
             f'--size {shape.size[0]} {shape.size[1]}: this model is exported '
-            f'for {shape.smallest} pixels or more at each side'
+            f'for {shape.least} pixels or more at each side'
         )
     # One image would be traced as the only one.
-    example = shape.of(1 if shape.static else 2, shape.size)
+    size = tuple(max(side, shape.smallest) for side in shape.size)
+    example = shape.of(1 if shape.static else 2, size)
     dtype = torch.uint8 if shape.channels == 3 else torch.float32
     images = torch.zeros(example, dtype=dtype)
-    with torch.no_grad():
-        program = torch.export.export(
-            network,
-            (images,),
-            dynamic_shapes=None if shape.static else (_dimensions(shape),),
-            strict=False,
-        )
+    try:
+        with torch.no_grad(), unasked_sizes():
+            program = torch.export.export(
+                network,
+                (images,),
+                dynamic_shapes=None if shape.static else (_dimensions(shape),),
+                strict=False,
+            )
+    except UserError:
+        raise
+    except Exception as error:
+        # Of classes that are not known here anything can be raised.
+        told = '' if shape.static else ' for any size (--static is for one)'
+        raise UserError(
+            f'{type(network.net).__name__} cannot be traced{told}: '
+            f'{first_line(error)}'
+        ) from error
+    if not shape.static:
+        _allow_smaller(program, shape)
     return program
+
+
+def _allow_smaller(program: ExportedProgram, shape: Shape) -> None:
+    """Has a program take images that are smaller than it may be traced at."""
+    (given,) = program.graph_signature.user_inputs
+    (node,) = [one for one in program.graph.nodes if one.name == given]
+    for side in node.meta['val'].shape[-3:-1]:
+        symbol = side.node.expr
+        largest = program.range_constraints[symbol].upper
+        program.range_constraints[symbol] = ValueRanges(shape.least, largest)
+    # What torch has asked of maps of one column, for strides alone.
+    guards = getattr(program, '_guards_code', None)
+    if guards:
+        program._guards_code = [one for one in guards if '!=' not in one]
 
 
 def _dimensions(shape: Shape) -> dict[int, Dim]:

@@ -1,10 +1,12 @@
 """``mmuniformer test`` with an exported file in place of a checkpoint."""
 
 import pytest
+import torch
 from export_models import model_of
 
 from mmuniformer import apis
 from mmuniformer.datasets.shapes import generate, generate_videos
+from mmuniformer.deployment.evaluating import ExportedModel
 from mmuniformer.errors import UserError
 
 pytest.importorskip('onnxruntime')
@@ -87,3 +89,26 @@ def test_mistakes(exported, tmp_path):
         apis.test(config, path, **options)
     with pytest.raises(UserError, match='onnx does not exist'):
         apis.test(config, 'nowhere.onnx', **options)
+
+
+def test_a_file_of_other_classes(exported):
+    path = str(exported('cls', '.onnx').path)
+    with pytest.raises(UserError, match='of 6 classes, and the config of 9'):
+        ExportedModel(path, dict(head=dict(num_classes=9)), 'mmpretrain', [{}])
+
+
+@pytest.mark.slow
+def test_a_file_of_one_image(exported, tmp_path):
+    config, checkpoint = model_of('cls', exported.folder)
+    result = apis.export(
+        config, checkpoint, str(tmp_path / 'one.onnx'), static=True
+    )
+    pipeline = [dict(type='LoadImageFromFile')]
+    host = dict(head=dict(num_classes=6))
+    model = ExportedModel(str(result.path), host, 'mmpretrain', pipeline)
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    both = model.outputs(images)['scores']
+    one = model.outputs(images[1:])['scores']
+    assert (both[1] == one[0]).all()
+    with pytest.raises(UserError, match='takes 64 x 64 x 3, and the test'):
+        model.outputs(images[..., :32])

@@ -9,7 +9,11 @@ from export_models import model_of
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmuniformer.deployment.layers import PooledTo, make_traceable
+from mmuniformer.deployment.layers import (
+    PooledTo,
+    make_traceable,
+    unasked_sizes,
+)
 from mmuniformer.deployment.networks import network_of
 from mmuniformer.deployment.networks.detector import check_head
 from mmuniformer.deployment.networks.pose import decoder_of
@@ -249,6 +253,25 @@ def test_pooling(size, sides):
     x = torch.rand(2, 3, *sides, dtype=torch.float64)
     expected = nn.AdaptiveAvgPool2d(size)(x)
     torch.testing.assert_close(PooledTo(size)(x), expected)
+
+
+def test_no_size_is_asked_for_a_warning(recwarn):
+    from mmseg.models.utils import resize
+
+    x = torch.rand(1, 2, 4, 4)
+    options = dict(size=(9, 9), mode='bilinear', align_corners=True)
+    with unasked_sizes():
+        expected = resize(x, **options)
+    assert len(recwarn) == 0
+    torch.testing.assert_close(resize(x, **options), expected)
+    assert len(recwarn) == 1
+
+
+def test_no_backbone_is_compiled(folder):
+    loaded = loaded_of('cls', folder, **{'backbone.compile': True})
+    assert loaded.net.backbone._compiled_call_impl is not None
+    network = network_of(loaded)
+    assert network.net.backbone._compiled_call_impl is None
 
 
 def test_layers_that_know_their_sizes_are_replaced():

@@ -1,6 +1,7 @@
 """``mmuniformer export``: files, what they say, and what is refused."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ from mmuniformer.deployment.comparing import (
     unseen_shapes,
 )
 from mmuniformer.deployment.networks.detector import Detector
+from mmuniformer.deployment.networks.pose import Pose
 from mmuniformer.deployment.tracing import Shape
 from mmuniformer.errors import CheckpointError, UserError
 
@@ -40,7 +42,7 @@ class TestFile:
         result = exported('cls', '.onnx')
         assert result.is_good
         shapes = [row.shape for row in result.rows]
-        assert len(set(shapes)) == 6
+        assert len(set(shapes)) == 7
         assert {shape[0] for shape in shapes} == {1, 3}
         assert (2, 64, 64, 3) not in shapes
         assert all(0 <= row.relative < 1e-4 for row in result.rows)
@@ -106,9 +108,9 @@ class TestMistakes:
             ('new.onnx', dict(to='torch'), r'--to torch must end in \.pt2'),
             ('new.onnx', dict(to='coreml'), '--to coreml: it is one of'),
             (None, {}, 'what it is to be by --to'),
-            ('new.onnx', dict(dtype='bfloat16'), 'onnx takes float32'),
+            ('new.onnx', dict(dtype='bf16'), '--to torch or aoti takes it'),
             ('new.onnx', dict(dynamic_frames=True), 'for video models'),
-            ('new.onnx', dict(size=(32, 64)), 'for 64 pixels or more'),
+            ('new.onnx', dict(size=(16, 64)), 'for 32 pixels or more'),
             ('new.onnx', dict(part='neck'), None),
         ],
     )
@@ -122,6 +124,11 @@ class TestMistakes:
         with pytest.raises(UserError, match=words):
             export(config, checkpoint, out, **options)
         assert left_in(folder) == set()
+
+    def test_checkpoint_and_config_in_turn(self, folder):
+        config, checkpoint = model_of('cls', folder)
+        with pytest.raises(UserError, match='name its config first'):
+            export(checkpoint, config, to='onnx')
 
     def test_a_file_that_exists(self, folder):
         config, checkpoint = model_of('cls', folder)
@@ -167,6 +174,25 @@ class TestMistakes:
         ):
             export(config, checkpoint, str(folder / 'a.pt2'), 'aoti')
 
+    def test_a_light_model_has_one_size_for_a_compiler(self, tmp_path):
+        config, checkpoint = model_of('cls', tmp_path, STYLES['light'][1])
+        if shutil.which('g++') is None:
+            pytest.skip('needs a C++ compiler')
+        with pytest.raises(UserError, match='add --static'):
+            export(config, checkpoint, str(tmp_path / 'a.pt2'), 'aoti')
+
+    def test_a_pipeline_that_normalises(self, folder):
+        config, checkpoint = model_of('cls', folder)
+        step = dict(type='Normalize', mean=[0] * 3, std=[1] * 3)
+        options = {'test_dataloader.dataset.pipeline.1': step}
+        with pytest.raises(UserError, match='has Normalize, and pixels go'):
+            export(
+                config,
+                checkpoint,
+                str(folder / 'a.onnx'),
+                cfg_options=options,
+            )
+
     def test_static_without_a_size(self, folder):
         config, checkpoint = model_of('det', folder)
         with pytest.raises(UserError, match='add --size HEIGHT WIDTH'):
@@ -208,7 +234,7 @@ def test_a_checkpoint_is_a_format(folder, tmp_path):
 
 def test_shapes_that_are_tried():
     shapes = unseen_shapes(Shape((800, 1344)))
-    assert len(shapes) == 6
+    assert len(shapes) == 7
     assert all(max(shape[1:3]) <= 480 for shape in shapes)
     assert shapes[0][1] % 2 == shapes[0][2] % 2 == 1
     static = Shape((64, 96), static=True)
@@ -240,6 +266,45 @@ def test_boxes_are_compared_as_objects():
     assert share(**{k: v[:, order] for k, v in wanted.items()}) == 0
     assert share(labels=np.array([[1, 2, -1]])) == pytest.approx(0.4)
     assert share(boxes=wanted['boxes'] + 20) == 1
+
+
+def test_another_keypoint_that_is_as_good():
+    """Where two places are largest, the last bits decide which one is."""
+    heatmaps = np.zeros((1, 1, 8, 8))
+    heatmaps[0, 0, 2, 2], heatmaps[0, 0, 6, 5] = 1, 1 - 1e-6
+    wanted = dict(
+        heatmaps=heatmaps,
+        # Of a pixel in four: the one at (2, 2) says so.
+        keypoints=np.array([[[8.0, 8.0]]]),
+        scores=heatmaps.max((2, 3)),
+    )
+
+    def share(point, noise):
+        other = heatmaps.copy()
+        other[0, 0, 6, 5] += noise
+        found = dict(
+            wanted, heatmaps=other, keypoints=np.array([[point]], float)
+        )
+        rows = differences(
+            Pose.outputs, (1, 32, 32, 3), found, wanted, 'float32'
+        )
+        return next(row for row in rows if row.output == 'keypoints').largest
+
+    assert share([8, 8], 0) == 0
+    assert share([20, 24], 2e-6) == 0
+    # A place that no noise explains.
+    assert share([24, 8], 2e-6) == 1
+    assert share([20, 24], 0) == 1
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml', '.pt2'])
+def test_a_damaged_file(tmp_path, suffix):
+    path = tmp_path / f'a{suffix}'
+    path.write_bytes(b'no model')
+    with pytest.raises(UserError) as caught:
+        open_exported(path)
+    assert '\n' not in str(caught.value)
+    assert str(path) in str(caught.value)
 
 
 def test_another_shape_is_no_small_difference():
@@ -312,7 +377,7 @@ def test_all_styles_of_a_backbone(style, tmp_path):
     config, checkpoint = model_of(task, tmp_path, more)
     result = export(config, checkpoint, str(tmp_path / 'style.onnx'))
     assert result.is_good, result.rows
-    assert len({row.shape for row in result.rows}) == 6
+    assert len({row.shape for row in result.rows}) == 7
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from mmuniformer.deployment import calibration, open_exported
 from mmuniformer.deployment.calibration import Calibration
 from mmuniformer.deployment.formats.packages import unreported
 from mmuniformer.deployment.networks import network_of
-from mmuniformer.deployment.quantizing import _decoders
+from mmuniformer.deployment.quantizing import _decoders, quantize
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import load_model
 
@@ -149,6 +149,34 @@ def test_what_is_computed_from_results_stays_in_float():
     assert list(_decoders(model)) == ['smooth']
 
 
+def test_all_images_are_used():
+    openvino = pytest.importorskip('openvino')
+    ops = openvino.opset13
+    image = ops.parameter([1, 3, 8, 8], np.float32, name='image')
+    weight = ops.constant(np.ones((2, 3, 1, 1), np.float32))
+    maps = ops.convolution(
+        image,
+        weight,
+        strides=[1, 1],
+        pads_begin=[0, 0],
+        pads_end=[0, 0],
+        dilations=[1, 1],
+    )
+    seen = set()
+
+    class Images:
+        def __len__(self):
+            return 310
+
+        def __iter__(self):
+            for index in range(len(self)):
+                seen.add(index)
+                yield np.full((1, 3, 8, 8), index, np.float32)
+
+    quantize(openvino.Model([maps], [image]), Images())
+    assert len(seen) == 310
+
+
 @pytest.mark.parametrize('task', ['det', 'seg', 'pose', 'cls'])
 def test_images_are_those_of_the_test_pipeline(task, tmp_path):
     """In RGB, as pixels are in the file."""
@@ -238,6 +266,14 @@ class TestFolder:
         (line,) = told
         assert line.startswith('cannot read the image')
         assert '05.png' in line
+
+    def test_of_a_file_for_one_size(self, loaded, tmp_path, told):
+        draw(tmp_path, 1)
+        shape = (1, 64, 64, 3)
+        assert len(list(Calibration(loaded, str(tmp_path), shape=shape))) == 1
+        other = Calibration(loaded, str(tmp_path), shape=(1, 64, 96, 3))
+        with pytest.raises(UserError, match='and the file takes'):
+            list(other)
 
     def test_boxes_are_for_pose_models(self, loaded, images, tmp_path):
         with pytest.raises(UserError, match='--boxes is for top-down'):

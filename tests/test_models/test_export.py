@@ -4,6 +4,7 @@ Each is made at one size, and right at others.
 """
 
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -165,9 +166,12 @@ def test_traced_models_are_right_at_other_sizes(name):
 
 @pytest.mark.parametrize('name', ['window', 'joint', 'light'])
 def test_the_older_exporter_to_onnx(name, tmp_path):
-    """At the size it saw: of a light model it writes other sizes wrong."""
+    """At the size it saw: a light model says that others fail."""
     model, path = build(name), str(tmp_path / 'model.onnx')
-    with torch.no_grad():
+    told = nullcontext()
+    if name == 'light':
+        told = pytest.warns(UserWarning, match='at no other')
+    with torch.no_grad(), told:
         torch.onnx.export(
             model,
             (make_input(name, *TRACED),),

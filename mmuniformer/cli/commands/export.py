@@ -7,6 +7,8 @@ from mmuniformer.config_files import find_config
 
 FORMATS = ('checkpoint', 'torch', 'onnx', 'openvino', 'aoti')
 
+SHORTER = {'fp32': 'float32', 'fp16': 'float16', 'bf16': 'bfloat16'}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the checkpoint, and what is written of it."""
@@ -51,10 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--dtype',
+        type=lambda word: SHORTER.get(word, word),
         choices=('float32', 'float16', 'bfloat16', 'int8'),
         default='float32',
-        help='of the weights; int8, for OpenVINO, of convolutions and matrix '
-        'products, too (default: %(default)s)',
+        help='of the weights, also fp32, fp16 and bf16; int8, for OpenVINO, '
+        'of convolutions and matrix products, too (default: %(default)s)',
     )
     parser.add_argument(
         '--calibrate',

@@ -1,13 +1,31 @@
 """What every format has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from torch.export import ExportedProgram
 
+from mmuniformer.errors import UserError, first_line
+
 Outputs = Mapping[str, np.ndarray]
+
+
+@contextmanager
+def readable(path: Path, runtime: str) -> Iterator[None]:
+    """Has a runtime tell in a line why it does not open a file.
+
+    Raises:
+        UserError: For whatever the runtime raises within.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise UserError(
+            f'{runtime} cannot open {path}: {first_line(error)}'
+        ) from error
 
 
 class Runtime(Protocol):

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.export import ExportedProgram
 
 from mmuniformer.deployment.description import KEY
 from mmuniformer.deployment.formats.apart import run_in_fresh_process
-from mmuniformer.deployment.formats.base import Format, Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs, readable
 from mmuniformer.errors import UserError
-from mmuniformer.models.layers import sizes_open
+from mmuniformer.models.layers import HourglassBlock, sizes_open
 
 
 class Compiled(Format):
@@ -77,7 +78,8 @@ class CompiledRuntime:
     """
 
     def __init__(self, path: Path) -> None:
-        self._run = torch._inductor.aoti_load_package(str(path))
+        with readable(path, 'torch'):
+            self._run = torch._inductor.aoti_load_package(str(path))
         self.about = json.loads(self._run.get_metadata().get(KEY, '{}'))
 
     def __call__(self, images: np.ndarray) -> Outputs:
@@ -85,3 +87,18 @@ class CompiledRuntime:
         outs = self._run(torch.from_numpy(images))
         names = [out['name'] for out in self.about['outputs']]
         return {n: out.numpy() for n, out in zip(names, outs, strict=True)}
+
+
+def check_compilable(net: nn.Module) -> None:
+    """Looks whether a network can be compiled for any size.
+
+    Raises:
+        UserError: If the compiler would come to no end.
+    """
+    for block in net.modules():
+        if isinstance(block, HourglassBlock) and block.keep_ratio < 1:
+            raise UserError(
+                '--to aoti: a light model is compiled for one size, since '
+                'for all of them the compiler comes to no end; add --static, '
+                'or take --to torch, onnx or openvino'
+            )

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch.export import ExportedProgram
+from torch.onnx.errors import OnnxExporterError
 
 from mmuniformer.deployment.description import KEY
-from mmuniformer.deployment.formats.base import Format, Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs, readable
 from mmuniformer.deployment.formats.packages import need
+from mmuniformer.errors import UserError, first_line
 
 # The newest that onnxruntime of the last two years and OpenVINO both read.
 OPSET = 20
@@ -39,15 +41,22 @@ class Onnx(Format):
     ) -> None:
         """See :class:`Format`."""
         names = [out['name'] for out in about['outputs']]
-        with _quiet():
-            model = torch.onnx.export(
-                program,
-                dynamo=True,
-                verbose=False,
-                opset_version=OPSET,
-                input_names=[about['input']['name']],
-                output_names=names,
-            )
+        try:
+            with _quiet():
+                model = torch.onnx.export(
+                    program,
+                    dynamo=True,
+                    verbose=False,
+                    opset_version=OPSET,
+                    input_names=[about['input']['name']],
+                    output_names=names,
+                )
+        except OnnxExporterError as error:
+            reason = first_line(error.__cause__ or error)
+            raise UserError(
+                f'torch cannot write this model as ONNX ({reason}); --to '
+                'torch keeps it as it is'
+            ) from error
         model.model.metadata_props[KEY] = json.dumps(about)
         model.model.producer_name = 'mmuniformer'
         model.save(path)
@@ -72,9 +81,10 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=['CPUExecutionProvider']
-        )
+        with readable(path, 'onnxruntime'):
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=['CPUExecutionProvider']
+            )
         known = self._session.get_modelmeta().custom_metadata_map
         self.about = json.loads(known.get(KEY, '{}'))
         self._input = self._session.get_inputs()[0].name

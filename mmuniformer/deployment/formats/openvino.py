@@ -10,9 +10,10 @@ import numpy as np
 from torch.export import ExportedProgram
 
 from mmuniformer.deployment.description import KEY
-from mmuniformer.deployment.formats.base import Format, Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs, readable
 from mmuniformer.deployment.formats.onnx import Onnx
 from mmuniformer.deployment.formats.packages import need, unreported
+from mmuniformer.errors import first_line
 
 
 class OpenVino(Format):
@@ -71,7 +72,11 @@ def save(model: Any, path: Path, about: Mapping[str, Any]) -> None:
 
     model.set_rt_info(json.dumps(about), [KEY])
     halves = about['dtype'] == 'float16'
-    openvino.save_model(model, path, compress_to_fp16=halves)
+    try:
+        openvino.save_model(model, path, compress_to_fp16=halves)
+    except RuntimeError as error:
+        # What a full disk is to it.
+        raise OSError(first_line(error)) from error
 
 
 class OpenVinoRuntime:
@@ -90,7 +95,8 @@ class OpenVinoRuntime:
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(path)
+        with readable(path, 'OpenVINO'):
+            model = core.read_model(path)
         known = model.get_rt_info([KEY]).value if _has(model) else '{}'
         self.about = json.loads(known)
         settings = settings or {'INFERENCE_PRECISION_HINT': 'f32'}

@@ -1,5 +1,6 @@
 """Files of torch alone: a graph for ``torch.export.load``."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch.export import ExportedProgram
 
 from mmuniformer.deployment.description import KEY
 from mmuniformer.deployment.formats.apart import run_in_fresh_process
-from mmuniformer.deployment.formats.base import Format, Outputs
+from mmuniformer.deployment.formats.base import Format, Outputs, readable
 
 ABOUT = f'{KEY}.json'
 
@@ -29,9 +30,12 @@ class Program(Format):
         about: Mapping[str, Any],
     ) -> None:
         """See :class:`Format`."""
+        content = io.BytesIO()
         torch.export.save(
-            program, path, extra_files={ABOUT: json.dumps(about)}
+            program, content, extra_files={ABOUT: json.dumps(about)}
         )
+        # By Python, which tells of a full disk in words.
+        path.write_bytes(content.getbuffer())
 
     def open(self, path: Path) -> 'ProgramRuntime':
         """See :class:`Format`."""
@@ -53,7 +57,8 @@ class ProgramRuntime:
 
     def __init__(self, path: Path) -> None:
         extra = {ABOUT: ''}
-        self._run = torch.export.load(path, extra_files=extra).module()
+        with readable(path, 'torch'):
+            self._run = torch.export.load(path, extra_files=extra).module()
         self.about = json.loads(extra[ABOUT] or '{}')
 
     def __call__(self, images: np.ndarray) -> Outputs:

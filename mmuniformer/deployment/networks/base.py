@@ -97,11 +97,13 @@ class Network(nn.Module):
         outputs (tuple[Output, ...]): What it gives, in order.
         dtype (torch.dtype): Of the model's weights and maps. Pixels are
             normalised, and results are given out, in float32.
-        smallest (int): Least height and width of images: two pixels of the
-            coarsest map.
+        smallest (int): Least height and width at which it is traced: two
+            pixels of the coarsest map.
+        least (int): Least height and width of images: one pixel of the
+            backbone's coarsest map.
     """
 
-    smallest = 64
+    smallest, least = 64, 32
     task: str
     outputs: tuple[Output, ...]
 

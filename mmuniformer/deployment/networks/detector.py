@@ -62,7 +62,9 @@ class Detector(Network):
         self.thinnest = float(settings.get('min_bbox_size', -1))
         self.overlap = float(settings['nms']['iou_threshold'])
         self.per_class = not settings['nms'].get('class_agnostic', False)
-        self.most = int(settings['max_per_img'])
+        # No more than there are candidates of all levels.
+        levels = len(loaded.net.bbox_head.prior_generator.strides)
+        self.most = min(int(settings['max_per_img']), levels * self.nms_pre)
 
     def results(self, x: Tensor, size: tuple[int, int]) -> Sequence[Tensor]:
         """Computes boxes, scores and labels."""

@@ -36,6 +36,10 @@ class Part(Network):
                 f'{type(loaded.net).__name__} of the config has no neck; '
                 '--part backbone exports the maps of its backbone'
             )
+        if getattr(loaded.net, 'backbone', None) is None:
+            raise UserError(
+                f'{type(loaded.net).__name__} of the config has no backbone'
+            )
         super().__init__(loaded)
         self.part = part
         self.ends_in_neck = part == 'neck'

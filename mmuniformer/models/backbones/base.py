@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from mmuniformer.errors import InputError
@@ -19,6 +18,7 @@ from mmuniformer.models.layers import (
     MobileNetBlock,
     for_any_size,
     hand_out,
+    in_older_exporter,
 )
 
 
@@ -98,7 +98,7 @@ class UniFormerBase(Backbone):
 
     def _enter(self, x: Tensor) -> Tensor:
         self._check_input(x)
-        if torch.jit.is_tracing() and torch.onnx.is_in_onnx_export():
+        if in_older_exporter():
             # Which knows no memory formats, and refuses that of clips.
             return x
         # Every layer keeps this memory format: see layers/channels.py.

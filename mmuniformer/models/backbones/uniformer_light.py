@@ -1,5 +1,6 @@
 """The light UniFormer for images and video (paper, section 5)."""
 
+import warnings
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,6 +22,7 @@ from mmuniformer.models.layers import (
     TokenScores,
     for_any_size,
     hand_out,
+    in_older_exporter,
     pool_importance,
 )
 from mmuniformer.registry import MODELS
@@ -195,6 +197,13 @@ class UniFormerLight(UniFormerBase):
             InputError: If ``x`` has another number of dimensions, or is too
                 small.
         """
+        if in_older_exporter():
+            warnings.warn(
+                'what torch.onnx.export(dynamo=False) writes of a light model '
+                'is right at the size and batch that it sees, and at no '
+                'other; dynamo=True and mmuniformer export write it for all',
+                stacklevel=2,
+            )
         x = self._enter(x)
         outs, scores = [], None
         for i in range(self.num_stages):

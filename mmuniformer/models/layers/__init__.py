@@ -24,7 +24,11 @@ from mmuniformer.models.layers.recompute import (
     recompute_in_backward,
     run_block,
 )
-from mmuniformer.models.layers.recording import for_any_size, sizes_open
+from mmuniformer.models.layers.recording import (
+    for_any_size,
+    in_older_exporter,
+    sizes_open,
+)
 from mmuniformer.models.layers.scores import TokenScores, pool_importance
 
 __all__ = [
@@ -47,6 +51,7 @@ __all__ = [
     'UniFormerBlock',
     'for_any_size',
     'hand_out',
+    'in_older_exporter',
     'pool_importance',
     'recompute_in_backward',
     'run_block',

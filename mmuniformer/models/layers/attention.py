@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmuniformer.models.layers.channels import (
+    as_tokens,
     channels_to_end,
     channels_to_front,
     zero_pad,
@@ -154,11 +155,11 @@ class SelfAttention(Attention):
         return cut(x, pads)
 
     def _attend(self, x: Tensor) -> Tensor:
-        tokens = x.flatten(2).transpose(1, 2)
+        tokens = as_tokens(x)
         if self.kv_stride == 1:
             q, k, v = self.split(self.qkv(tokens), 3)
         else:
-            cells = self._pool(x).flatten(2).transpose(1, 2)
+            cells = as_tokens(self._pool(x))
             queries, pairs = self._project(tokens, cells)
             (q,) = self.split(queries, 1)
             k, v = self.split(pairs, 2)

@@ -30,6 +30,13 @@ def channels_to_front(x: Tensor) -> Tensor:
     return x.movedim(x.dim() - 1, 1)
 
 
+def as_tokens(x: Tensor) -> Tensor:
+    """Maps (B, C, *spatial) as tokens (B, N, C), in the same memory."""
+    # Channels first to the end: flattened before, a map of one column would
+    # be another graph to an exporter.
+    return channels_to_end(x).flatten(1, -2)
+
+
 class PointwiseConv3d(nn.Conv3d):
     """``nn.Conv3d`` with a kernel of one position, as a matrix product.
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmuniformer.models.layers.block import Block, FeedForward, layer_scales
 from mmuniformer.models.layers.channels import (
     ChannelLayerNorm,
+    as_tokens,
     drop_path,
     scale_channels,
 )
@@ -107,7 +108,7 @@ class HourglassBlock(Block):
         """
         x = self.embed_position(x)
         spatial = x.shape[2:]
-        tokens = x.flatten(2).transpose(1, 2)
+        tokens = as_tokens(x)
         old = scores.importance
         kept = self.select(old)
         if old is not None:

@@ -38,6 +38,11 @@ def is_exported() -> bool:
     return torch.jit.is_tracing() or _in_export()
 
 
+def in_older_exporter() -> bool:
+    """Whether torch's older exporter to ONNX (``dynamo=False``) traces."""
+    return torch.jit.is_tracing() and torch.onnx.is_in_onnx_export()
+
+
 def _in_export() -> bool:
     # torch 2.7
     exporting = getattr(torch.compiler, 'is_exporting', None)
