@@ -20,7 +20,6 @@ from mmuniformer.deployment.comparing import Difference, differences
 from mmuniformer.deployment.formats import Outputs
 from mmuniformer.deployment.networks.base import (
     OBJECTS,
-    VALUES,
     Network,
     Output,
 )
@@ -88,12 +87,15 @@ def check_results(
     except Exception as error:
         _tell_not_compared(loaded, error)
         return
+    outs = {out.name: outs[out.name] for out in network.outputs}
     wanted = RESULTS[network.task](sample, outs)
     compared = [out for out in network.outputs if out.name in wanted]
-    if any(out.kind == OBJECTS for out in compared):
-        # Scores go with their boxes, whatever the order.
-        compared = [out for out in compared if out.kind != VALUES]
-    for row in _rows(compared, image.shape, outs, wanted):
+    objects = [out for out in compared if out.kind == OBJECTS]
+    # Scores go with their boxes, of which neither has others.
+    rows = list(_rows(objects or compared, image.shape, outs, wanted))
+    if objects:
+        rows += _rows(objects, image.shape, wanted, outs)
+    for row in rows:
         if row.is_large:
             name = type(loaded.net).__name__
             raise UserError(
@@ -218,16 +220,11 @@ def _pose(sample: Any, outs: Outputs) -> Outputs:
 
 
 def _objects(sample: Any, outs: Outputs) -> Outputs:
-    """As many as the network gives; scores are compared with their boxes."""
     found = sample.pred_instances
-    number = outs['labels'].shape[1] - len(found)
-    boxes, scores, labels = (
-        _array(one) for one in (found.bboxes, found.scores, found.labels)
-    )
     return dict(
-        boxes=np.pad(boxes, ((0, number), (0, 0)))[None],
-        scores=np.pad(scores, (0, number))[None],
-        labels=np.pad(labels, (0, number), constant_values=-1)[None],
+        boxes=_array(found.bboxes)[None],
+        scores=_array(found.scores)[None],
+        labels=_array(found.labels)[None],
     )
 
 

@@ -14,6 +14,7 @@ from mmuniformer.apis import export, exporting
 from mmuniformer.apis.export_report import report_on_export
 from mmuniformer.deployment import comparing, open_exported
 from mmuniformer.deployment.comparing import (
+    CANDIDATES,
     differences,
     pictures,
     unseen_shapes,
@@ -266,6 +267,42 @@ def test_boxes_are_compared_as_objects():
     assert share(**{k: v[:, order] for k, v in wanted.items()}) == 0
     assert share(labels=np.array([[1, 2, -1]])) == pytest.approx(0.4)
     assert share(boxes=wanted['boxes'] + 20) == 1
+
+
+def test_a_box_that_nms_might_have_kept():
+    """It is no other box, and one that is missing is a lower score."""
+    candidates = dict(
+        boxes=np.array([[[0, 0, 10, 10], [0, 0, 10, 6], [30, 30, 40, 40]]]),
+        scores=np.array([[0.9, 0.89, 0.06]]),
+        labels=np.array([[1, 1, 1]]),
+    )
+    wanted = dict(
+        boxes=candidates['boxes'][:, [0, 2]],
+        scores=candidates['scores'][:, [0, 2]],
+        labels=candidates['labels'][:, [0, 2]],
+    )
+    known = wanted | {f'{CANDIDATES}{k}': v for k, v in candidates.items()}
+
+    def compared(chosen, known, **changed):
+        found = {k: v[:, chosen] for k, v in candidates.items()} | changed
+        rows = differences(
+            Detector.outputs, (1, 64, 64, 3), found, known, 'float16'
+        )
+        return {row.output: row for row in rows}
+
+    # Of the float64 that is read here, the second is as good as the first.
+    rows = compared([1, 2], known)
+    assert not any(row.is_large for row in rows.values())
+    assert compared([1, 2], wanted)['boxes'].is_large
+    # One is just below the threshold.
+    below = dict(scores=np.array([[0.9, 0.0]]), labels=np.array([[1, -1]]))
+    rows = compared([0, 2], known, **below)
+    assert not any(row.is_large for row in rows.values())
+    # The best one is missing, and all of them are.
+    below['scores'] = np.array([[0.06, 0.0]])
+    assert compared([2, 2], known, **below)['scores'].is_large
+    nothing = dict(scores=np.zeros((1, 2)), labels=-np.ones((1, 2)))
+    assert compared([0, 2], known, **nothing)['scores'].is_large
 
 
 def test_another_keypoint_that_is_as_good():

@@ -68,12 +68,8 @@ class Detector(Network):
 
     def results(self, x: Tensor, size: tuple[int, int]) -> Sequence[Tensor]:
         """Computes boxes, scores and labels."""
-        levels = self._candidates(self.net.bbox_head(self.net.extract_feat(x)))
-        boxes, scores, labels = (
-            torch.cat(parts, 1) for parts in zip(*levels, strict=True)
-        )
-        limits = torch.tensor([size[1], size[0]]).repeat(2).to(boxes)
-        boxes = boxes.clamp_min(0).minimum(limits)
+        boxes, scores, labels = self._boxes(x, size, self.nms_pre)
+        limits = _limits(size, boxes)
         if self.thinnest >= 0:
             sides = boxes[..., 2:] - boxes[..., :2]
             large = (sides > self.thinnest).all(-1)
@@ -88,10 +84,43 @@ class Detector(Network):
         boxes = torch.where(found.unsqueeze(-1), boxes, 0.0)
         return boxes, scores, torch.where(found, labels, -1)
 
-    def _candidates(self, outs: Sequence[Sequence[Tensor]]) -> list[tuple]:
+    def candidates(self, images: Tensor) -> dict[str, Tensor]:
+        """All boxes that NMS and the limits on numbers choose from.
+
+        Args:
+            images (Tensor): (B, H, W, C).
+
+        Returns:
+            dict[str, Tensor]: 'boxes' (B, n, 4), 'scores' and 'labels'
+            (B, n), with scores of 0 below ``score_thr``.
+        """
+        height, width = images.shape[1:3]
+        x = self.normalise(images).to(self.dtype)
+        found = self._boxes(x, (height, width), None)
+        return dict(zip(('boxes', 'scores', 'labels'), found, strict=True))
+
+    def _boxes(
+        self, x: Tensor, size: tuple[int, int], most: int | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes within the image, scores and labels of all levels."""
+        outs = self.net.bbox_head(self.net.extract_feat(x))
+        levels = self._levels(outs, most)
+        boxes, scores, labels = (
+            torch.cat(parts, 1) for parts in zip(*levels, strict=True)
+        )
+        boxes = boxes.clamp_min(0).minimum(_limits(size, boxes))
+        return boxes, scores, labels
+
+    def _levels(
+        self, outs: Sequence[Sequence[Tensor]], most: int | None
+    ) -> list[tuple]:
         """The best boxes (B, n, 4), scores and labels (B, n) of each level.
 
         Of all levels as many: where one has fewer, with scores of 0.
+
+        Args:
+            outs (Sequence[Sequence[Tensor]]): What the head gives.
+            most (int, optional): How many; all, if None.
         """
         head = self.net.bbox_head
         outs = [[level.float() for level in kind] for kind in outs]
@@ -113,8 +142,10 @@ class Detector(Network):
             else:
                 scores = classes.softmax(-1)[..., :-1]
             number = scores.shape[2]
-            flat = F.pad(scores.flatten(1), (0, self.nms_pre))
-            best, index = flat.topk(self.nms_pre, dim=1)
+            flat = scores.flatten(1)
+            if most is not None:
+                flat = F.pad(flat, (0, most))
+            best, index = flat.topk(most or flat.shape[1], dim=1)
             # What was padded has no place: it gets that of another one.
             labels = index % number
             places = (index // number).minimum(
@@ -148,6 +179,11 @@ class Detector(Network):
         kept = torch.zeros_like(flat)
         one = torch.ones_like(chosen, dtype=flat.dtype)
         return kept.scatter(0, wanted[chosen], one).unflatten(0, labels.shape)
+
+
+def _limits(size: tuple[int, int], boxes: Tensor) -> Tensor:
+    """Largest x1, y1, x2 and y2."""
+    return torch.tensor([size[1], size[0]]).repeat(2).to(boxes)
 
 
 def _by_place(level: Tensor) -> Tensor:
