@@ -6,8 +6,7 @@ from mmuniformer.cli.arguments import add_config_arguments
 from mmuniformer.config_files import find_config
 
 FORMATS = ('checkpoint', 'torch', 'onnx', 'openvino', 'aoti')
-
-SHORTER = {'fp32': 'float32', 'fp16': 'float16', 'bf16': 'bfloat16'}
+DTYPES = ('float32', 'float16', 'bfloat16', 'int8', 'fp32', 'fp16', 'bf16')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,10 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--dtype',
-        type=lambda word: SHORTER.get(word, word),
-        choices=('float32', 'float16', 'bfloat16', 'int8'),
+        choices=DTYPES,
         default='float32',
-        help='of the weights, also fp32, fp16 and bf16; int8, for OpenVINO, '
+        help='of the weights; int8, for OpenVINO, '
         'of convolutions and matrix products, too (default: %(default)s)',
     )
     parser.add_argument(
