@@ -97,9 +97,11 @@ def write_checkpoint(config: str) -> str:
         if name.endswith('final_layer'):
             # Keypoints that are found.
             nn.init.constant_(module.bias, 0.5)
-        if name.endswith(('retina_cls', 'retina_reg')):
-            # Scores that differ, and boxes within the image.
+        if name.endswith('retina_cls'):
+            # Scores that differ, and boxes near their anchors, as trained.
             nn.init.normal_(module.weight, std=0.05)
+        if name.endswith('retina_reg'):
+            nn.init.normal_(module.weight, std=0.01)
     path = Path(config).with_suffix('.pth')
     torch.save(dict(state_dict=model.state_dict()), path)
     return str(path)
