@@ -24,7 +24,7 @@ from mmuniformer.checks.token_labels import token_label_path
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors
-from mmuniformer.errors import UserError
+from mmuniformer.errors import UserError, first_line
 
 SETTINGS = 'settings.json'
 # As the configs of token labeling load an image: with its pixels as they are
@@ -208,7 +208,7 @@ def _device(name: str | None) -> torch.device:
         torch.empty(0, device=device)
     # torch has an error of its own for each kind of device.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f'device {name!r}: {reason}') from error
     return device
 

@@ -10,7 +10,7 @@ import yaml
 
 from mmuniformer.checks.keypoints.names import parse_name
 from mmuniformer.checks.lists.reading import read_list
-from mmuniformer.errors import UserError
+from mmuniformer.errors import UserError, first_line
 
 # Files of names beside the labels of those forms that have no names within.
 NAME_FILES = ('classes.txt', 'obj.names', 'labels.txt', 'class_names.txt')
@@ -96,7 +96,7 @@ def load_mapping(path: Path) -> dict[str, Any]:
         is_json = path.suffix == '.json'
         content = json.loads(text) if is_json else yaml.safe_load(text)
     except (json.JSONDecodeError, yaml.YAMLError) as error:
-        first = str(error).splitlines()[0]
+        first = first_line(error)
         raise UserError(f'{path} cannot be read: {first}') from error
     if not isinstance(content, dict):
         raise UserError(f'{path} is no dict of keys and values')

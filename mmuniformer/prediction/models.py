@@ -30,7 +30,7 @@ from mmuniformer.checks.finding import few, stop_on_errors
 from mmuniformer.engine.config import load_config
 from mmuniformer.engine.explain import readable_errors
 from mmuniformer.engine.prepare import set_host_defaults
-from mmuniformer.errors import UserError
+from mmuniformer.errors import UserError, first_line
 from mmuniformer.hosts import HOSTS
 from mmuniformer.nodes import type_name
 from mmuniformer.zoo.names import find
@@ -169,7 +169,7 @@ def check_device(device: str | None) -> torch.device:
         found = torch.device(device)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f'--device {device}: {reason}') from error
     return found
 
