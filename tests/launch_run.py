@@ -143,6 +143,9 @@ import os, signal, socket, sys, time
 from pathlib import Path
 from mmuniformer.launch import environment
 from mmuniformer.launch.environment import be_done_before, give_up
+# A line in one piece: torchrun starts Python unbuffered, and what others say
+# would come in between.
+sys.stdout.reconfigure(line_buffering=True, write_through=False)
 rank, world = int(os.environ['RANK']), int(os.environ['WORLD_SIZE'])
 restarts = environment.restarts()
 folder = Path(os.environ['FOLDER'])

@@ -4,6 +4,7 @@ Imports mmaction2: the registry does it when a config names a class.
 """
 
 import logging
+from multiprocessing import Lock
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from mmengine.logging import print_log
 from mmuniformer.datasets.video_readers import with_names
 from mmuniformer.errors import UnreadableVideo, UserError
 from mmuniformer.registry import DATASETS
+
+# Of all processes that load for one that trains.
+SKIPPING = Lock()
 
 
 @DATASETS.register_module()
@@ -96,10 +100,12 @@ class VideoDataset(MMActionVideoDataset):
             return None
 
     def _skip(self, idx: int, error: UnreadableVideo) -> None:
-        if self._skipped[idx]:
+        with SKIPPING:
+            known = bool(self._skipped[idx])
+            self._skipped[idx] = True
+        if known:
             # Another worker has read it at the same time, and said so.
             return
-        self._skipped[idx] = True
         # An error, because processes other than the first log nothing less.
         print_log(
             f'{error}; training goes on without it',

@@ -1,9 +1,11 @@
 """A video that cannot be read ends a run, or is skipped, with its name."""
 
+import multiprocessing
 import struct
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -234,6 +236,39 @@ def test_training_goes_on_if_told_to(tmp_path, config, reader):
         said = log.count(f'{index}.mp4: ')
         assert said == (index < len(damages)), log
     assert log.count('training goes on without it') == len(damages)
+
+
+@pytest.mark.usefixtures('scope')
+def test_two_workers_that_meet_it_at_once_say_it_once(tmp_path):
+    count = 300
+    lines = [f'{index}.mp4 0\n' for index in range(count + 1)]
+    (tmp_path / 'list.txt').write_text(''.join(lines))
+    dataset = VideoDataset(
+        ann_file=str(tmp_path / 'list.txt'), pipeline=[], unreadable='skip'
+    )
+    forked = multiprocessing.get_context('fork')
+    together = forked.Barrier(2)
+
+    def work(name: str) -> None:
+        told = 'mmuniformer.datasets.videos.print_log'
+        with open(tmp_path / name, 'w') as log, mock.patch(told) as print_log:
+            print_log.side_effect = lambda text, **_: log.write(f'{text}\n')
+            for index in range(count):
+                together.wait(60)
+                dataset._skip(index, UnreadableVideo(f'{index}.mp4'))
+
+    workers = [forked.Process(target=work, args=(name,)) for name in 'ab']
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+        assert worker.exitcode == 0
+    said = [
+        line.partition('.')[0]
+        for name in 'ab'
+        for line in (tmp_path / name).read_text().splitlines()
+    ]
+    assert sorted(map(int, said)) == list(range(count))
 
 
 def test_nothing_but_unreadable_videos_ends_it_all_the_same(tmp_path, config):
