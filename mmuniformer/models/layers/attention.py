@@ -205,7 +205,8 @@ def partition(x: Tensor, window_size: int, counts: Sequence[int]) -> Tensor:
     x = x.unflatten(2, (columns, window_size))
     x = x.unflatten(1, (rows, window_size))
     # The copy that flattening would make, if not asked first whether it must.
-    x = x.transpose(2, 3).clone(memory_format=torch.contiguous_format)
+    x = x.permute(1, 3, 0, 2, 4, 5)
+    x = x.clone(memory_format=torch.contiguous_format)
     return channels_to_front(x.flatten(0, 2))
 
 
@@ -221,8 +222,10 @@ def merge(windows: Tensor, grid: Sequence[int]) -> Tensor:
         Tensor: Map of shape (B, C, rows * window_size, columns *
         window_size).
     """
-    x = channels_to_end(windows).unflatten(0, grid)
-    x = x.transpose(2, 3).clone(memory_format=torch.contiguous_format)
+    b, rows, columns = grid
+    x = channels_to_end(windows).unflatten(0, (rows, columns, b))
+    x = x.permute(2, 0, 3, 1, 4, 5)
+    x = x.clone(memory_format=torch.contiguous_format)
     return channels_to_front(x.flatten(3, 4).flatten(1, 2))
 
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmuniformer.models.layers.block import Block, FeedForward, layer_scales
 from mmuniformer.models.layers.channels import (
@@ -196,7 +197,7 @@ class HourglassBlock(Block):
         if kept is None:
             return (old + similarity) / 2 if self.running_mean else similarity
         # Behind the kept tokens comes the mean of the others.
-        new, of_mean = similarity.split((kept.shape[1], 1), 1)
+        new, of_mean = without_last(similarity, 1), similarity[:, -1:]
         if self.running_mean:
             new = (old.gather(1, kept) + new) / 2
             of_mean = (old + of_mean) / 2
@@ -246,10 +247,15 @@ def recover(
         Tensor: All tokens (B, N, C).
     """
     out = tokens + added
-    crucial = sequence.split((kept.shape[1], 1), 1)[0]
-    crucial = crucial.flatten(0, 1).to(out.dtype)
+    crucial = without_last(sequence, 1).flatten(0, 1).to(out.dtype)
     flat = out.flatten(0, 1).index_copy_(0, rows(kept, tokens), crucial)
     return flat.unflatten(0, out.shape[:2])
+
+
+def without_last(x: Tensor, dim: int) -> Tensor:
+    """Leaves the last row of a dimension out."""
+    # A copy: a view would ask in a graph for any size whether one row is left.
+    return F.pad(x, (0, 0) * (x.dim() - 1 - dim) + (0, -1))
 
 
 def rows(positions: Tensor, tokens: Tensor) -> Tensor:
