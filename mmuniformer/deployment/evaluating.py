@@ -65,6 +65,14 @@ class ExportedModel(BaseModel):
             # It may slide a window over the image.
             self.host.encode_decode = self._logits
 
+    def __deepcopy__(self, memo: dict) -> 'ExportedModel':
+        """Is itself: a runtime cannot be copied.
+
+        The hooks that average weights copy the model of a config, and a file
+        has the weights that it has.
+        """
+        return self
+
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = ''):
         """Is not called: a file is tested, and nothing else."""
         raise NotImplementedError

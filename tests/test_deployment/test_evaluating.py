@@ -3,6 +3,7 @@
 import pytest
 import torch
 from export_models import model_of
+from mmengine.model import ExponentialMovingAverage
 
 from mmuniformer import apis
 from mmuniformer.datasets.shapes import generate, generate_videos
@@ -77,6 +78,18 @@ def test_metrics_are_those_of_the_model(task, data, exported, tmp_path):
     for name, value in model.items():
         scale = 1 if task == 'seg' else 100
         assert file[name] * scale == pytest.approx(value * scale, abs=0.1)
+
+
+def test_a_hook_that_averages(exported):
+    """It copies the model that it finds."""
+    path = str(exported('cls', '.onnx').path)
+    host = dict(head=dict(num_classes=6))
+    pipeline = [dict(type='LoadImageFromFile')]
+    model = ExportedModel(path, host, 'mmpretrain', pipeline)
+    average = ExponentialMovingAverage(model)
+    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    scores = average.module.outputs(images)['scores']
+    assert (scores == model.outputs(images)['scores']).all()
 
 
 def test_mistakes(exported, tmp_path):
