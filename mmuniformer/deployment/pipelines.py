@@ -19,6 +19,8 @@ SILENT = (
     'ChannelOrder',
     'Collect',
 )
+# Of boxes, by mmpose.
+PADDING = 1.25
 # Transforms of mmaction2 and of this package that choose frames.
 SAMPLERS = {
     'SampleFrames': 'interval',
@@ -83,10 +85,15 @@ def steps_of(pipeline: Sequence[Mapping]) -> list[dict[str, Any]]:
         transform that is not known here ``op`` is its class, and the rest its
         settings.
     """
-    return [step for node in pipeline for step in _steps(node)]
+    steps, padding = [], PADDING
+    for node in pipeline:
+        if type_name(node) == 'GetBBoxCenterScale':
+            padding = float(node.get('padding', PADDING))
+        steps += _steps(node, padding)
+    return steps
 
 
-def _steps(node: Mapping) -> list[dict[str, Any]]:
+def _steps(node: Mapping, padding: float) -> list[dict[str, Any]]:
     name = type_name(node)
     if name in SAMPLERS or any(word in name for word in SILENT):
         return []
@@ -109,7 +116,7 @@ def _steps(node: Mapping) -> list[dict[str, Any]]:
             dict(
                 op='box_to_crop',
                 size=_pair(node['input_size'])[::-1],
-                padding=1.25,
+                padding=padding,
                 about='the box of an object, widened to the ratio of the '
                 'sides of the crop and by `padding`, scaled to its size',
             )

@@ -53,6 +53,14 @@ def test_sides_are_height_and_width():
     assert step['short_edge'] == 256
 
 
+def test_room_around_a_box():
+    crop = dict(type='TopdownAffine', input_size=(192, 256))
+    for node, padding in (({}, 1.25), (dict(padding=1.5), 1.5)):
+        box = dict(type='GetBBoxCenterScale', **node)
+        (step,) = steps_of([READ, box, crop])
+        assert step['padding'] == padding
+
+
 def test_what_is_not_known_stays_as_it_is():
     (step,) = steps_of([dict(type='Sharpen', amount=0.5, places=(1, 2))])
     assert step == dict(
