@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from mmuniformer.deployment.description import describe
 from mmuniformer.deployment.formats import FORMATS, Format, Outputs
 from mmuniformer.deployment.formats.compiled import check_compilable
 from mmuniformer.deployment.networks import Network, is_two_stage, network_of
-from mmuniformer.deployment.networks.base import channels_of
+from mmuniformer.deployment.networks.base import channels_of, way_out
 from mmuniformer.deployment.networks.part import Part
 from mmuniformer.deployment.pipelines import (
     SAMPLERS,
@@ -134,7 +134,20 @@ def export(
             f'{config} is a checkpoint: name its config first, then it'
         )
     path, word = _target(config, out, to)
+    if size is not None and min(size) < 1:
+        raise UserError(f'--size {size[0]} {size[1]}: sizes are 1 or more')
     if word == CHECKPOINT:
+        _check_checkpoint(
+            {
+                f'--part {part}': part is not None,
+                '--size': size is not None,
+                '--static': static,
+                '--dynamic-frames': dynamic_frames,
+                f'--dtype {dtype}': SHORTER.get(dtype, dtype) != 'float32',
+                '--calibrate': calibrate is not None,
+                '--boxes': boxes is not None,
+            }
+        )
         deploy(config, checkpoint, str(path), cfg_options)
         return None
     form = FORMATS[word]
@@ -152,7 +165,15 @@ def export(
         )
     _check_calibration(dtype, calibrate, calibration_images, boxes)
     form.check()
-    loaded = load_model(config, checkpoint, 'cpu', cfg_options=cfg_options)
+    loaded = load_model(
+        config,
+        checkpoint,
+        'cpu',
+        cfg_options=cfg_options,
+        keeps_pipeline=True,
+    )
+    for line in loaded.about:
+        print_log(line, logger='current')
     _check_pipeline(loaded)
     _check_size(loaded, size, static, dynamic_frames)
     with DefaultScope.overwrite_default_scope(loaded.library):
@@ -210,7 +231,8 @@ def _expected(network: Network, images: np.ndarray) -> Outputs:
         shape = ' x '.join(map(str, images.shape))
         raise UserError(
             f'{type(network.net).__name__} does not run as it is exported, on '
-            f'{shape}: {type(error).__name__}: {first_line(error)}'
+            f'{shape}: {type(error).__name__}: {first_line(error)}; '
+            f'{way_out(network.net)}'
         ) from error
 
 
@@ -260,6 +282,16 @@ def _write(
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_checkpoint(given: Mapping[str, bool]) -> None:
+    for name, is_given in given.items():
+        if is_given:
+            others = '|'.join(FORMATS)
+            raise UserError(
+                f'{name} is for --to {others}: a checkpoint in deployment '
+                'form is the whole model in its own type'
+            )
 
 
 def _check_calibration(

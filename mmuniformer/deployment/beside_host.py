@@ -22,6 +22,7 @@ from mmuniformer.deployment.networks.base import (
     OBJECTS,
     Network,
     Output,
+    way_out,
 )
 from mmuniformer.deployment.pipelines import reads_rgb
 from mmuniformer.errors import UserError, first_line
@@ -81,29 +82,51 @@ def check_results(
     Raises:
         UserError: If they are others.
     """
+    outs = {out.name: outs[out.name] for out in network.outputs}
     try:
         with torch.no_grad(), _whole_images(loaded.net):
             (sample,) = loaded.net.test_step(_data(loaded, image))
     except Exception as error:
         _tell_not_compared(loaded, error)
         return
-    outs = {out.name: outs[out.name] for out in network.outputs}
-    wanted = RESULTS[network.task](sample, outs)
+    name = type(loaded.net).__name__
+    try:
+        wanted = RESULTS[network.task](sample, outs)
+    except (AttributeError, KeyError) as error:
+        raise UserError(
+            f'{name} gives no {" and ".join(outs)} in its own test; '
+            f'{way_out(loaded.net)}'
+        ) from error
     compared = [out for out in network.outputs if out.name in wanted]
+    other = _other_output(compared, image.shape, outs, wanted)
+    if other is not None:
+        raise UserError(
+            f'{name} gives other {other} in its own test than by what is '
+            'exported: its model or head goes a way of its own, which is not '
+            f'known here; {way_out(loaded.net)}'
+        )
+
+
+def _other_output(
+    compared: list[Output],
+    shape: tuple[int, ...],
+    outs: Outputs,
+    wanted: Outputs,
+) -> str | None:
+    """Name of the first output that is another one."""
     objects = [out for out in compared if out.kind == OBJECTS]
-    # Scores go with their boxes, of which neither has others.
-    rows = list(_rows(objects or compared, image.shape, outs, wanted))
     if objects:
-        rows += _rows(objects, image.shape, wanted, outs)
-    for row in rows:
-        if row.is_large:
-            name = type(loaded.net).__name__
-            raise UserError(
-                f'{name} gives other {row.output} in its own test than by '
-                'what is exported: its model or head goes a way of its own, '
-                'which is not known here; --part backbone exports the maps '
-                'that it gets'
-            )
+        # Scores go with their boxes, of which neither has others.
+        rows = [
+            *_rows(objects, shape, outs, wanted),
+            *_rows(objects, shape, wanted, outs),
+        ]
+    else:
+        for out in compared:
+            if outs[out.name].shape != wanted[out.name].shape:
+                return out.name
+        rows = _rows(compared, shape, outs, wanted)
+    return next((row.output for row in rows if row.is_large), None)
 
 
 def _rows(

@@ -79,6 +79,7 @@ def load_model(
     device: str | None = None,
     threshold: float = 0.0,
     cfg_options: dict[str, Any] | None = None,
+    keeps_pipeline: bool = False,
 ) -> LoadedModel:
     """Builds a model and fills it.
 
@@ -90,6 +91,8 @@ def load_model(
         threshold (float): Least score of what is wanted of a detector; what
             is below need not be computed to the end.
         cfg_options (dict, optional): Values of a config by dotted key.
+        keeps_pipeline (bool): Take the test pipeline of the config where it
+            has one, and not that in the checkpoint.
 
     Raises:
         UserError: For a mistake in what the user gave.
@@ -135,7 +138,7 @@ def load_model(
     state = unwrap(content, checkpoint)
     with DefaultScope.overwrite_default_scope(library):
         pipeline, place, data_mode = _test_pipeline(
-            cfg, described, model, checkpoint
+            cfg, described, model, checkpoint, keeps_pipeline
         )
         metainfo, owner = _metainfo(cfg, described, model, checkpoint)
         with readable_errors(cfg):
@@ -202,13 +205,17 @@ def _leave_out_low_scores(cfg: Config, threshold: float) -> None:
 
 
 def _test_pipeline(
-    cfg: Config, described: Description, model: str, checkpoint: str
+    cfg: Config,
+    described: Description,
+    model: str,
+    checkpoint: str,
+    keeps: bool,
 ) -> tuple[list[dict], str, str]:
     """The pipeline, whose it is, and the data mode of mmpose."""
     places = [(cfg, model)]
     own = Config(described.config) if described.config else None
     if own is not None and own.get('default_scope') == cfg.default_scope:
-        places.insert(0, (own, checkpoint))
+        places.insert(1 if keeps else 0, (own, checkpoint))
     for config, place in places:
         for data_set in data_sets(config, ('test', 'val')):
             pipeline = data_set.node.get('pipeline')

@@ -139,6 +139,41 @@ def test_a_model_of_ones_own(folder):
         look('det', folder, change)
 
 
+def test_keypoints_of_a_models_own(folder):
+    """Fewer than its heatmaps are."""
+
+    def change(net):
+        kind = type(net)
+
+        def predict(self, *args, **options):
+            samples = kind.predict(self, *args, **options)
+            for sample in samples:
+                found = sample.pred_instances
+                points = found.pop('keypoints')
+                found.keypoints = points[:, :5]
+            return samples
+
+        of_own(net, predict=predict)
+
+    with pytest.raises(UserError, match=r'other keypoints .* --part backbone'):
+        look('pose', folder, change)
+
+
+def test_results_of_another_kind(folder):
+    """As those of a model of mmseg that tells depths."""
+
+    def change(net):
+        def postprocess_result(self, logits, samples):
+            return samples
+
+        of_own(net, postprocess_result=postprocess_result)
+
+    with pytest.raises(
+        UserError, match=r'no logits and labels .* --part neck'
+    ):
+        look('seg', folder, change)
+
+
 def test_a_test_that_does_not_run_is_told(folder, told):
     """As one that needs what only a data set knows."""
 

@@ -173,6 +173,35 @@ def test_another_codec():
         decoder_of(SimCCLabel())
 
 
+def test_a_codec_that_goes_alone(folder):
+    """What can be had of the model is what it has."""
+    codec = dict(
+        type='UDPHeatmap',
+        input_size=(96, 128),
+        heatmap_size=(24, 32),
+        sigma=2,
+    )
+    loaded = loaded_of('pose', folder, **{'head.decoder': codec})
+    with pytest.raises(
+        UserError, match=r'UDPHeatmap .* is; --part backbone e'
+    ):
+        network_of(loaded)
+
+
+def test_some_of_the_keypoints(folder):
+    options = {'test_cfg.output_keypoint_indices': [0, 1]}
+    with pytest.raises(UserError, match='indices=None exports all'):
+        network_of(loaded_of('pose', folder, **options))
+
+
+def test_a_detector_without_boxes_of_anchors(folder):
+    """As Mask2Former, which is a detector of one stage to mmdet."""
+    loaded = loaded_of('det', folder)
+    loaded.net.panoptic_head = loaded.net._modules.pop('bbox_head')
+    with pytest.raises(UserError, match=r'without bbox_head .* --part neck'):
+        network_of(loaded)
+
+
 @pytest.mark.parametrize('number', [1, 3])
 def test_detector(folder, number):
     from mmdet.structures import DetDataSample

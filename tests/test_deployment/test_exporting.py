@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from export_models import STYLES, model_of, write_config
 from torch._inductor import config as inductor
 
@@ -22,6 +23,7 @@ from mmuniformer.deployment.comparing import (
 from mmuniformer.deployment.networks.detector import Detector
 from mmuniformer.deployment.networks.pose import Pose
 from mmuniformer.deployment.tracing import Shape
+from mmuniformer.engine.config import load_config
 from mmuniformer.errors import CheckpointError, UserError
 
 onnx = pytest.importorskip('onnx', reason='requirements/export.txt')
@@ -112,6 +114,9 @@ class TestMistakes:
             ('new.onnx', dict(dtype='bf16'), '--to torch or aoti takes it'),
             ('new.onnx', dict(dynamic_frames=True), 'for video models'),
             ('new.onnx', dict(size=(16, 64)), 'for 32 pixels or more'),
+            ('new.onnx', dict(size=(0, 64)), 'sizes are 1 or more'),
+            ('new.pth', dict(dtype='fp16'), '--dtype fp16 is for --to torch'),
+            ('new.pth', dict(part='neck'), '--part neck is for --to torch'),
             ('new.onnx', dict(part='neck'), None),
         ],
     )
@@ -198,6 +203,36 @@ class TestMistakes:
         config, checkpoint = model_of('det', folder)
         with pytest.raises(UserError, match='add --size HEIGHT WIDTH'):
             export(config, checkpoint, str(folder / 'a.onnx'), static=True)
+
+
+def test_a_checkpoint_of_a_training(exported, tmp_path):
+    """With an average, which is tested, and the config of the training.
+
+    The pipeline is that of the config that is given, as in a test.
+    """
+    config, checkpoint = model_of('cls', exported.folder)
+    content = torch.load(checkpoint)
+    content['ema_state_dict'] = {
+        f'module.{name}': torch.zeros_like(values)
+        for name, values in content['state_dict'].items()
+    }
+    content['meta'] = dict(cfg=load_config(config).pretty_text)
+    trained = str(tmp_path / 'trained.pth')
+    torch.save(content, trained)
+    result = export(
+        config,
+        trained,
+        str(tmp_path / 'new.onnx'),
+        static=True,
+        cfg_options={'test_dataloader.dataset.pipeline.1.scale': 96},
+    )
+    assert result.about['steps'][0]['size'] == [96, 96]
+    images = pictures((1, 96, 96, 3))
+    np.testing.assert_allclose(
+        open_exported(result.path)(images)['scores'],
+        open_exported(exported('cls', '.onnx').path)(images)['scores'],
+        rtol=1e-4,
+    )
 
 
 def test_a_file_that_differs_gets_another_name(folder, monkeypatch, capsys):
@@ -385,8 +420,6 @@ test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
     with DefaultScope.overwrite_default_scope('mmaction'):
         one, other = network_of(plain), network_of(turned)
     assert describe(turned, other, '')['normalisation']['channels'] == 'BGR'
-    import torch
-
     clips = torch.from_numpy(pictures((1, 8, 64, 64, 3)))
     assert torch.equal(other(clips)[0], one(clips.flip(-1))[0])
     assert not torch.equal(other(clips)[0], one(clips)[0])

@@ -5,15 +5,19 @@ from collections.abc import Callable
 from torch import nn
 
 from mmuniformer.deployment.layers import make_traceable
-from mmuniformer.deployment.networks.base import Network, Output
+from mmuniformer.deployment.networks.base import (
+    Network,
+    NotExported,
+    Output,
+    way_out,
+)
 from mmuniformer.deployment.networks.classes import Classifier, Recognizer
-from mmuniformer.deployment.networks.part import PARTS, Part
+from mmuniformer.deployment.networks.part import Part
 from mmuniformer.deployment.networks.pose import Pose
 from mmuniformer.deployment.networks.segmentor import Segmentor
-from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import LoadedModel
 
-__all__ = ['PARTS', 'Network', 'Output', 'network_of']
+__all__ = ['Network', 'Output', 'network_of']
 
 
 def _detector(loaded: LoadedModel) -> Network:
@@ -44,7 +48,8 @@ def network_of(loaded: LoadedModel, part: str | None = None) -> Network:
             and neck.
 
     Raises:
-        UserError: If a model of its class is not exported whole.
+        NotExported: If the model is not exported whole; what can be had of
+            it is said.
     """
     net = loaded.net
     make_traceable(net)
@@ -55,11 +60,14 @@ def network_of(loaded: LoadedModel, part: str | None = None) -> Network:
     names = {kind.__name__ for kind in type(net).__mro__}
     for (library, name), make in WHOLE.items():
         if library == loaded.library and name in names:
-            return make(loaded)
+            try:
+                return make(loaded)
+            except NotExported as error:
+                raise NotExported(f'{error}; {way_out(net)}') from error
     known = ', '.join(name for _, name in WHOLE)
-    raise UserError(
+    raise NotExported(
         f'{type(net).__name__} of {loaded.library} is not exported whole '
-        f'({known} are); --part backbone or --part neck exports its maps'
+        f'({known} are); {way_out(net)}'
     )
 
 

@@ -9,11 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmuniformer.deployment.pipelines import reads_rgb
+from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import LoadedModel
 
 # How two outputs are compared: by their largest difference, or by how many
 # of them are another class, another place or another object.
 VALUES, LABELS, POINTS, OBJECTS = 'values', 'labels', 'points', 'objects'
+# The maps that can be had of a model, the last one first.
+PARTS = ('neck', 'backbone')
+
+
+class NotExported(UserError):
+    """A model that does not become a file as a whole."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,19 @@ class Network(nn.Module):
     def facts(self) -> dict[str, Any]:
         """What is special of the network, for the description in the file."""
         return {}
+
+
+def parts_of(net: nn.Module) -> list[str]:
+    """Which of ``PARTS`` a model has."""
+    return [part for part in PARTS if getattr(net, part, None) is not None]
+
+
+def way_out(net: nn.Module) -> str:
+    """What can be had of a model that is not exported whole."""
+    parts = parts_of(net)
+    if not parts:
+        return 'it has no backbone of which --part would export the maps'
+    return f'--part {parts[0]} exports the maps that come before its head'
 
 
 def takes_bgr(loaded: LoadedModel) -> bool:

@@ -8,8 +8,12 @@ import torchvision  # noqa: F401  (torch.ops.torchvision.nms)
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmuniformer.deployment.networks.base import OBJECTS, Network, Output
-from mmuniformer.errors import UserError
+from mmuniformer.deployment.networks.base import (
+    OBJECTS,
+    Network,
+    NotExported,
+    Output,
+)
 from mmuniformer.prediction.models import LoadedModel
 
 # What of a head of mmdet is done here again, without a branch on values.
@@ -27,7 +31,7 @@ class Detector(Network):
         loaded (LoadedModel): The model.
 
     Raises:
-        UserError: If the head or its ``test_cfg`` go another way.
+        NotExported: If the head or its ``test_cfg`` go another way.
     """
 
     task = 'detection'
@@ -53,7 +57,7 @@ class Detector(Network):
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
-        check_head(loaded.net.bbox_head)
+        check_head(getattr(loaded.net, 'bbox_head', None))
         strides = loaded.net.bbox_head.prior_generator.strides
         self.smallest = max(64, 2 * int(np.max(strides)))
         settings = loaded.net.bbox_head.test_cfg
@@ -191,34 +195,37 @@ def _by_place(level: Tensor) -> Tensor:
     return level.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def check_head(head: torch.nn.Module) -> None:
+def check_head(head: torch.nn.Module | None) -> None:
     """Looks whether a head's results are those that are made here.
 
     Args:
-        head (nn.Module): Head of a one-stage detector of mmdet.
+        head (nn.Module, optional): Head of a one-stage detector of mmdet;
+            some, as Mask2Former, have another one instead.
 
     Raises:
-        UserError: If they are not.
+        NotExported: If they are not.
     """
     from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 
-    name, rest = type(head).__name__, '--part neck exports what it gets'
+    if head is None:
+        raise NotExported('a detector without bbox_head is not exported whole')
+    name = type(head).__name__
     if not isinstance(head, BaseDenseHead) or any(
         getattr(type(head), method) is not getattr(BaseDenseHead, method)
         for method in REDONE
     ):
-        raise UserError(
+        raise NotExported(
             f'the head {name} makes boxes in a way of its own, which is not '
-            f'exported; that of RetinaNet is. {rest}'
+            'exported, that of RetinaNet is'
         )
     if not hasattr(head, 'prior_generator') or head.bbox_coder is None:
-        raise UserError(f'the head {name} has no anchors; {rest}')
+        raise NotExported(f'the head {name} has no anchors')
     settings = head.test_cfg or {}
-    kind = (settings.get('nms') or {}).get('type', 'nms')
+    kind = (settings.get('nms') or dict(type='no NMS')).get('type', 'nms')
     if kind != 'nms':
-        raise UserError(f'{name}: {kind} is not exported, nms is; {rest}')
-    if settings.get('nms_pre', -1) <= 0 or settings['max_per_img'] <= 0:
-        raise UserError(
+        raise NotExported(f'{name}: {kind} is not exported, nms is')
+    if min(settings.get(key, -1) for key in ('nms_pre', 'max_per_img')) <= 0:
+        raise NotExported(
             f'{name}: nms_pre and max_per_img of test_cfg have to be above 0 '
             'in an exported file'
         )

@@ -9,11 +9,12 @@ from mmuniformer.deployment.networks.base import (
     Network,
     Output,
     channels_of,
+    parts_of,
+    way_out,
 )
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import LoadedModel
 
-PARTS = ('backbone', 'neck')
 AXES = ('frames/stride', 'height/stride', 'width/stride')
 
 
@@ -31,14 +32,10 @@ class Part(Network):
     task = 'maps'
 
     def __init__(self, loaded: LoadedModel, part: str = 'neck') -> None:
-        if part == 'neck' and getattr(loaded.net, 'neck', None) is None:
+        if part not in parts_of(loaded.net):
             raise UserError(
-                f'{type(loaded.net).__name__} of the config has no neck; '
-                '--part backbone exports the maps of its backbone'
-            )
-        if getattr(loaded.net, 'backbone', None) is None:
-            raise UserError(
-                f'{type(loaded.net).__name__} of the config has no backbone'
+                f'{type(loaded.net).__name__} of the config has no {part}; '
+                f'{way_out(loaded.net)}'
             )
         super().__init__(loaded)
         self.part = part

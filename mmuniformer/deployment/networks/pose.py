@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmuniformer.deployment.networks.base import POINTS, Network, Output
+from mmuniformer.deployment.networks.base import (
+    POINTS,
+    Network,
+    NotExported,
+    Output,
+)
 from mmuniformer.errors import UserError
 from mmuniformer.prediction.models import LoadedModel
 
@@ -23,7 +28,8 @@ class Pose(Network):
         loaded (LoadedModel): The model.
 
     Raises:
-        UserError: If its heatmaps are of another codec.
+        UserError: If its heatmaps are of another codec, or it gives some of
+            its keypoints.
     """
 
     task = 'pose'
@@ -58,6 +64,12 @@ class Pose(Network):
                 f"flip_mode='{mode}' is not exported; --cfg-options "
                 'model.test_cfg.flip_test=False exports without flipping'
             )
+        if test_cfg.get('output_keypoint_indices') is not None:
+            raise UserError(
+                'output_keypoint_indices is not exported; --cfg-options '
+                'model.test_cfg.output_keypoint_indices=None exports all '
+                'keypoints of the model'
+            )
         self.mirrored = [int(i) for i in loaded.metainfo['flip_indices']]
 
     def results(self, x: Tensor, size: tuple[int, int]) -> Sequence[Tensor]:
@@ -85,7 +97,7 @@ def decoder_of(codec: Any) -> nn.Module:
     """What finds keypoints in heatmaps as a codec of mmpose does.
 
     Raises:
-        UserError: If it is not known how.
+        NotExported: If it is not known how.
     """
     name = type(codec).__name__
     if name == 'MSRAHeatmap':
@@ -93,10 +105,7 @@ def decoder_of(codec: Any) -> nn.Module:
         if codec.unbiased:
             return UnbiasedDecoder(sides, codec.blur_kernel_size)
         return ShiftDecoder(sides)
-    raise UserError(
-        f'the codec {name} is not exported, MSRAHeatmap is; --part neck '
-        'exports the maps that the head gets'
-    )
+    raise NotExported(f'the codec {name} is not exported, MSRAHeatmap is')
 
 
 class Decoder(nn.Module):
