@@ -12,14 +12,19 @@ session = onnxruntime.InferenceSession(file)
 about = json.loads(session.get_modelmeta().custom_metadata_map['mmuniformer'])
 
 image = ImageOps.exif_transpose(Image.open(photo)).convert('RGB')
-factor = 1.0
+size = image.size
 for step in about['steps']:
-    if 'short_edge_at_most' in step:
+    if 'size' in step:
+        size = step['size'][::-1]
+    elif 'short_edge_at_most' in step:
         factor = min(
-            step['short_edge_at_most'] / min(image.size),
-            step['long_edge_at_most'] / max(image.size),
+            step['short_edge_at_most'] / min(size),
+            step['long_edge_at_most'] / max(size),
         )
-x = image.resize([round(side * factor) for side in image.size])
+        size = [round(side * factor) for side in size]
+x = image.resize(size)
+# Of a pixel of the input in pixels of the photo.
+sides = np.divide(image.size * 2, size * 2, dtype=np.float32)
 
 boxes, scores, labels = session.run(
     ['boxes', 'scores', 'labels'], {'images': np.asarray(x)[None]}
@@ -29,7 +34,7 @@ for box, score, label in zip(boxes[0], scores[0], labels[0]):
     # The best come first; an image with fewer of them has the label -1.
     if label < 0 or score < 0.3:
         break
-    left, top, right, bottom = (box / factor).tolist()
+    left, top, right, bottom = (box * sides).tolist()
     name = f'{about["classes"][label]} {score:.2f}'
     print(f'{name}: {left:.0f} {top:.0f} {right:.0f} {bottom:.0f}')
     draw.rectangle((left, top, right, bottom), outline='red', width=2)

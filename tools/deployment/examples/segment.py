@@ -16,7 +16,9 @@ model = core.compile_model(model, 'CPU')
 image = ImageOps.exif_transpose(Image.open(photo)).convert('RGB')
 x = image
 for step in about['steps']:
-    if 'short_edge_at_most' in step:
+    if 'size' in step:
+        x = x.resize(step['size'][::-1])
+    elif 'short_edge_at_most' in step:
         factor = min(
             step['short_edge_at_most'] / min(x.size),
             step['long_edge_at_most'] / max(x.size),

@@ -15,9 +15,14 @@ about = json.loads(extra['mmuniformer.json'])
 frames = [f.convert('RGB') for f in ImageSequence.Iterator(Image.open(video))]
 clip = about['clip']
 # One clip from the middle; a test averages over `clips` of them.
-span = clip['frames'] * clip.get('interval', 1)
-first = max(0, (len(frames) - span) // 2)
-places = first + np.arange(clip['frames']) * clip.get('interval', 1)
+places = np.arange(clip['frames'])
+if clip['rule'] == 'segments':
+    # The middle of each of so many equal parts of the video.
+    places = (2 * places + 1) * len(frames) // (2 * clip['frames'])
+else:
+    span = clip['frames'] * clip['interval']
+    first = max(0, (len(frames) - span) // 2)
+    places = first + places * clip['interval']
 x = [frames[place] for place in np.minimum(places, len(frames) - 1)]
 for step in about['steps']:
     if step['op'] == 'resize' and 'size' in step:
@@ -25,6 +30,10 @@ for step in about['steps']:
     elif step['op'] == 'resize':
         factor = step['short_edge'] / min(x[0].size)
         x = [f.resize([round(side * factor) for side in f.size]) for f in x]
+    elif 'crop' in step['op']:
+        height, width = step['size']
+        left, top = (x[0].width - width) // 2, (x[0].height - height) // 2
+        x = [f.crop((left, top, left + width, top + height)) for f in x]
 
 with torch.no_grad():
     (scores,) = model(torch.from_numpy(np.stack(x)[None]))
