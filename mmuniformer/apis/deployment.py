@@ -11,9 +11,9 @@ from mmengine.logging import print_log
 from mmengine.registry import MODELS
 
 from mmuniformer.checkpoint import read_checkpoint
+from mmuniformer.checkpoint.average import weights_of_test
 from mmuniformer.checkpoint.classifier import name_for_host
 from mmuniformer.checkpoint.matching import describe_mismatch
-from mmuniformer.checkpoint.state_dict import unwrap
 from mmuniformer.checkpoint.values import check_values
 from mmuniformer.checks import stop_on_errors
 from mmuniformer.checks.checkpoints import check_is_file, is_url
@@ -39,7 +39,8 @@ def deploy(
 
     Args:
         config (str): Config of any OpenMMLab library, as trained.
-        checkpoint (str): Checkpoint file or URL that fills its model.
+        checkpoint (str): Checkpoint file or URL that fills its model. Of one
+            with an average, the weights go out that a test uses.
         out (str): File to write.
         cfg_options (dict, optional): Values by dotted key.
 
@@ -59,7 +60,8 @@ def deploy(
     deployed = _deployed_config(cfg)
     with readable_errors(cfg):
         model = MODELS.build(cfg.model)
-    state = name_for_host(unwrap(content, checkpoint), model, checkpoint)
+    tested, _ = weights_of_test(content, cfg.get('custom_hooks'), checkpoint)
+    state = name_for_host(tested, model, checkpoint)
     mismatch = describe_mismatch(model, state, checkpoint)
     if mismatch:
         raise UserError(mismatch)

@@ -12,9 +12,10 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from mmuniformer.checkpoint import read_checkpoint
+from mmuniformer.checkpoint.average import choose_weights
 from mmuniformer.checkpoint.classifier import name_officially
 from mmuniformer.checkpoint.form import DEPLOYED
-from mmuniformer.checkpoint.state_dict import ANCHOR, unwrap
+from mmuniformer.checkpoint.state_dict import ANCHOR
 from mmuniformer.checks import stop_on_errors
 from mmuniformer.checks.checkpoints import check_is_file, is_url
 from mmuniformer.engine.backends import AtomicLocalBackend
@@ -22,10 +23,6 @@ from mmuniformer.engine.config import load_config
 from mmuniformer.errors import CheckpointError, UserError
 
 SUFFIXES = ('.pth', '.safetensors')
-# mmengine's hook of the average exchanges both when it saves: the state dict
-# is the average, and what was trained is here.
-TRAINED = 'ema_state_dict'
-PREFIX_OF_TRAINED = 'module.'
 # What the models of token labeling alone have, by its official name.
 AUX = 'aux_head.weight'
 # Digits of the SHA-256 in the name, as OpenMMLab has it.
@@ -91,42 +88,6 @@ def publish(
         logger='current',
     )
     return path
-
-
-def choose_weights(
-    content: dict, weights: str, source: str
-) -> tuple[dict[str, Tensor], str]:
-    """The average or the trained weights of a checkpoint.
-
-    Args:
-        content (dict): What the checkpoint holds.
-        weights (str): 'average' or 'trained'.
-        source (str): Path or URL of the checkpoint, for messages.
-
-    Returns:
-        tuple[dict[str, Tensor], str]: The tensors, and which they are: a
-        training without an average has trained weights alone.
-
-    Raises:
-        UserError: If ``weights`` is neither.
-    """
-    if weights not in ('average', 'trained'):
-        raise UserError(
-            f"weights must be 'average' or 'trained', not {weights!r}"
-        )
-    tensors = unwrap(content, source)
-    others = content.get(TRAINED)
-    if not others:
-        return tensors, 'trained'
-    if weights == 'average':
-        return tensors, 'average'
-    trained = {
-        key.removeprefix(PREFIX_OF_TRAINED): value
-        for key, value in others.items()
-        if key.startswith(PREFIX_OF_TRAINED)
-    }
-    # What is no weight of either, such as a buffer of the model alone.
-    return {key: trained.get(key, tensors[key]) for key in tensors}, 'trained'
 
 
 def _named(

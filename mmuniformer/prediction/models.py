@@ -13,12 +13,12 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
+from mmuniformer.checkpoint.average import TRAINED, weights_of_test
 from mmuniformer.checkpoint.classifier import name_for_host
 from mmuniformer.checkpoint.description import Description, describe
 from mmuniformer.checkpoint.form import DEPLOYED, backbones_of
 from mmuniformer.checkpoint.matching import describe_mismatch
 from mmuniformer.checkpoint.reading import read_checkpoint
-from mmuniformer.checkpoint.state_dict import unwrap
 from mmuniformer.checkpoint.values import check_values
 from mmuniformer.checks.checkpoints import (
     check_is_file,
@@ -135,7 +135,7 @@ def load_model(
         # A place that mmengine's runner looks at, too.
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     _leave_out_low_scores(cfg, threshold)
-    state = unwrap(content, checkpoint)
+    state, kind = weights_of_test(content, cfg.get('custom_hooks'), checkpoint)
     with DefaultScope.overwrite_default_scope(library):
         pipeline, place, data_mode = _test_pipeline(
             cfg, described, model, checkpoint, keeps_pipeline
@@ -147,14 +147,19 @@ def load_model(
     net = revert_sync_batchnorm(net).to(checked).eval()
     for parameter in net.parameters():
         parameter.requires_grad_(False)
-    told = _about_classes(metainfo, owner)
+    about = [
+        _about_classes(metainfo, owner),
+        f'test pipeline: that of {place}',
+    ]
+    if content.get(TRAINED):
+        about.append(f'{kind} weights, which a test uses')
     return LoadedModel(
         net,
         library,
         pipeline,
         metainfo,
         data_mode,
-        (told, f'test pipeline: that of {place}'),
+        tuple(about),
     )
 
 

@@ -206,19 +206,29 @@ class TestMistakes:
 
 
 def test_a_checkpoint_of_a_training(exported, tmp_path):
-    """With an average, which is tested, and the config of the training.
+    """With two sets of weights, and the config of the training.
 
-    The pipeline is that of the config that is given, as in a test.
+    The weights and the pipeline are those of a test with the config that is
+    given.
     """
     config, checkpoint = model_of('cls', exported.folder)
     content = torch.load(checkpoint)
+    # The wanted weights are the trained ones, which are in this place.
     content['ema_state_dict'] = {
-        f'module.{name}': torch.zeros_like(values)
+        f'module.{name}': values
+        for name, values in content['state_dict'].items()
+    }
+    content['state_dict'] = {
+        name: torch.zeros_like(values)
         for name, values in content['state_dict'].items()
     }
     content['meta'] = dict(cfg=load_config(config).pretty_text)
     trained = str(tmp_path / 'trained.pth')
     torch.save(content, trained)
+    more = "custom_hooks = [dict(type='EMAHook', evaluate_on_ema=False)]\n"
+    config = write_config('cls', tmp_path, more)
+    deployed = str(tmp_path / 'deployed.pth')
+    export(config, trained, deployed)
     result = export(
         config,
         trained,
@@ -232,6 +242,11 @@ def test_a_checkpoint_of_a_training(exported, tmp_path):
         open_exported(result.path)(images)['scores'],
         open_exported(exported('cls', '.onnx').path)(images)['scores'],
         rtol=1e-4,
+    )
+    head = 'head.fc.weight'
+    assert torch.equal(
+        torch.load(deployed)['state_dict'][head],
+        content['ema_state_dict'][f'module.{head}'],
     )
 
 
