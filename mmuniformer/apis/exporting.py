@@ -38,7 +38,7 @@ from mmuniformer.deployment.pipelines import (
     steps_of,
 )
 from mmuniformer.deployment.quantizing import quantize_file
-from mmuniformer.deployment.tracing import Shape, trace
+from mmuniformer.deployment.tracing import TRACED_FRAMES, Shape, trace
 from mmuniformer.engine.processes import this_host
 from mmuniformer.errors import UnwritableFile, UserError, first_line
 from mmuniformer.nodes import type_name
@@ -188,7 +188,7 @@ def export(
         if form.name == 'aoti' and not static:
             check_compilable(network)
             # It reckons with the sizes that were traced.
-            shape = replace(shape, least=shape.smallest)
+            shape = replace(shape, least=shape.smallest, fewest=TRACED_FRAMES)
         calibration = None
         if calibrate is not None:
             calibration = Calibration(
@@ -229,10 +229,12 @@ def _expected(network: Network, images: np.ndarray) -> Outputs:
         raise
     except Exception as error:
         shape = ' x '.join(map(str, images.shape))
+        # Of a part there is no smaller one.
+        is_part = isinstance(network, Part)
+        rest = '' if is_part else f'; {way_out(network.net)}'
         raise UserError(
             f'{type(network.net).__name__} does not run as it is exported, on '
-            f'{shape}: {type(error).__name__}: {first_line(error)}; '
-            f'{way_out(network.net)}'
+            f'{shape}: {type(error).__name__}: {first_line(error)}{rest}'
         ) from error
 
 

@@ -91,6 +91,8 @@ def unseen_shapes(shape: Shape) -> list[tuple[int, ...]]:
         shape.of(batch, size, frames) for size in sizes for batch in BATCHES
     ]
     # A map of a pixel or two.
+    if shape.dynamic_frames:
+        frames = shape.fewest
     return [*shapes, shape.of(1, (shape.least, shape.least + 15), frames)]
 
 

@@ -10,6 +10,9 @@ from mmuniformer.deployment.layers import unasked_sizes
 from mmuniformer.deployment.networks import Network
 from mmuniformer.errors import UserError, first_line
 
+# Frames that a clip has at least where it is traced for any number of them.
+TRACED_FRAMES = 4
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -25,6 +28,8 @@ class Shape:
             at a larger size is right for such a map, too.
         static (bool): Whether the file takes one image of this size alone.
         dynamic_frames (bool): Whether the number of frames is open, too.
+        fewest (int): Least number of frames that a file takes where it is
+            open.
     """
 
     size: tuple[int, int]
@@ -34,6 +39,7 @@ class Shape:
     least: int = 32
     static: bool = False
     dynamic_frames: bool = False
+    fewest: int = 1
 
     def of(
         self,
@@ -70,7 +76,10 @@ def trace(network: Network, shape: Shape, name: str) -> ExportedProgram:
         )
     # One image would be traced as the only one.
     size = tuple(max(side, shape.smallest) for side in shape.size)
-    example = shape.of(1 if shape.static else 2, size)
+    frames = shape.frames
+    if shape.dynamic_frames:
+        frames = max(frames, TRACED_FRAMES)
+    example = shape.of(1 if shape.static else 2, size, frames)
     dtype = torch.uint8 if shape.channels == 3 else torch.float32
     images = torch.zeros(example, dtype=dtype)
     try:
@@ -96,13 +105,17 @@ def trace(network: Network, shape: Shape, name: str) -> ExportedProgram:
 
 
 def _allow_smaller(program: ExportedProgram, shape: Shape) -> None:
-    """Has a program take images that are smaller than it may be traced at."""
+    """Has a program take images and clips that are smaller than traced."""
     (given,) = program.graph_signature.user_inputs
     (node,) = [one for one in program.graph.nodes if one.name == given]
-    for side in node.meta['val'].shape[-3:-1]:
-        symbol = side.node.expr
+    traced = node.meta['val'].shape
+    smallest = [(size, shape.least) for size in traced[-3:-1]]
+    if shape.dynamic_frames:
+        smallest.append((traced[1], shape.fewest))
+    for size, least in smallest:
+        symbol = size.node.expr
         largest = program.range_constraints[symbol].upper
-        program.range_constraints[symbol] = ValueRanges(shape.least, largest)
+        program.range_constraints[symbol] = ValueRanges(least, largest)
     # What torch has asked of maps of one column, for strides alone.
     guards = getattr(program, '_guards_code', None)
     if guards:
@@ -117,5 +130,5 @@ def _dimensions(shape: Shape) -> dict[int, Dim]:
         height + 1: Dim('width', min=shape.smallest),
     }
     if shape.dynamic_frames:
-        sides[1] = Dim('frames', min=4)
+        sides[1] = Dim('frames', min=TRACED_FRAMES)
     return sides

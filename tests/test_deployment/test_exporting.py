@@ -291,7 +291,7 @@ def test_shapes_that_are_tried():
     static = Shape((64, 96), static=True)
     assert unseen_shapes(static) == [(1, 64, 96, 3)]
     clips = Shape((64, 64), frames=8, dynamic_frames=True)
-    assert all(shape[1] == 10 for shape in unseen_shapes(clips))
+    assert [shape[1] for shape in unseen_shapes(clips)] == [10] * 6 + [1]
 
 
 def test_boxes_are_compared_as_objects():
@@ -471,7 +471,21 @@ def test_any_number_of_frames(folder, tmp_path):
     out = str(tmp_path / 'video.onnx')
     result = export(config, checkpoint, out, dynamic_frames=True)
     assert result.is_good, result.rows
-    assert {row.shape[1] for row in result.rows} == {10}
+    assert {row.shape[1] for row in result.rows} == {1, 10}
+
+
+def test_few_frames(folder, tmp_path):
+    """Fewer than it is traced with, in the config and in a clip."""
+    config, checkpoint = model_of('video', folder)
+    result = export(
+        config,
+        checkpoint,
+        str(tmp_path / 'video.pt2'),
+        dynamic_frames=True,
+        cfg_options={'test_dataloader.dataset.pipeline.1.clip_len': 3},
+    )
+    assert result.is_good, result.rows
+    assert [row.shape[1] for row in result.rows] == [5] * 6 + [1]
 
 
 @pytest.mark.slow
