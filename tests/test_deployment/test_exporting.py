@@ -474,6 +474,15 @@ def test_any_number_of_frames(folder, tmp_path):
     assert {row.shape[1] for row in result.rows} == {1, 10}
 
 
+def test_a_light_model_on_a_map_of_one_token(tmp_path):
+    """Which keeps none of it: OpenVINO has no topk of so many."""
+    pytest.importorskip('openvino')
+    config, checkpoint = model_of('cls', tmp_path, STYLES['light'][1])
+    result = export(config, checkpoint, str(tmp_path / 'light.xml'))
+    assert result.is_good, result.rows
+    assert result.rows[-1].shape == (1, 32, 47, 3)
+
+
 def test_few_frames(folder, tmp_path):
     """Fewer than it is traced with, in the config and in a clip."""
     config, checkpoint = model_of('video', folder)

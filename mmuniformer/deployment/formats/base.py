@@ -80,9 +80,18 @@ class Format:
         """Runs it, where nothing of this package is loaded if it needs that.
 
         A runtime of its own needs nothing of this package and runs here.
+
+        Raises:
+            UserError: If it does not run.
         """
         model = self.open(path)
-        return [model(images) for images in inputs]
+        try:
+            return [model(images) for images in inputs]
+        except Exception as error:
+            raise UserError(
+                f'{path.name} does not run in the runtime of {self.name}: '
+                f'{first_line(error)}'
+            ) from error
 
     def files(self, path: Path) -> list[Path]:
         """All files that belong to the one of that name, the last one first.

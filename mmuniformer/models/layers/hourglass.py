@@ -157,7 +157,9 @@ class HourglassBlock(Block):
             return None
         if is_exported():
             # ONNX knows no stable sort, and takes the first of equals here.
-            return importance.topk(kept, dim=1).indices
+            # One more is left off: OpenVINO has no topk of none, which is
+            # what a map of one token keeps.
+            return without_last(importance.topk(kept + 1, dim=1).indices, 1)
         # Stable: equally important tokens are kept alike in every batch.
         order = importance.argsort(dim=1, descending=True, stable=True)
         return order.split((kept, left), 1)[0]
