@@ -197,9 +197,11 @@ def partition(x: Tensor, window_size: int, counts: Sequence[int]) -> Tensor:
         counts (Sequence[int]): Rows and columns of windows.
 
     Returns:
-        Tensor: Map of shape (B * rows * columns, C, window_size,
+        Tensor: Map of shape (rows * columns * B, C, window_size,
         window_size).
     """
+    # The batch is the last of the three: exporters that ask which sizes are 1
+    # would leave out the columns behind it, where they trace a single one.
     rows, columns = counts
     x = channels_to_end(x)
     x = x.unflatten(2, (columns, window_size))
@@ -214,7 +216,7 @@ def merge(windows: Tensor, grid: Sequence[int]) -> Tensor:
     """Undoes :func:`partition`.
 
     Args:
-        windows (Tensor): Map of shape (B * rows * columns, C, window_size,
+        windows (Tensor): Map of shape (rows * columns * B, C, window_size,
             window_size).
         grid (Sequence[int]): B, rows and columns.
 
