@@ -230,7 +230,7 @@ def shrink(tokens: Tensor, importance: Tensor, kept: Tensor) -> list[Tensor]:
     weights = importance.scatter(1, kept, 0.0)
     weights = weights / weights.sum(1, keepdim=True).clamp_min(SMALLEST)
     mean = torch.bmm(weights.unsqueeze(1).to(tokens.dtype), tokens)
-    return [crucial.unflatten(0, kept.shape), mean]
+    return [crucial.unflatten(0, kept.shape[::-1]).transpose(0, 1), mean]
 
 
 def recover(
@@ -249,7 +249,7 @@ def recover(
         Tensor: All tokens (B, N, C).
     """
     out = tokens + added
-    crucial = without_last(sequence, 1).flatten(0, 1).to(out.dtype)
+    crucial = batch_last(without_last(sequence, 1).to(out.dtype))
     flat = out.flatten(0, 1).index_copy_(0, rows(kept, tokens), crucial)
     return flat.unflatten(0, out.shape[:2])
 
@@ -270,8 +270,15 @@ def rows(positions: Tensor, tokens: Tensor) -> Tensor:
         tokens (Tensor): Of shape (B, N, C).
 
     Returns:
-        Tensor: Positions (B * K,) in tokens of shape (B * N, C).
+        Tensor: Positions (K * B,) in tokens of shape (B * N, C).
     """
     batch, total = tokens.shape[:2]
     first = torch.arange(batch, device=positions.device) * total
-    return (positions + first.unsqueeze(1)).flatten()
+    return batch_last(positions + first.unsqueeze(1))
+
+
+def batch_last(x: Tensor) -> Tensor:
+    """Lays (B, K, *rest) out as (K * B, *rest)."""
+    # In the order of partition(), and by its copy: K may be traced as 1.
+    x = x.transpose(0, 1).clone(memory_format=torch.contiguous_format)
+    return x.flatten(0, 1)
