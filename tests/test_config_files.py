@@ -1,8 +1,11 @@
 """Which config a word of the command line means."""
 
+import inspect
 from pathlib import Path
 
+import mmengine.config.utils
 import pytest
+from mmengine.config import Config
 
 from mmuniformer.apis import get_flops
 from mmuniformer.config_files import config_files, find_config
@@ -111,6 +114,30 @@ def test_a_config_of_another_project_inherits_one(tmp_path):
     config.write_text("_base_ = 'mmuniformer::no_such.py'\n")
     with pytest.raises(UserError, match=r'configs/no_such\.py'):
         load_config(config)
+
+
+def test_bases_of_one_package_are_found_without_its_metafiles(monkeypatch):
+    """All but the first; where they are not, mmengine says so."""
+    pytest.importorskip('mmdet')
+    get_cfg_path = Config._get_cfg_path
+    original = inspect.unwrap(get_cfg_path)
+    names = [
+        f'mmdet::{name}'
+        for name in (
+            'retinanet/retinanet_r50_fpn_1x_coco.py',
+            '_base_/default_runtime.py',
+            'gn+ws/mask-rcnn_r50_fpn_gn-ws-all_2x_coco.py',
+        )
+    ]
+    expected = [original(name, '') for name in names]
+    get_cfg_path(names[0], '')
+    read = []
+    monkeypatch.setattr(mmengine.config.utils, 'load', read.append)
+    assert [get_cfg_path(name, '') for name in names] == expected
+    assert not read
+    monkeypatch.undo()
+    with pytest.raises(FileNotFoundError, match=r'no_such\.py'):
+        get_cfg_path('mmdet::retinanet/no_such.py', '')
 
 
 def test_what_is_written_names_the_file(tmp_path):
