@@ -2,7 +2,9 @@
 
 import operator
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from copy import deepcopy
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from pycocotools import mask as coco_mask
 from mmuniformer.checks.coco_file import read_coco
 from mmuniformer.checks.finding import few
 from mmuniformer.errors import UserError
-from mmuniformer.owndata.images import walk_files
+from mmuniformer.owndata.images import sizes_of, walk_files
 from mmuniformer.owndata.naming import unique
 from mmuniformer.owndata.parts import CocoPart
 
@@ -48,11 +50,19 @@ def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
                 f'{file} has no {key}; it has to be a dict of images, '
                 'annotations and categories'
             )
+    _look_at_types(file, content)
     _look_at_categories(file, content['categories'], task)
     added = Counter()
     content['annotations'] = _same_ids(content, added)
     _look_at_ids(file, content)
     names = _found_files(file, images, content['images'])
+    if names is not None:
+        added['file_name'] = len(names)
+        content['images'] = [
+            dict(image, file_name=name)
+            for image, name in zip(content['images'], names, strict=True)
+        ]
+    content['images'] = _with_sizes(images, content['images'], added)
     annotations = []
     for place, annotation in enumerate(content['annotations']):
         if task == 'pose' and _is_nothing(annotation):
@@ -65,15 +75,8 @@ def read_coco_part(file: Path, images: Path, task: str) -> CocoPart:
             for number, annotation in enumerate(annotations, 1)
         ]
         added['id'] = len(annotations)
-    changed = added or names is not None
-    if names is not None:
-        added['file_name'] = len(names)
-        content['images'] = [
-            dict(image, file_name=name)
-            for image, name in zip(content['images'], names, strict=True)
-        ]
     content['annotations'] = annotations
-    kept = None if changed else file
+    kept = None if added else file
     return CocoPart(images, content, kept, str(file), dict(added))
 
 
@@ -122,6 +125,40 @@ def objects_told(part: CocoPart, task: str) -> list[str]:
     return notes
 
 
+def _look_at_types(file: Path, content: dict[str, list]) -> None:
+    """Refuses what ids and names of files cannot be."""
+    kinds = dict.fromkeys(('id', 'image_id', 'category_id'), int | float | str)
+    kinds['file_name'] = str
+    for part, entries in content.items():
+        for place, entry in enumerate(entries):
+            for key, kind in kinds.items():
+                if key in entry and not isinstance(entry[key], kind | None):
+                    raise UserError(
+                        f'{file}: {part}[{place}] has the {key} '
+                        f'{entry[key]!r}; it is one '
+                        f'{"text" if kind is str else "number"}'
+                    )
+
+
+def _with_sizes(
+    folder: Path, images: list[dict], added: Counter
+) -> list[dict]:
+    """Images with their width and height, from the files where they lack."""
+    lack = [
+        place
+        for place, image in enumerate(images)
+        if not (image.get('width') and image.get('height'))
+    ]
+    if not lack:
+        return images
+    added['width'] = added['height'] = len(lack)
+    sizes = sizes_of(folder, [images[place]['file_name'] for place in lack])
+    images = list(images)
+    for place, (width, height) in zip(lack, sizes, strict=True):
+        images[place] = dict(images[place], width=width, height=height)
+    return images
+
+
 def _look_at_categories(file: Path, categories: list, task: str) -> None:
     for place, category in enumerate(categories):
         where = f'{file}: categories[{place}]'
@@ -132,11 +169,12 @@ def _look_at_categories(file: Path, categories: list, task: str) -> None:
                 f'{where} (id {category["id"]}) has no name; write a "name" '
                 'into it'
             )
-        if task == 'pose' and not category.get('keypoints'):
+        points = category.get('keypoints')
+        if task == 'pose' and not (points and isinstance(points, list)):
             raise UserError(
-                f'{where} ({category["name"]!r}) has no keypoints, the names '
-                'of the joints in their order; write them into it, or use '
-                '--task det for the boxes'
+                f'{where} ({category["name"]!r}) has no keypoints, a list of '
+                'the names of the joints in their order; write them into it, '
+                'or use --task det for the boxes'
             )
     unique(tuple(c['name'] for c in categories), f'{file}: categories')
 
@@ -213,11 +251,9 @@ def _found_files(
     missing = [name for name in names if not (folder / name).is_file()]
     if not missing:
         return None
-    # Written on Windows, with the folder's name in front, or a whole path.
-    forward = [str(name).replace('\\', '/') for name in names]
-    short = [name.rpartition('/')[2] for name in forward]
-    for found in (forward, short):
-        if len(set(found)) == len(found) and all(
+    # Written on Windows, with folders in front, or a whole path.
+    for found in _shorter(names):
+        if len(set(found)) == len(set(names)) and all(
             (folder / name).is_file() for name in found
         ):
             return found
@@ -227,6 +263,16 @@ def _found_files(
         f'{few(missing)} (the first has the id {image["id"]}); '
         + _where(str(missing[0]).replace('\\', '/'), folder)
     )
+
+
+def _shorter(names: list[str]) -> Iterator[list[str]]:
+    """Paths without the first folders that all share, then without any."""
+    paths = [name.replace('\\', '/').split('/') for name in names]
+    folders = zip(*(parts[:-1] for parts in paths), strict=False)
+    shared = takewhile(lambda parts: len(set(parts)) == 1, folders)
+    for start in range(len(list(shared)) + 1):
+        yield ['/'.join(parts[start:]) for parts in paths]
+    yield [parts[-1] for parts in paths]
 
 
 def _where(name: str, folder: Path) -> str:
@@ -251,23 +297,35 @@ def _completed(
         )
     if task == 'pose':
         points = known.get('keypoints')
-        if not isinstance(points, list) or len(points) % 3:
+        if not _are_numbers(points) or len(points) % 3:
             raise UserError(
                 f'{where} has no keypoints of three numbers each (x, y, '
-                'visible)'
+                'visible), all of them in one list'
             )
-        known.setdefault('num_keypoints', sum(v > 0 for v in points[2::3]))
-    if 'bbox' not in known:
+        known['num_keypoints'] = sum(v > 0 for v in points[2::3])
+    if not known.get('bbox'):
         known['bbox'] = _box(known, where)
+    if not _are_numbers(known['bbox']) or len(known['bbox']) != 4:
+        raise UserError(
+            f'{where} has the bbox {known["bbox"]!r}; it is x, y, width and '
+            'height in pixels'
+        )
     if not known.get('area'):
         # Of keypoints, the share of a box that mmpose takes for a body.
-        known['area'] = _area(known) * (BODY if task == 'pose' else 1)
-    known.setdefault('iscrowd', 0)
-    known.setdefault('id', place + 1)
-    if known.keys() == annotation.keys() and known == annotation:
-        return annotation
-    added.update(known.keys() - annotation.keys() or {'area'})
-    return known
+        known['area'] = _area(known, where) * (BODY if task == 'pose' else 1)
+    if known.get('iscrowd') not in (0, 1):
+        known['iscrowd'] = int(str(known.get('iscrowd')) in ('1', '1.0'))
+    if known.get('id') is None:
+        known['id'] = place + 1
+    changed = [k for k in known if known[k] != annotation.get(k, ...)]
+    added.update(changed)
+    return known if changed else annotation
+
+
+def _are_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(value, int | float) for value in values
+    )
 
 
 def _is_nothing(annotation: dict) -> bool:
@@ -275,7 +333,7 @@ def _is_nothing(annotation: dict) -> bool:
     points = annotation.get('keypoints')
     return (
         not annotation.get('bbox')
-        and isinstance(points, list)
+        and _are_numbers(points)
         and not any(value > 0 for value in points[2::3])
     )
 
@@ -284,9 +342,10 @@ def _box(annotation: dict, where: str) -> list[float]:
     """x, y, width and height of what an annotation has in place of a box."""
     shape = annotation.get('segmentation')
     if isinstance(shape, list) and shape:
-        points = np.concatenate([np.reshape(p, (-1, 2)) for p in shape])
+        polygons = _polygons(shape, where)
+        points = np.concatenate([np.reshape(p, (-1, 2)) for p in polygons])
     elif isinstance(shape, dict):
-        return coco_mask.toBbox(_rle(shape)).tolist()
+        return coco_mask.toBbox(_rle(shape, where)).tolist()
     elif annotation.get('keypoints'):
         values = np.reshape(annotation['keypoints'], (-1, 3))
         points = values[values[:, 2] > 0, :2]
@@ -298,26 +357,41 @@ def _box(annotation: dict, where: str) -> list[float]:
             'width and height'
         )
     low, high = points.min(0), points.max(0)
-    if 'segmentation' not in annotation:
+    if not shape:
         # Joints lie within a body: as far beyond them as it is usual.
         margin = 0.1 * (high - low).max()
         low, high = low - margin, high + margin
     return [*low.tolist(), *(high - low).tolist()]
 
 
-def _rle(shape: dict) -> dict:
-    if isinstance(shape.get('counts'), list):
-        return coco_mask.frPyObjects(shape, *shape['size'])
+def _rle(shape: dict, where: str) -> dict:
+    counts, size = shape.get('counts'), shape.get('size')
+    if not counts or not _are_numbers(size) or len(size) != 2:
+        raise UserError(
+            f'{where} has a segmentation without counts or without size '
+            '(height and width)'
+        )
+    if isinstance(counts, list):
+        return coco_mask.frPyObjects(shape, *size)
     return shape
 
 
-def _area(annotation: dict) -> float:
+def _polygons(shape: list, where: str) -> list[list[float]]:
+    if not all(_are_numbers(p) and len(p) % 2 == 0 for p in shape):
+        raise UserError(
+            f'{where} has the segmentation {few(list(map(str, shape)))}; it '
+            'is a list of polygons, each a list of x1, y1, x2, y2, ...'
+        )
+    return shape
+
+
+def _area(annotation: dict, where: str) -> float:
     """Of the mask, as COCO counts it; of the box without one."""
     shape = annotation.get('segmentation')
     if isinstance(shape, dict):
-        return float(coco_mask.area(_rle(shape)))
+        return float(coco_mask.area(_rle(shape, where)))
     if shape:
-        return float(sum(polygon_area(points) for points in shape))
+        return float(sum(map(polygon_area, _polygons(shape, where))))
     return float(annotation['bbox'][2] * annotation['bbox'][3])
 
 

@@ -35,18 +35,23 @@ def files_below(folder: Path, suffixes: Sequence[str]) -> list[str]:
     return found
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none, as archives from a Mac have."""
+    return name.startswith('.') or name == '__MACOSX'
+
+
 def walk_files(folder: Path) -> Iterator[Path]:
     """Files below a folder that are not hidden, links to folders followed."""
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         # A link may lead back to where it is.
         real = os.path.realpath(place)
-        folders[:] = [n for n in folders if not n.startswith('.')]
+        folders[:] = [n for n in folders if not is_hidden(n)]
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        yield from (Path(place, n) for n in files if not n.startswith('.'))
+        yield from (Path(place, n) for n in files if not is_hidden(n))
 
 
 def sizes_of(folder: Path, names: Sequence[str]) -> list[tuple[int, int]]:

@@ -67,16 +67,21 @@ def joints_of(part: CocoPart) -> Joints:
             )
     bones = []
     for bone in first.get('skeleton') or ():
-        if not all(1 <= end <= len(names) for end in bone):
+        ends = bone if isinstance(bone, list) and len(bone) == 2 else [None]
+        if not all(end in range(1, len(names) + 1) for end in ends):
             raise UserError(
-                f'{part.source}: the skeleton has {bone}; its numbers are '
-                f'those of keypoints, 1 to {len(names)}'
+                f'{part.source}: the skeleton has {bone}; it is a list of '
+                'pairs of keypoints by their numbers, which are 1 to '
+                f'{len(names)}'
             )
-        bones.append((bone[0] - 1, bone[1] - 1))
+        bones.append((int(bone[0]) - 1, int(bone[1]) - 1))
+    sigmas = first.get('sigmas') or []
+    if not all(isinstance(value, int | float) for value in sigmas):
+        raise UserError(f'{part.source}: sigmas are {sigmas}, and no numbers')
     return Joints(
         names,
         tuple(bones),
-        tuple(first.get('sigmas') or ()),
+        tuple(sigmas),
         tuple(first.get('flip_idx') or ()),
     )
 

@@ -16,7 +16,12 @@ from mmuniformer.checks.finding import few
 from mmuniformer.checks.label_maps.files import LOSSY, read_map
 from mmuniformer.errors import UserError
 from mmuniformer.owndata.images import IMAGE_SUFFIXES, files_below
-from mmuniformer.owndata.naming import name_file, read_names, unique
+from mmuniformer.owndata.naming import (
+    name_file,
+    read_names,
+    read_text,
+    unique,
+)
 from mmuniformer.owndata.parts import MapPart
 
 # The label that is neither learned nor counted, and its name in a table.
@@ -82,7 +87,7 @@ def read_table(
             continue
         try:
             return replace(_table_of(file), found=True), notes
-        except (UserError, UnicodeDecodeError) as error:
+        except UserError as error:
             notes.append(f'{file} is not read, for it is no table ({error})')
     return None, notes
 
@@ -90,14 +95,19 @@ def read_table(
 def _table_of(file: Path) -> Table:
     """The table in a file."""
     rows = []
-    for line in file.read_text(encoding='utf-8-sig').splitlines():
+    for line in read_text(file).splitlines():
         text = line.strip()
         if text and not text.startswith('#'):
             rows.append((text, _words(text)))
     # A header: name,r,g,b
-    if rows and [w.lower() for w in rows[0][1]][-1] in ('b', 'blue', 'name'):
-        rows = rows[1:]
+    if len(rows) > 1 and len(rows[0][1]) > 1:
+        has_numbers = [bool(_numbers(words)) for _, words in rows[:2]]
+        rows = rows[has_numbers == [False, True] :]
     return _table(rows, str(file))
+
+
+def _numbers(words: Iterable[str]) -> tuple[int, ...]:
+    return tuple(int(w) for w in words if w.strip().isdigit())
 
 
 def _words(text: str) -> list[str]:
@@ -105,13 +115,15 @@ def _words(text: str) -> list[str]:
         # CVAT: name:r,g,b:parts:actions
         name, colour, *_ = text.split(':')
         return [*colour.split(','), name]
-    if ',' in text:
-        return [w.strip() for w in next(csv.reader([text]))]
+    for delimiter in ',;\t':
+        if delimiter in text:
+            words = next(csv.reader([text], delimiter=delimiter))
+            return [w.strip() for w in words]
     # Names may have spaces, numbers have none.
     numbers = re.match(r'((?:\d+\s+)+)(.*\D.*)', text)
     if numbers:
         return [*numbers[1].split(), numbers[2].strip()]
-    numbers = re.match(r'(.*\D.*?)((?:\s+\d+)+)$', text)
+    numbers = re.match(r'(.*[^\d\s]\S*)((?:\s+\d+)+)$', text)
     if numbers:
         return [numbers[1].strip(), *numbers[2].split()]
     return [text]
@@ -121,7 +133,7 @@ def _table(rows: Iterable[tuple[str, list[str]]], source: str) -> Table:
     names, values, ignored = [], {}, []
     for text, words in rows:
         name = next((w for w in words if not w.strip().isdigit()), None)
-        numbers = tuple(int(w) for w in words if w.strip().isdigit())
+        numbers = _numbers(words)
         if name is None or len(numbers) not in (0, 1, 3):
             raise UserError(
                 f'{source}: {text!r} is no name with a value or with red, '
@@ -406,7 +418,18 @@ def _pairs(images: Path, labels: Path) -> tuple[list[str], str, str]:
             f'are named like their images ({stems[0]}.png), and there is '
             f'{few(maps)}'
         )
-    best = max(endings, key=lambda end: sum(s + end in known for s in stems))
+    whole = [e for e in endings if all(s + e in known for s in stems)]
+    # photo.png is the map of photo.jpg, whatever else is made of it.
+    plain = [e for e in whole if e.rpartition('.')[0] == '']
+    if len(plain or whole) > 1:
+        raise UserError(
+            f'{labels} has several maps of each image: {stems[0]} with '
+            f'{few(sorted(plain or whole))}; put those that are meant into a '
+            'folder of their own'
+        )
+    best = max(
+        plain or endings, key=lambda end: sum(s + end in known for s in stems)
+    )
     missing = [s for s in stems if s + best not in known]
     if missing:
         raise UserError(
@@ -441,6 +464,12 @@ def _of_values(
             'values between commas, or 7=cat,11=dog for values with gaps'
         )
     names = table.names if table else BINARY
+    if len(names) == 1:
+        raise UserError(
+            f'one class cannot be told from another, and {table.source} has '
+            f'{names[0]} alone; name what is around it, too: '
+            f'background,{names[0]}'
+        )
     note = (
         []
         if table

@@ -17,7 +17,7 @@ from mmuniformer.checks.lists.reading import (
     whole_number,
 )
 from mmuniformer.errors import UserError
-from mmuniformer.owndata.images import files_below
+from mmuniformer.owndata.images import files_below, is_hidden
 from mmuniformer.owndata.parts import ListPart
 
 SPLITS = dict(train=('train', 'training'), val=('val', 'valid', 'validation'))
@@ -55,14 +55,36 @@ class Row:
     side: str = ''
 
 
-def split_folders(images: Path) -> dict[str, Path] | None:
-    """Folders of training and validation within one, if it has both."""
-    found = {}
-    for side, names in SPLITS.items():
-        for name in names:
-            if (images / name).is_dir():
-                found.setdefault(side, images / name)
-    return found if len(found) == len(SPLITS) else None
+def split_folders(*places: Path) -> dict[str, tuple[Path, ...]] | None:
+    """Folders of training and validation within others, if all have both.
+
+    Those of the test are the validation where there is no other.
+
+    Args:
+        places (Path): Such as a folder of images and one of labels.
+
+    Returns:
+        dict[str, tuple[Path, ...]] or None: By 'train' and 'val', a folder
+        of each place.
+    """
+    inside = [
+        {p.name.lower(): p for p in sorted(place.iterdir()) if p.is_dir()}
+        for place in places
+        if place.is_dir()
+    ]
+    if len(inside) < len(places):
+        return None
+
+    def of(names: Sequence[str]) -> tuple[Path, ...] | None:
+        found = [
+            next((folders[n] for n in names if n in folders), None)
+            for folders in inside
+        ]
+        return None if None in found else tuple(found)
+
+    train = of(SPLITS['train'])
+    val = of(SPLITS['val']) or of(TEST)
+    return dict(train=train, val=val) if train and val else None
 
 
 def read_folders(
@@ -90,7 +112,7 @@ def read_folders(
             'classes, or put them into folders'
         )
     folders = sorted(p.name for p in images.iterdir() if p.is_dir())
-    folders = [name for name in folders if not name.startswith('.')]
+    folders = [name for name in folders if not is_hidden(name)]
     empty = set(folders) - {file.partition('/')[0] for file in files}
     if empty and classes is None:
         raise UserError(
@@ -101,8 +123,8 @@ def read_folders(
     for folder in folders:
         if folder not in names:
             raise UserError(
-                f'{images / folder} is none of --classes'
-                f'{suggest(folder, names)}'
+                f'{images / folder} is no class of training and none of '
+                f'--classes{suggest(folder, names)}'
             )
     numbers = {name: label for label, name in enumerate(names)}
     labels = [numbers[file.partition('/')[0]] for file in files]
@@ -209,7 +231,8 @@ def _columns(file: Path, lines: list[Line]) -> tuple[list[Row], list[str]]:
     first = lines[0]
     delimiter = next((d for d in DELIMITERS if d in first.text), None)
     words = _words(first, delimiter)
-    header = is_header(first) and not any(
+    # Blank lines may be above it.
+    header = is_header(first._replace(number=1)) and not any(
         whole_number(word) is not None or SUFFIX.search(word) for word in words
     )
     path_at, label_at, side_at = 0, -1, None

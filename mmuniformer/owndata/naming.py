@@ -89,12 +89,38 @@ def unique(names: tuple[str, ...], source: str) -> tuple[str, ...]:
     return names
 
 
-def load_mapping(path: Path) -> dict[str, Any]:
-    """The dict of a YAML or JSON file."""
-    text = path.read_text(encoding='utf-8')
+def read_text(path: Path) -> str:
+    """The text of a file, without a mark at its beginning.
+
+    Raises:
+        UserError: If it is not UTF-8.
+    """
+    content = path.read_bytes()
     try:
-        is_json = path.suffix == '.json'
-        content = json.loads(text) if is_json else yaml.safe_load(text)
+        return content.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        line = content.count(b'\n', 0, error.start) + 1
+        raise UserError(
+            f'{path}, line {line}: byte 0x{content[error.start]:02x} is not '
+            'UTF-8; save it as UTF-8 (it may be Latin-1, UTF-16 or a code '
+            'page)'
+        ) from error
+
+
+def load_mapping(path: Path) -> dict[str, Any]:
+    """The dict of a YAML or JSON file; ``names`` are texts as written.
+
+    Of YAML, ``no`` and ``1.0`` may be names, and are a bool and a number.
+    """
+    text = read_text(path)
+    try:
+        if path.suffix == '.json':
+            content = json.loads(text)
+        else:
+            content = yaml.safe_load(text)
+            if isinstance(content, dict) and 'names' in content:
+                written = yaml.load(text, yaml.BaseLoader)
+                content['names'] = written['names']
     except (json.JSONDecodeError, yaml.YAMLError) as error:
         first = first_line(error)
         raise UserError(f'{path} cannot be read: {first}') from error

@@ -83,8 +83,23 @@ def recognise(given: Given) -> Recognised:
     else:
         found = _classes(given)
     _look_at_sides(found)
+    if given.val_images is None and given.val_labels is None:
+        found.notes += _about_test(found)
     found.notes += _alike(found.classes)
     return found
+
+
+def _about_test(found: Recognised) -> list[str]:
+    """A note where validation is what others call the test."""
+    if 'val' not in found.parts:
+        return []
+    train, val = (set(found.parts[s].images.parts) for s in ('train', 'val'))
+    names = {part for part in val - train if part.lower() in listed.TEST}
+    return [
+        f'{found.parts["val"].images}: the images of the test are those of '
+        'validation, for there are no others'
+        for _ in names
+    ]
 
 
 def _alike(classes: Sequence[str]) -> list[str]:
@@ -162,12 +177,12 @@ def _objects(given: Given) -> Recognised:
 
 def _with_json_files(given: Given) -> Given:
     """JSON files in place of the folders that have one each."""
-    inside = given.labels.is_dir() and listed.split_folders(given.labels)
-    files = {side: _only_json(f) for side, f in (inside or {}).items()}
+    inside = listed.split_folders(given.labels) or {}
+    files = {side: _only_json(folder) for side, (folder,) in inside.items()}
     if files and all(files.values()) and given.val_labels is None:
         # As Roboflow writes them: images, and their labels among them.
-        images = listed.split_folders(given.images or given.labels)
-        if images is None:
+        both = listed.split_folders(given.images or given.labels, given.labels)
+        if both is None:
             raise UserError(
                 f'{given.labels} has labels of training and of validation, '
                 f'and {given.images} no such folders; name both with --images '
@@ -175,10 +190,10 @@ def _with_json_files(given: Given) -> Given:
             )
         return replace(
             given,
-            images=images['train'],
-            labels=files['train'],
-            val_images=given.val_images or images['val'],
-            val_labels=files['val'],
+            images=both['train'][0],
+            labels=_only_json(both['train'][1]),
+            val_images=given.val_images or both['val'][0],
+            val_labels=_only_json(both['val'][1]),
         )
     labels, val = given.labels, given.val_labels
     file = _only_json(labels)
@@ -216,6 +231,8 @@ def _not_recognised(given: Given) -> str:
         )
     if labels.is_file():
         what = f'{labels} is none of them'
+    elif why := yolo.why_no_rows(labels):
+        what = why
     else:
         kinds = sorted({p.suffix for p in labels.rglob('*') if p.is_file()})
         what = (
@@ -244,7 +261,7 @@ def _coco(given: Given) -> Recognised:
         parts['val'] = val
     names = read_names(given.classes)
     notes = []
-    if names is not None and given.task != 'pose':
+    if names is not None:
         if set(names) - set(classes):
             raise UserError(
                 f'--classes: {few(sorted(set(names) - set(classes)))} are no '
@@ -312,12 +329,13 @@ def _voc(given: Given) -> Recognised:
     sets = voc.image_sets(given.labels) if len(sides) == 1 else None
     if sets:
         whole = parts['train']
-        places = {Path(f).stem: n for n, f in enumerate(whole.files)}
-        parts = {
-            side: whole.take([places[n] for n in stems if n in places])
-            for side, stems in sets.items()
-        }
-        notes.append('training and validation are those of ImageSets/Main')
+        for side, file in sets.items():
+            parts[side], told = voc.take_image_set(whole, file)
+            notes += told
+        files = ' and '.join(file.name for file in sets.values())
+        notes.append(
+            f'training and validation are those of ImageSets/Main: {files}'
+        )
     return Recognised('Pascal VOC XML', names, parts, notes)
 
 
@@ -327,11 +345,7 @@ def _voc_sides(given: Given) -> dict[str, tuple[Path, Path]]:
     if given.val_labels is not None:
         val = (given.val_images or images, given.val_labels)
         return {'train': (images, labels), 'val': val}
-    images_in = listed.split_folders(images)
-    labels_in = listed.split_folders(labels)
-    if images_in and labels_in:
-        return {side: (images_in[side], labels_in[side]) for side in images_in}
-    return {'train': (images, labels)}
+    return listed.split_folders(images, labels) or {'train': (images, labels)}
 
 
 def _yolo(given: Given) -> Recognised:
@@ -367,14 +381,12 @@ def _yolo_sides(given: Given, about: yolo.YoloSet) -> dict[str, yolo.Side]:
         return yolo.sides_of(about, file)
     is_yaml = given.labels.is_file()
     labels = yolo.labels_beside(given.images) if is_yaml else given.labels
-    images_in = listed.split_folders(given.images)
-    labels_in = labels.is_dir() and listed.split_folders(labels)
     if given.val_labels is not None:
         val = yolo.Side(given.val_images or given.images, given.val_labels)
         return {'train': yolo.Side(given.images, labels), 'val': val}
-    if images_in and labels_in:
-        return {s: _yolo_side(images_in[s], labels_in[s]) for s in images_in}
-    return {'train': _yolo_side(given.images, labels)}
+    sides = listed.split_folders(given.images, labels)
+    sides = sides or {'train': (given.images, labels)}
+    return {side: _yolo_side(*folders) for side, folders in sides.items()}
 
 
 def _yolo_side(images: Path, labels: Path) -> yolo.Side:
@@ -390,13 +402,11 @@ def _maps(given: Given) -> Recognised:
     if not labels.is_dir():
         raise UserError(_not_recognised(given))
     table, notes = label_maps.read_table(given.classes, labels)
-    images_in = listed.split_folders(images)
-    labels_in = listed.split_folders(labels)
     sides = {'train': (images, labels)}
     if given.val_labels is not None:
         sides['val'] = (given.val_images or images, given.val_labels)
-    elif images_in and labels_in:
-        sides = {s: (images_in[s], labels_in[s]) for s in images_in}
+    else:
+        sides = listed.split_folders(images, labels) or sides
     parts, palette = {}, []
     classes: tuple[str, ...] = ()
     for side, (folder, maps) in sides.items():
@@ -429,10 +439,17 @@ def _classes(given: Given) -> Recognised:
             f'--task {given.task} needs --images, the folder of the files'
         )
     names = read_names(given.classes)
-    if given.labels is not None and given.labels.is_file():
-        return _lists(given, suffixes, names)
     folder = given.labels or given.images
-    return _folders(given, folder, suffixes, names)
+    if folder.is_file():
+        found = _lists(given, suffixes, names)
+    else:
+        found = _folders(given, folder, suffixes, names)
+    if len(found.classes) < 2:
+        raise UserError(
+            f'{folder} has one class, {found.classes[0]}; two are needed to '
+            'tell them apart'
+        )
+    return found
 
 
 def _lists(
@@ -470,18 +487,13 @@ def _folders(
     suffixes: tuple[str, ...],
     names: tuple[str, ...] | None,
 ) -> Recognised:
-    inside = listed.split_folders(folder)
-    sides = inside or {'train': folder}
+    inside = listed.split_folders(folder) or {'train': (folder,)}
+    sides = {side: place for side, (place,) in inside.items()}
     if given.val_images is not None:
         sides = {'train': folder, 'val': given.val_images}
     read: Callable = listed.read_folders
     parts = {'train': read(sides['train'], suffixes, names)}
     classes = parts['train'].classes
-    if len(classes) < 2 and names is None:
-        raise UserError(
-            f'{sides["train"]} has one folder of a class, '
-            f'{few(list(classes))}; two are needed to tell them apart'
-        )
     if 'val' in sides:
         parts['val'] = read(sides['val'], suffixes, classes)
     if names is None:

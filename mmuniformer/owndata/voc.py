@@ -5,8 +5,10 @@ sorts classes by name, ``globox`` 2.9 takes pixels that are counted from 1 as
 if they were from 0, and neither keeps ``difficult``.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,19 +22,24 @@ from mmuniformer.owndata.images import (
     sizes_of,
     walk_files,
 )
-from mmuniformer.owndata.naming import name_file, names_of_file
+from mmuniformer.owndata.naming import name_file, names_of_file, read_text
 from mmuniformer.owndata.parts import CocoPart
+
+TRUE = ('1', 'true', 'True')
+# XML files by which the form is told.
+LOOKED_AT = 20
 
 
 def is_voc(labels: Path) -> bool:
     """Whether labels are of this form."""
     if labels.is_file():
         return False
-    first = next(iter(_xml_files(labels)), None)
-    if first is None:
-        return False
+    return any(map(_may_be_voc, islice(_xml_files(labels), LOOKED_AT)))
+
+
+def _may_be_voc(file: Path) -> bool:
     try:
-        return ElementTree.parse(first).getroot().tag == 'annotation'
+        return ElementTree.parse(file).getroot().tag == 'annotation'
     except ElementTree.ParseError:
         return True
 
@@ -41,20 +48,52 @@ def _xml_files(folder: Path) -> list[Path]:
     return sorted(p for p in walk_files(folder) if p.suffix.lower() == '.xml')
 
 
-def image_sets(labels: Path) -> dict[str, list[str]] | None:
-    """Names of images of each side, as VOC's own folders have them.
+def image_sets(labels: Path) -> dict[str, Path] | None:
+    """Files that name the images of each side, as VOC's own folders have them.
 
     Args:
         labels (Path): ``Annotations``, beside which is ``ImageSets``.
     """
     folder = labels.parent / 'ImageSets' / 'Main'
-    files = {side: folder / f'{side}.txt' for side in ('train', 'val')}
-    if not all(file.is_file() for file in files.values()):
-        return None
-    return {
-        side: file.read_text(encoding='utf-8-sig').split()
-        for side, file in files.items()
-    }
+    for train, val in (('train', 'val'), ('trainval', 'test')):
+        files = dict(train=folder / f'{train}.txt', val=folder / f'{val}.txt')
+        if all(file.is_file() for file in files.values()):
+            return files
+    return None
+
+
+def take_image_set(part: CocoPart, file: Path) -> tuple[CocoPart, list[str]]:
+    """The images that a file names, and a note on those that are not there.
+
+    Args:
+        part (CocoPart): All images.
+        file (Path): A name in each line, perhaps with 1 or -1 behind it.
+
+    Raises:
+        UserError: If it names none of the images.
+    """
+    places = {Path(f).stem: n for n, f in enumerate(part.files)}
+    # A suffix is no part of a name in VOC's own files.
+    places |= {Path(f).name: n for n, f in enumerate(part.files)}
+    chosen, missing = [], []
+    for line in read_text(file).splitlines():
+        name = line.strip()
+        if name not in places and name.endswith((' 1', ' -1', ' 0')):
+            name = name.rpartition(' ')[0].strip()
+        if name in places:
+            chosen.append(places[name])
+        elif name:
+            missing.append(name)
+    if not chosen:
+        raise UserError(
+            f'{file} names no image that has an XML file in {part.source}: '
+            f'{few(missing) or "it is empty"}'
+        )
+    notes = [
+        f'{file}: {len(missing)} of {len(missing) + len(chosen)} names have '
+        f'no XML file, and are left out: {few(missing)}'
+    ]
+    return part.take(list(dict.fromkeys(chosen))), notes if missing else []
 
 
 def read_voc_part(
@@ -144,15 +183,18 @@ def _objects(file: Path) -> list[dict]:
         try:
             corners = [float(node.findtext(f'bndbox/{k}')) for k in CORNERS]
         except (TypeError, ValueError):
+            corners = [math.nan]
+        if not all(map(math.isfinite, corners)):
             raise UserError(
                 f'{where} ({name}) has no xmin, ymin, xmax and ymax in bndbox'
-            ) from None
-        if corners[2] <= corners[0] or corners[3] <= corners[1]:
-            raise UserError(
-                f'{where} ({name}) has a box whose xmax or ymax is not above '
-                f'its xmin or ymin: {corners}'
             )
-        difficult = (node.findtext('difficult') or '0').strip() == '1'
+        # Of pixels counted from 1, both may be the same one.
+        if corners[2] < corners[0] or corners[3] < corners[1]:
+            raise UserError(
+                f'{where} ({name}) has a box whose xmax or ymax is below its '
+                f'xmin or ymin: {corners}'
+            )
+        difficult = (node.findtext('difficult') or '').strip() in TRUE
         found.append(
             dict(name=name, corners=corners, difficult=difficult, where=where)
         )
@@ -224,6 +266,11 @@ def _as_coco(
         raise UserError(
             f'{found["where"]} ({found["name"]}) reaches out of its image of '
             f'{size[0]} x {size[1]} pixels: {found["corners"]}'
+        )
+    if right <= left or bottom <= top:
+        raise UserError(
+            f'{found["where"]} ({found["name"]}) has a box of no size: '
+            f'{found["corners"]}'
         )
     left, top = max(left, 0.0), max(top, 0.0)
     box = [left, top, min(right, size[0]) - left, min(bottom, size[1]) - top]

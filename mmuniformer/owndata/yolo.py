@@ -7,8 +7,9 @@ keypoints (and brings a second video decoder), ``globox`` 2.9 knows neither.
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,15 @@ from mmuniformer.owndata.naming import (
     name_file,
     names_of_file,
     names_of_yolo,
+    read_text,
 )
 from mmuniformer.owndata.parts import CocoPart
 
 BOX = 5
+# Text files beside labels that name classes or images.
+LISTS = ('classes', 'labels', 'class_names', 'train', 'val', 'test')
+# Label files by which the form is told.
+LOOKED_AT = 20
 # Rounding of the programs that write fractions.
 SLACK = 1e-3
 YAMLS = ('data.yaml', 'data.yml', 'dataset.yaml')
@@ -92,26 +98,49 @@ def is_yolo(labels: Path) -> bool:
         if labels.suffix not in ('.yaml', '.yml'):
             return False
         return 'names' in load_mapping(labels)
-    texts = _label_files(labels)
-    return bool(texts) and any(_is_row(text) for text in texts[:20])
+    # Blank ones are of images without an object, and say nothing.
+    told = (text for text in _texts(labels) if text.stat().st_size)
+    return any(_is_row(text) for text in islice(told, LOOKED_AT))
 
 
-def _label_files(folder: Path) -> list[Path]:
-    return sorted(
+def _label_files(folder: Path, stems: Collection[str] = ()) -> list[Path]:
+    """Text files of a folder, without lists of names or of images.
+
+    Args:
+        folder (Path): The folder.
+        stems (Collection[str]): Of the images: a text file of an image's
+            name is its label file, whatever that name is.
+    """
+    return [
         path
-        for path in walk_files(folder)
-        if path.suffix.lower() == '.txt' and not _is_list(path)
-    )
+        for path in _texts(folder)
+        if path.stem not in LISTS or _stem(path, folder) in stems
+    ]
 
 
-def _is_list(path: Path) -> bool:
-    return path.stem in ('classes', 'labels', 'class_names', 'train', 'val')
+def _texts(folder: Path) -> list[Path]:
+    return sorted(p for p in walk_files(folder) if p.suffix.lower() == '.txt')
+
+
+def why_no_rows(labels: Path) -> str:
+    """What is wrong with files that could be label files; empty if none is.
+
+    Args:
+        labels (Path): The folder of label files.
+    """
+    for text in _label_files(labels):
+        if text.stat().st_size:
+            try:
+                _rows(text)
+            except UserError as error:
+                return str(error)
+    return ''
 
 
 def _is_row(path: Path) -> bool:
     try:
         text = path.read_text(encoding='utf-8-sig')
-        words = text.split('\n')[0].split()
+        words = text.strip().split('\n')[0].split()
         return len(words) >= BOX and all(map(math.isfinite, map(float, words)))
     except (ValueError, UnicodeDecodeError):
         return False
@@ -132,14 +161,19 @@ def read_set(labels: Path, classes: tuple[str, ...] | None) -> YoloSet:
         content = load_mapping(file)
         if classes is None and 'names' not in content:
             raise UserError(f'{file} has no names of classes')
-        shape = content.get('kpt_shape')
+        shape = _numbers(content, 'kpt_shape', file)
+        if shape and (len(shape) != 2 or shape[1] not in (2, 3)):
+            raise UserError(
+                f'{file}: kpt_shape is {list(shape)}, and not the number of '
+                'keypoints and of the numbers of each (2 or 3)'
+            )
         names = content.get('kpt_names')
         if isinstance(names, dict):
             names = next(iter(names.values()), None)
         return YoloSet(
             classes or names_of_yolo(content['names'], file),
-            tuple(shape) if shape else None,
-            tuple(content['flip_idx']) if content.get('flip_idx') else None,
+            shape or None,
+            _numbers(content, 'flip_idx', file) or None,
             tuple(map(str, names)) if names else None,
             _places(content, file),
         )
@@ -155,12 +189,27 @@ def read_set(labels: Path, classes: tuple[str, ...] | None) -> YoloSet:
     return YoloSet(classes)
 
 
+def _numbers(content: dict[str, Any], key: str, file: Path) -> tuple[int, ...]:
+    """A list of whole numbers; empty where there is none."""
+    value = content.get(key) or ()
+    if not isinstance(value, list | tuple) or not all(
+        type(number) is int for number in value
+    ):
+        raise UserError(f'{file}: {key} is {value!r}, and no list of numbers')
+    return tuple(value)
+
+
 def _places(content: dict[str, Any], file: Path) -> dict[str, list[Path]]:
-    """Images of each side: programs write their folders in three ways."""
-    root = Path(str(content.get('path') or ''))
+    """Images of each side: programs write their folders in three ways.
+
+    Those of the test are the validation where there is no other.
+    """
+    root = Path(str(content.get('path') or '').replace('\\', '/'))
     found = {}
     for side in ('train', 'val'):
         given = content.get(side)
+        if not given and side == 'val':
+            given = content.get('test')
         given = [given] if isinstance(given, str) else given
         if not given or not all(isinstance(each, str) for each in given):
             continue
@@ -169,6 +218,7 @@ def _places(content: dict[str, Any], file: Path) -> dict[str, list[Path]]:
 
 
 def _place(given: str, root: Path, file: Path) -> Path:
+    given = given.replace('\\', '/')
     inside = given.replace('../', '', 1)
     places = [
         root / given,
@@ -218,7 +268,7 @@ def _images_in(place: Path) -> list[Path]:
     """Images of a folder, or those that a text file names."""
     if place.is_dir():
         return [place / name for name in files_below(place, IMAGE_SUFFIXES)]
-    lines = place.read_text(encoding='utf-8-sig').splitlines()
+    lines = read_text(place).splitlines()
     found = []
     for number, line in enumerate(lines, 1):
         name = line.strip().replace('\\', '/')
@@ -264,8 +314,10 @@ def read_yolo_part(
     names = side.names or files_below(images, IMAGE_SUFFIXES)
     if not labels.is_dir():
         raise UserError(f'{labels} is no folder: it should have label files')
-    texts = {_stem(p, labels): p for p in _label_files(labels)}
-    alone = texts.keys() - {_stem(Path(n), Path()) for n in names}
+    stems = {_stem(Path(name), Path()) for name in names}
+    texts = {_stem(p, labels): p for p in _label_files(labels, stems)}
+    # A README is no label file.
+    alone = {s for s in texts.keys() - stems if _is_row(texts[s])}
     if alone and side.names is None:
         first = texts[min(alone)]
         raise UserError(
@@ -315,7 +367,7 @@ def _stem(path: Path, folder: Path) -> str:
 def _rows(text: Path) -> list[tuple[int, list[float]]]:
     """Lines with their numbers; those without a word are none."""
     rows = []
-    lines = text.read_text(encoding='utf-8-sig').splitlines()
+    lines = read_text(text).splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -198,6 +198,54 @@ def test_values_without_a_name(images, tmp_path, maps, classes, said):
         recognise(Given('seg', images, labels, classes=classes))
 
 
+@pytest.mark.parametrize('white', [1, 255])
+def test_one_name_for_maps_of_two_values(images, tmp_path, white):
+    maps = {name: (MAP == 1).astype(np.uint8) * white for name in 'ab'}
+    with pytest.raises(UserError, match=r'name .* too: background,crack'):
+        read(images, maps, tmp_path, 'crack')
+
+
+def test_several_maps_of_an_image(images, tmp_path):
+    maps = {f'{n}_{kind}': MAP for n in 'ab' for kind in ('ids', 'view')}
+    with pytest.raises(UserError, match=r'several maps .*_ids\.png, _view'):
+        read(images, maps, tmp_path, 'road,car,tree')
+    # One is named like the image.
+    for name in 'ab':
+        Image.fromarray(MAP).save(tmp_path / f'maps/{name}.png')
+    given = Given('seg', images, tmp_path / 'maps', classes='road,car,tree')
+    assert recognise(given).parts['train'].map_suffix == '.png'
+
+
+@pytest.mark.parametrize(
+    'table',
+    [
+        'name;r;g;b\nthe road;0;0;0\nmy car;128;0;0\ntree;0;128;7',
+        'the road\t0\t0\t0\nmy car\t128\t0\t0\ntree\t0\t128\t7',
+        'the road 0 0 0\nmy car 128 0 0\ntree 0 128 7',
+    ],
+)
+def test_tables_of_other_programs(images, tmp_path, table):
+    file = tmp_path / 'table.csv'
+    file.write_text(table)
+    rgb = COLOURS[np.where(MAP == 255, 0, MAP)]
+    found, out = read(images, {'a': rgb, 'b': rgb}, tmp_path, str(file))
+    assert found.classes == ('the road', 'my car', 'tree')
+    np.testing.assert_array_equal(out['a'], np.where(MAP == 255, 0, MAP))
+
+
+def test_a_table_of_names_and_values(images, tmp_path):
+    file = tmp_path / 'table.csv'
+    file.write_text('name,id\nroad,0\ncar,2\ntree,1\n')
+    found, out = read(images, dict.fromkeys('ab', MAP), tmp_path, str(file))
+    assert found.classes == ('road', 'car', 'tree')
+    swapped = np.array([0, 2, 1])[np.where(MAP == 255, 0, MAP)]
+    np.testing.assert_array_equal(out['a'][MAP < 255], swapped[MAP < 255])
+    file.write_bytes(b'0,caf\xe9\n')
+    given = Given('seg', images, tmp_path / 'maps', classes=str(file))
+    with pytest.raises(UserError, match='line 1: byte 0xe9 is not UTF-8'):
+        recognise(given)
+
+
 def test_maps_that_are_not_there_or_lossy(images, tmp_path):
     labels = write_masks({'a': MAP}, tmp_path / 'maps')
     with pytest.raises(UserError, match=r'1 of 2 images have no map.*b\.png'):
@@ -272,6 +320,39 @@ def test_mistakes_of_lists_name_the_line(
     with pytest.raises(UserError, match=said) as caught:
         recognise(Given('video', videos, file, classes=classes))
     assert str(file) in str(caught.value)
+
+
+def test_blank_lines_above_a_header(videos, tmp_path):
+    file = tmp_path / 'list.csv'
+    file.write_text('\n\npath,label\none.mp4,run\n\nthree.mp4,jump\n')
+    part = recognise(Given('video', videos, file)).parts['train']
+    assert part.files == ['one.mp4', 'three.mp4']
+    assert part.labels == [1, 0]
+
+
+def test_one_class_is_none(videos, tmp_path):
+    file = tmp_path / 'list.csv'
+    file.write_text('one.mp4,run\nthree.mp4,run\n')
+    with pytest.raises(UserError, match='has one class, run; two are needed'):
+        recognise(Given('video', videos, file))
+
+
+@pytest.mark.parametrize(
+    ('other', 'told'), [('test', True), ('Val', False), ('validation', False)]
+)
+def test_folders_of_sides_are_no_classes(other, told, tmp_path):
+    folder = tmp_path / 'all'
+    names = ['Train/cat/1', 'Train/dog/1', f'{other}/dog/2', '__MACOSX/cat/1']
+    for name in names:
+        file = folder / f'{name}.png'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (2, 2)).save(file)
+    found = recognise(Given('cls', folder, None))
+    assert found.classes == ('cat', 'dog')
+    assert found.parts['train'].files == ['cat/1.png', 'dog/1.png']
+    assert found.parts['val'].files == ['dog/2.png']
+    assert found.parts['val'].labels == [1]
+    assert told == any('images of the test' in n for n in found.notes)
 
 
 def test_folders_of_classes(tmp_path):

@@ -1,6 +1,7 @@
 """Boxes as other programs and systems write and lay them out."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -308,3 +309,238 @@ def test_classes_of_almost_one_name(truth, tmp_path):
     file = write(content, tmp_path / 'a.json')
     notes = recognise(Given('det', images, file)).notes
     assert any("'Cat' and 'cat' have almost one name" in n for n in notes)
+
+
+@pytest.mark.parametrize(
+    'front', ['/data/photos/', 'C:\\data\\photos\\', 'photos/']
+)
+def test_names_with_folders_in_front_and_below(front, tmp_path):
+    truth = truth_of(['a/1.jpg', 'b/1.jpg', '2.jpg'])
+    images = draw(truth, tmp_path / 'photos')
+    content = coco_of(truth)
+    for image in content['images']:
+        name = front + image['file_name']
+        image['file_name'] = name.replace('/', '\\') if '\\' in front else name
+    labels = write(content, tmp_path / 'labels.json')
+    part = recognise(Given('det', images, labels)).parts['train']
+    assert_right(part, truth)
+
+
+def test_what_coco_files_leave_empty(truth, tmp_path):
+    images = draw(truth, tmp_path / 'images')
+    content = coco_of(truth)
+    for image in content['images']:
+        del image['width'], image['height']
+    for annotation in content['annotations']:
+        x, y, width, height = annotation['bbox']
+        annotation['segmentation'] = [
+            [x, y, x + width, y, x + width, y + height, x, y + height]
+        ]
+        annotation.update(bbox=None, area=None, iscrowd='0')
+    labels = write(content, tmp_path / 'labels.json')
+    part = recognise(Given('det', images, labels)).parts['train']
+    assert_right(part, truth)
+    assert {(i['width'], i['height']) for i in part.content['images']} == {
+        SIZE
+    }
+    for annotation in part.content['annotations']:
+        _, _, width, height = annotation['bbox']
+        assert annotation['area'] == width * height
+        assert annotation['iscrowd'] == 0
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'said'),
+    [
+        ('bbox', [1, 2, 3], 'bbox .* width and height'),
+        ('bbox', ['1', '2', '3', '4'], 'bbox .* width and height'),
+        ('bbox', [], 'no bbox, and nothing to tell it from'),
+        ('category_id', [7], r'category_id \[7\]; it is one number'),
+        ('segmentation', [[1, 2, 3]], 'a list of polygons'),
+        ('segmentation', [1, 2, 3, 4, 5, 6], 'a list of polygons'),
+        ('segmentation', dict(counts=[9]), 'without counts or without size'),
+    ],
+)
+def test_values_of_another_kind(key, value, said, truth, tmp_path):
+    images = draw(truth, tmp_path / 'images')
+    content = coco_of(truth)
+    first = content['annotations'][0]
+    del first['area']
+    if key == 'segmentation':
+        del first['bbox']
+    first[key] = value
+    labels = write(content, tmp_path / 'labels.json')
+    with pytest.raises(UserError, match=said):
+        recognise(Given('det', images, labels))
+
+
+@pytest.mark.parametrize(
+    ('where', 'key', 'value', 'said'),
+    [
+        ('categories', 'skeleton', [['nose', 'tail']], 'list of pairs'),
+        ('categories', 'skeleton', [[1]], 'list of pairs'),
+        ('categories', 'skeleton', [0, 1], 'list of pairs'),
+        ('categories', 'keypoints', {'0': 'nose', '1': 'tail'}, 'a list of'),
+        ('categories', 'sigmas', ['a', 'b'], 'sigmas .* no numbers'),
+        ('annotations', 'keypoints', [[1, 2, 2], [3, 4, 2]], 'in one list'),
+        ('annotations', 'keypoints', [1, 2, '2', 3, 4, '2'], 'in one list'),
+        ('annotations', 'keypoints', [1, 2, 2, None, None, 0], 'in one list'),
+    ],
+)
+def test_keypoints_of_another_kind(where, key, value, said, truth, tmp_path):
+    images = draw(truth, tmp_path / 'images')
+    content = pose_of(truth)
+    content[where][0][key] = value
+    labels = write(content, tmp_path / 'labels.json')
+    with pytest.raises(UserError, match=said):
+        recognise(Given('pose', images, labels))
+
+
+def pose_of(truth) -> dict:
+    content = coco_of(truth)
+    content['categories'] = [
+        dict(id=7, name='dog', keypoints=['nose', 'tail'], skeleton=[[1, 2]])
+    ]
+    for annotation in content['annotations']:
+        annotation.update(category_id=7, keypoints=[5, 6, 2, 9, 8, 1])
+    return content
+
+
+def test_joints_are_counted(truth, tmp_path):
+    images = draw(truth, tmp_path / 'images')
+    content = pose_of(truth)
+    content['annotations'][0]['num_keypoints'] = None
+    content['annotations'][1]['num_keypoints'] = 0
+    labels = write(content, tmp_path / 'labels.json')
+    part = recognise(Given('pose', images, labels)).parts['train']
+    assert {a['num_keypoints'] for a in part.content['annotations']} == {2}
+    with pytest.raises(UserError, match='cat are no categories'):
+        recognise(Given('pose', images, labels, classes='cat'))
+
+
+def test_names_of_yolo_are_texts(yolo, truth):
+    yolo.joinpath('data.yaml').write_text(
+        'train: images\nnames: [no, 1.0, null]\n'
+    )
+    found = recognise(Given('det', None, yolo / 'data.yaml'))
+    assert found.classes == ('no', '1.0', 'null')
+    yolo.joinpath('data.yaml').write_bytes(
+        b'train: images\nnames: [caf\xe9, b, c]\n'
+    )
+    with pytest.raises(UserError, match=r'line 2: byte 0xe9 is not UTF-8'):
+        recognise(Given('det', None, yolo / 'data.yaml'))
+
+
+@pytest.mark.parametrize(
+    ('line', 'said'),
+    [
+        ('kpt_shape: 2', 'kpt_shape is 2, and no list'),
+        ('kpt_shape: [2]', 'number of keypoints and of the numbers of each'),
+        ('kpt_shape: [2, 3]\nflip_idx: left', 'flip_idx is .left., and no'),
+    ],
+)
+def test_keypoints_of_a_data_yaml(line, said, yolo):
+    file = yolo / 'data.yaml'
+    file.write_text(f'train: images\nnames: [a, b, c]\n{line}\n')
+    with pytest.raises(UserError, match=said):
+        recognise(Given('pose', None, file))
+
+
+def test_paths_of_windows_in_a_data_yaml(yolo, truth):
+    file = yolo / 'data.yaml'
+    file.write_text(f'train: .\\images\nnames: {list(NAMES)}\n')
+    found = recognise(Given('det', None, file))
+    assert_right(found.parts['train'], truth)
+
+
+def test_label_files_of_any_name(tmp_path):
+    truth = truth_of(['train.jpg', 'labels.jpg', 'test.jpg'])
+    images = draw(truth, tmp_path / 'images')
+    labels = write_yolo(truth, tmp_path)
+    (labels / 'README.roboflow.txt').write_text('Exported from somewhere\n')
+    found = recognise(Given('det', images, labels))
+    assert_right(found.parts['train'], truth)
+
+
+def test_many_images_without_an_object_come_first(tmp_path):
+    truth = truth_of([f'{n:02}.jpg' for n in range(30)])
+    truth.objects = dict.fromkeys(truth.sizes, ())
+    truth.objects['29.jpg'] = [(NAMES[2], dict(bbox=[3, 4, 20, 10]))]
+    images = draw(truth, tmp_path / 'images')
+    labels = write_yolo(truth, tmp_path)
+    found = recognise(Given('det', images, labels))
+    assert_right(found.parts['train'], truth)
+
+
+def test_what_label_files_are_not_is_told(yolo):
+    for file in (yolo / 'labels').iterdir():
+        file.write_text(file.read_text().replace(' ', ','))
+    with pytest.raises(UserError, match=r"line 1: '\d,.* is no class and"):
+        recognise(Given('det', yolo / 'images', yolo / 'labels'))
+
+
+@pytest.mark.parametrize('form', ['yolo', 'voc', 'coco'])
+def test_the_test_is_the_validation_without_another(form, tmp_path):
+    parts = {
+        'train': truth_of(['a.jpg', 'b.jpg']),
+        'Test': truth_of(['x.jpg']),
+    }
+    for name, part in parts.items():
+        draw(part, tmp_path / 'images' / name)
+        folder = tmp_path / 'labels' / name
+        if form == 'yolo':
+            shutil.copytree(write_yolo(part, tmp_path / name), folder)
+        elif form == 'voc':
+            write_voc(part, folder, 1)
+        else:
+            folder.mkdir(parents=True)
+            write(coco_of(part), folder / 'labels.json')
+    given = Given(
+        'det',
+        tmp_path / 'images',
+        tmp_path / 'labels',
+        classes=','.join(NAMES),
+    )
+    found = recognise(given)
+    assert_right(found.parts['train'], parts['train'])
+    assert_right(found.parts['val'], parts['Test'])
+    assert any('images of the test' in note for note in found.notes)
+
+
+def test_names_in_image_sets(tmp_path):
+    truth = truth_of(['a b.jpg', 'c.jpg', 'd.jpg'])
+    images = draw(truth, tmp_path / 'JPEGImages')
+    labels = write_voc(truth, tmp_path / 'Annotations', 1)
+    sets = tmp_path / 'ImageSets' / 'Main'
+    sets.mkdir(parents=True)
+    (sets / 'trainval.txt').write_text('a b\nd.jpg\ngone\n')
+    (sets / 'test.txt').write_text('c -1\n')
+    given = Given('det', images, labels)
+    found = recognise(given)
+    assert found.parts['train'].files == ['a b.jpg', 'd.jpg']
+    assert found.parts['val'].files == ['c.jpg']
+    assert any('1 of 3 names' in n and 'gone' in n for n in found.notes)
+    (sets / 'test.txt').write_text('gone\n')
+    with pytest.raises(UserError, match=r'test\.txt names no image.*gone'):
+        recognise(given)
+
+
+def test_numbers_and_words_of_voc(tmp_path):
+    truth = truth_of(['a.jpg'])
+    images = draw(truth, tmp_path / 'images')
+    labels = write_voc(truth, tmp_path / 'labels', 1)
+    file = labels / 'a.xml'
+    # A pixel wide: both ends are the same one.
+    text = re.sub(r'(xm..)>\d+<', r'\1>9<', file.read_text())
+    difficult = '<difficult>True</difficult>'
+    file.write_text(text.replace('<bndbox>', f'{difficult}<bndbox>', 1))
+    # Nothing is told by what comes first.
+    (labels / '0.xml').write_text('<other/>')
+    Image.new('RGB', SIZE).save(images / '0.jpg')
+    part = recognise(Given('det', images, labels)).parts['train']
+    first = part.content['annotations'][0]
+    assert first['bbox'][0::2] == [8, 1]
+    assert first['iscrowd'] == 1
+    file.write_text(text.replace('<xmin>9<', '<xmin>nan<'))
+    with pytest.raises(UserError, match='no xmin, ymin, xmax and ymax'):
+        recognise(Given('det', images, labels))
