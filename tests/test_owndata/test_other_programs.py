@@ -454,7 +454,7 @@ def test_paths_of_windows_in_a_data_yaml(yolo, truth):
 
 
 def test_label_files_of_any_name(tmp_path):
-    truth = truth_of(['train.jpg', 'labels.jpg', 'test.jpg'])
+    truth = truth_of(['train.jpg', 'val.jpg', 'test.jpg'])
     images = draw(truth, tmp_path / 'images')
     labels = write_yolo(truth, tmp_path)
     (labels / 'README.roboflow.txt').write_text('Exported from somewhere\n')
