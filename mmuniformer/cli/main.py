@@ -51,7 +51,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     name = _program().parse_args(argv[:1] or ['--help']).command
     module = _module(name)
     parser = command_parser(name, prog)
-    arguments = parser.parse_args(argv[1:])
+    # Words may stand between options, but where a command has commands.
+    is_nested = parser._subparsers is not None
+    read = parser.parse_args if is_nested else parser.parse_intermixed_args
+    arguments = read(argv[1:])
     if hasattr(module, 'check_arguments'):
         module.check_arguments(parser, arguments)
     with warnings.catch_warnings():

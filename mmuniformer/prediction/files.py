@@ -19,6 +19,8 @@ from mmuniformer.prediction.results import (
 )
 
 FORMATS = ('coco', 'jsonl')
+# A name of a file may be no UTF-8; what replaces it is JSON's escape for it.
+TEXT = dict(encoding='utf-8', errors='backslashreplace')
 # COCO's own numbers of its 80 classes leave these out.
 _UNUSED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 _COCO_IDS = [number for number in range(1, 91) if number not in _UNUSED]
@@ -74,7 +76,7 @@ class LinesFile:
     def __init__(self, folder: Path) -> None:
         self.path = folder / 'predictions.jsonl'
         self._part = folder / '.predictions.jsonl.part'
-        self._file = self._part.open('w')
+        self._file = self._part.open('w', **TEXT)
 
     def add(self, result: Result, extra: dict[str, Any]) -> None:
         """Writes a result, and what else is known of it."""
@@ -110,7 +112,7 @@ class CocoFile:
             for kind in ('images', 'annotations')
         ]
         self._images, self._annotations = (
-            part.open('w+') for part in self._parts
+            part.open('w+', **TEXT) for part in self._parts
         )
         self._counts = [0, 0]
 
@@ -140,7 +142,7 @@ class CocoFile:
     def close(self) -> None:
         """Makes the file complete, under its name."""
         part = self.path.with_name('.predictions.part')
-        with part.open('w') as file:
+        with part.open('w', **TEXT) as file:
             file.write('{"categories": ')
             json.dump(self.categories, file, ensure_ascii=False)
             for name, lines in (

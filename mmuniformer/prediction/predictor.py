@@ -111,6 +111,8 @@ class Predictor:
         results: list[Result] = []
         chunk: list[Prepared] = []
         for image in images if many else [images]:
+            if self.takes_videos and isinstance(image, np.ndarray):
+                raise UserError('the model takes files of videos, no images')
             chunk.append(self.prepare(_item(image)))
             if len(chunk) == batch_size:
                 results += self.predict(chunk, batch_size)

@@ -1,6 +1,6 @@
 """What a model says of an image or a video, a class for each kind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -256,8 +256,12 @@ def class_names(names: Sequence[str] | None, number: int) -> tuple[str, ...]:
     """Names of classes; their numbers where there are no names.
 
     Args:
-        names (Sequence[str], optional): As many as are known.
+        names (Sequence[str], optional): As many as are known; mmpose has
+            COCO's categories in their place.
         number (int): How many classes the model has.
     """
-    names = tuple(map(str, names or ()))
+    names = tuple(
+        str(name['name'] if isinstance(name, Mapping) else name)
+        for name in names or ()
+    )
     return names + tuple(map(str, range(len(names), number)))

@@ -94,8 +94,11 @@ def videos_among(sources: Sequence[Source]) -> list[Source]:
 def _find(word: str, listed: bool = False) -> Iterator[Source]:
     if word == STDIN and not listed:
         for line in sys.stdin:
-            if line.strip():
-                yield from _find(line.rstrip('\r\n'), listed=True)
+            word = line.rstrip('\r\n')
+            # A name may begin or end with spaces, and most do not.
+            word = word if Path(word).exists() else word.strip()
+            if word:
+                yield from _find(word, listed=True)
         return
     path = Path(word).expanduser()
     if LINK.match(word):
@@ -188,8 +191,10 @@ def _named(sources: Sequence[Source]) -> list[Source]:
     given twice. Names that differ in upper and lower case alone are one on
     some disks.
     """
-    choices = [_choices(source) for source in sources]
-    level = [0] * len(sources)
+    each = [_choices(source) for source in sources]
+    # Nothing tells an input apart from itself.
+    choices = list(dict.fromkeys(map(tuple, each)))
+    level = [0] * len(choices)
     while True:
         names = [c[i] for c, i in zip(choices, level, strict=True)]
         times = Counter(name.lower() for name in names)
@@ -205,7 +210,9 @@ def _named(sources: Sequence[Source]) -> list[Source]:
             level[index] += 1
     taken: set[str] = set()
     named = []
-    for source, name in zip(sources, names, strict=True):
+    name_of = dict(zip(choices, names, strict=True))
+    for source, own in zip(sources, each, strict=True):
+        name = name_of[tuple(own)]
         unique, again = name, 1
         # A number may be the name of another file.
         while unique.lower() in taken or (again > 1 and times[unique.lower()]):

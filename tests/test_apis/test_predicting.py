@@ -1,6 +1,8 @@
 """``mmuniformer predict``: what is written, and what is told."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -107,6 +109,7 @@ def test_a_work_dir_is_no_model(data, weights, tmp_path):
     folder = str(tmp_path)
     with pytest.raises(UserError, match=r'is a folder; give a checkpoint, or'):
         predict([data / 'clip.mp4'], folder, out_dir=tmp_path / 'out')
+    assert main(['predict', 'x.jpg', '--model', folder]) == 1
 
 
 def check_coco(file, data, number_of_crops):
@@ -244,6 +247,40 @@ def test_poses_in_boxes_of_a_file(data, weights, tmp_path):
     assert len(coco.imgs) == 2
     crop = cv2.imread(str(out / 'crops/person/b-0.jpg'))
     assert crop.shape == (40, 30, 3)
+
+
+def test_a_trained_pose_model_names_its_class(data, tmp_path):
+    """mmpose writes COCO's categories as the classes of a checkpoint."""
+    pytest.importorskip('mmpose')
+    category = dict(id=1, name='cat', keypoints=['nose'] * 17, skeleton=[])
+    model = predict_models.checkpoint(
+        'pose', tmp_path, dataset_meta=dict(CLASSES=[category], sigmas=[0.1])
+    )
+    out = tmp_path / 'out'
+    predict([data / 'photos/a.jpg'], model, out_dir=out, crops=True)
+    coco = COCO(str(out / 'predictions.json'))
+    (category,) = coco.loadCats(coco.getCatIds())
+    assert category['name'] == 'cat'
+    assert (out / 'crops/cat/a-0.jpg').is_file()
+
+
+@pytest.mark.parametrize('form', ['coco', 'jsonl'])
+def test_names_that_are_no_text(form, data, weights, tmp_path):
+    pytest.importorskip('mmdet')
+    odd = os.fsdecode(b'caf\xe9 \xe7\x8c\xab.jpg')
+    try:
+        shutil.copy(data / 'photos/a.jpg', tmp_path / odd)
+    except OSError:
+        pytest.skip('names are UTF-8 here')
+    out = tmp_path / 'out'
+    predict([tmp_path], weights('det'), out_dir=out, format=form)
+    file = out / (
+        'predictions.json' if form == 'coco' else 'predictions.jsonl'
+    )
+    read = json.loads(file.read_text(encoding='utf-8'))
+    name = read['images'][0]['file_name'] if form == 'coco' else read['file']
+    assert name == str(tmp_path / odd)
+    assert (out / 'pictures' / odd).is_file()
 
 
 def run(capsys, *words):

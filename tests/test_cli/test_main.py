@@ -63,6 +63,23 @@ def test_script_names_itself(capsys, monkeypatch):
     assert 'train.py: error: ' in err
 
 
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['a.jpg', 'b.jpg', '--model', 'x.pth', '--half'],
+        ['--model', 'x.pth', '--half', 'a.jpg', 'b.jpg'],
+        ['a.jpg', '--model', 'x.pth', 'b.jpg', '--half'],
+    ],
+)
+def test_words_between_options(words, monkeypatch):
+    got = []
+    monkeypatch.setattr('mmuniformer.cli.commands.predict.run', got.append)
+    assert main(['predict', *words]) == 0
+    assert got[0].sources == ['a.jpg', 'b.jpg']
+    assert got[0].model == 'x.pth'
+    assert got[0].half
+
+
 @pytest.mark.parametrize('option', ['--world-size 4', '--samples 9'])
 def test_options_of_a_dry_run_alone(capsys, option):
     words = ['train', 'config.py', *option.split()]

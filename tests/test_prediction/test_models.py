@@ -136,6 +136,13 @@ def test_a_classifier_without_names_of_classes(cls, tmp_path, photo):
     assert result.classes == tuple('012345')
 
 
+def test_a_model_for_videos_takes_no_array(checkpoints):
+    pytest.importorskip('mmaction')
+    model = mmuniformer.load(checkpoints['video'])
+    with pytest.raises(UserError, match='takes files of videos, no images'):
+        model(np.zeros((8, 8, 3), np.uint8))
+
+
 def test_what_an_array_has_to_be(cls):
     model = mmuniformer.load(cls)
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3))):

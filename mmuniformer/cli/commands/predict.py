@@ -137,7 +137,8 @@ def _add_pose(group) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Predicts, and ends with an error if an input could not be read."""
-    if Path(arguments.model).suffix in ('', '.py'):
+    model = Path(arguments.model)
+    if model.suffix in ('', '.py') and not model.is_dir():
         # Told before anything that takes seconds.
         find_config(arguments.model)
     from mmuniformer.apis.predicting import predict
