@@ -13,8 +13,9 @@ from pycocotools import mask as coco_mask
 
 from mmuniformer.checks.coco_file import read_coco
 from mmuniformer.checks.finding import few
+from mmuniformer.checks.walking import walk_files
 from mmuniformer.errors import UserError
-from mmuniformer.owndata.images import sizes_of, walk_files
+from mmuniformer.owndata.images import sizes_of
 from mmuniformer.owndata.naming import unique
 from mmuniformer.owndata.parts import CocoPart
 

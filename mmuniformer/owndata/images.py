@@ -1,11 +1,11 @@
 """Images and videos below a folder, and their sizes."""
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmuniformer.checks.finding import few
 from mmuniformer.checks.images import Decoder, look_at_images
+from mmuniformer.checks.walking import walk_files
 from mmuniformer.errors import UserError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
@@ -33,25 +33,6 @@ def files_below(folder: Path, suffixes: Sequence[str]) -> list[str]:
             f'{folder} has no file that ends with {", ".join(suffixes)}'
         )
     return found
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder is none, as archives from a Mac have."""
-    return name.startswith('.') or name == '__MACOSX'
-
-
-def walk_files(folder: Path) -> Iterator[Path]:
-    """Files below a folder that are not hidden, links to folders followed."""
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        # A link may lead back to where it is.
-        real = os.path.realpath(place)
-        folders[:] = [n for n in folders if not is_hidden(n)]
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        yield from (Path(place, n) for n in files if not is_hidden(n))
 
 
 def sizes_of(folder: Path, names: Sequence[str]) -> list[tuple[int, int]]:

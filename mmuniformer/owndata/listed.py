@@ -16,8 +16,9 @@ from mmuniformer.checks.lists.reading import (
     read_list,
     whole_number,
 )
+from mmuniformer.checks.walking import is_hidden
 from mmuniformer.errors import UserError
-from mmuniformer.owndata.images import files_below, is_hidden
+from mmuniformer.owndata.images import files_below
 from mmuniformer.owndata.parts import ListPart
 
 SPLITS = dict(train=('train', 'training'), val=('val', 'valid', 'validation'))

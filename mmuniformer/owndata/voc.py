@@ -14,13 +14,13 @@ from xml.etree import ElementTree
 
 from mmuniformer.checks.detection.voc import CORNERS
 from mmuniformer.checks.finding import few, suggest
+from mmuniformer.checks.walking import walk_files
 from mmuniformer.errors import UserError
 from mmuniformer.owndata.coco import add_image, new_content
 from mmuniformer.owndata.images import (
     IMAGE_SUFFIXES,
     files_below,
     sizes_of,
-    walk_files,
 )
 from mmuniformer.owndata.naming import name_file, names_of_file, read_text
 from mmuniformer.owndata.parts import CocoPart

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from mmuniformer.checks.finding import few
+from mmuniformer.checks.walking import walk_files
 from mmuniformer.errors import UserError
 from mmuniformer.owndata.coco import add_image, new_content, polygon_area
 from mmuniformer.owndata.images import (
     IMAGE_SUFFIXES,
     files_below,
     sizes_of,
-    walk_files,
 )
 from mmuniformer.owndata.naming import (
     load_mapping,

@@ -12,6 +12,7 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 
 from mmuniformer.errors import UnreadableVideo, UserError
 from mmuniformer.nodes import type_name
+from mmuniformer.prediction.sources import UNREAD
 
 # What libraries raise at an image that they can do nothing with.
 REFUSALS = (AssertionError, ValueError, ZeroDivisionError, cv2.error)
@@ -189,4 +190,6 @@ def _reason(place: str, error: Exception) -> str:
         return 'there is no such file'
     if path.is_file() and not path.stat().st_size:
         return 'it is empty'
+    if path.suffix.lower() in UNREAD:
+        return f'{path.suffix} is not read here; convert it to JPEG or PNG'
     return 'it is damaged or not an image'

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from mmuniformer.checks.walking import walk_files
 from mmuniformer.errors import UserError
 
 PHOTOS = frozenset(
@@ -23,6 +24,8 @@ VIDEOS = frozenset(
         *('.wmv', '.flv', '.ts', '.mts', '.3gp', '.ogv', '.gif'),
     )
 )
+# Photos of telephones and cameras that no library here reads.
+UNREAD = frozenset(('.heic', '.heif', '.dng', '.cr2', '.cr3', '.nef', '.arw'))
 # The word for a list of inputs on the standard input, a line for each.
 STDIN = '-'
 LINK = re.compile('https?://', re.IGNORECASE)
@@ -146,23 +149,20 @@ def _parts_of_link(link: str) -> tuple[str, PurePosixPath]:
 
 
 def _in_folder(folder: Path) -> Iterator[Source]:
-    files = sorted(p for p in folder.rglob('*') if _is_shown(p, folder))
+    shown = PHOTOS | UNREAD | VIDEOS
+    files = sorted(
+        path
+        for path in walk_files(folder)
+        # A link that leads nowhere is an input that cannot be read.
+        if path.suffix.lower() in shown
+        and (path.is_file() or not path.exists())
+    )
     for path in files:
         below = path.relative_to(folder).parent.parts
         yield Source(str(path), _kind(path), below, found=True)
     if not files:
         problem = f'{folder} has no photo and no video in it'
         yield Source(str(folder), 'photo', problem=problem)
-
-
-def _is_shown(path: Path, folder: Path) -> bool:
-    parts = path.relative_to(folder).parts
-    hidden = any(part.startswith('.') for part in parts)
-    return (
-        not hidden
-        and path.suffix.lower() in PHOTOS | VIDEOS
-        and path.is_file()
-    )
 
 
 def _matching(pattern: Path) -> Iterator[Source]:

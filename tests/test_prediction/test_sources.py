@@ -44,6 +44,22 @@ def test_a_folder_keeps_its_folders():
 
 
 @pytest.mark.usefixtures('tree')
+def test_nothing_in_a_folder_is_passed_over():
+    os.symlink('../../c d', 'a/deep/link')
+    os.symlink('..', 'a/deep/back')
+    os.symlink('nowhere', 'a/gone.png')
+    open('a/telephone.HEIC', 'w').close()
+    assert [file for file, _, _ in found('a')] == [
+        'a/deep/clip.MP4',
+        'a/deep/er/x.jpg',
+        'a/deep/link/ä.jpg',
+        'a/gone.png',
+        'a/telephone.HEIC',
+        'a/x.jpg',
+    ]
+
+
+@pytest.mark.usefixtures('tree')
 def test_a_glob_keeps_the_folders_below_its_fixed_part():
     assert found('a/**/*.jpg') == [
         ('a/deep/er/x.jpg', 'photo', 'deep/er/x'),
