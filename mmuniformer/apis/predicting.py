@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -203,11 +204,14 @@ def predict(
     summary = Summary()
     start = time.perf_counter()
     try:
-        outcomes = stream(predictor, found, batch_size, workers, max_download)
-        for outcome in _shown(outcomes, found, summary, console):
-            if outcome.result is not None:
-                writer.write(outcome)
-                summary.images += 1
+        # Closed at once: threads that read ahead would outlive an error.
+        with closing(
+            stream(predictor, found, batch_size, workers, max_download)
+        ) as outcomes:
+            for outcome in _shown(outcomes, found, summary, console):
+                if outcome.result is not None:
+                    writer.write(outcome)
+                    summary.images += 1
     finally:
         # Also of a run that is interrupted: what is there is whole.
         writer.close()
@@ -241,12 +245,13 @@ def iterate(
     Raises:
         UserError: At the first input that cannot be read.
     """
-    for outcome in stream(
-        predictor, find_sources(sources), batch_size, workers
-    ):
-        if outcome.result is None:
-            raise UserError(outcome.problem)
-        yield outcome.result
+    with closing(
+        stream(predictor, find_sources(sources), batch_size, workers)
+    ) as outcomes:
+        for outcome in outcomes:
+            if outcome.result is None:
+                raise UserError(outcome.problem)
+            yield outcome.result
 
 
 def _about(

@@ -1,7 +1,8 @@
 """What is written of each input, below one folder."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,33 +95,46 @@ class Writer:
         self.predictor = predictor
         self.wanted = wanted
         self.drawing = Drawing(predictor.loaded.metainfo, threshold)
-        try:
+        with self._told():
             folder.mkdir(parents=True, exist_ok=True)
             self.results = result_file(
                 wanted.format, folder, predictor, threshold
             )
-        except OSError as error:
-            raise UnwritableFile(
-                f'cannot write into {folder}: {error.strerror}'
-            ) from error
         self._video: Video | None = None
 
     def write(self, outcome: Outcome) -> None:
         """Writes all that is wanted of an outcome that has a result."""
         extra: dict[str, Any] = {}
-        if self.wanted.label_maps and isinstance(outcome.result, LabelMap):
-            path = self._write_label_map(outcome)
-            extra['label_map'] = str(path.relative_to(self.folder))
-        self.results.add(outcome.result, extra)
-        if self.wanted.crops:
-            self._write_crops(outcome)
-        if self.wanted.pictures:
-            self._draw(outcome)
+        with self._told():
+            if self.wanted.label_maps and isinstance(outcome.result, LabelMap):
+                path = self._write_label_map(outcome)
+                extra['label_map'] = str(path.relative_to(self.folder))
+            self.results.add(outcome.result, extra)
+            if self.wanted.crops:
+                self._write_crops(outcome)
+            if self.wanted.pictures:
+                self._draw(outcome)
 
     def close(self) -> None:
         """Ends the last video and the file of results."""
-        self._end_video()
-        self.results.close()
+        with self._told():
+            try:
+                self._end_video()
+            finally:
+                self.results.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Says in a line that a disk is full, or a folder not to be had."""
+        try:
+            yield
+        except UserError:
+            # Some are errors of the system, too, and are told already.
+            raise
+        except OSError as error:
+            raise UnwritableFile(
+                f'cannot write into {self.folder}: {error.strerror}'
+            ) from error
 
     def _draw(self, outcome: Outcome) -> None:
         item = outcome.item
@@ -150,8 +164,8 @@ class Writer:
 
     def _end_video(self) -> None:
         if self._video is not None:
-            self._video.close()
-            self._video = None
+            video, self._video = self._video, None
+            video.close()
 
     def _write_label_map(self, outcome: Outcome) -> Path:
         labels = outcome.result.labels
@@ -210,8 +224,19 @@ class Video:
         self._writer.write(picture)
 
     def close(self) -> None:
-        """Makes the file complete."""
+        """Makes the file complete.
+
+        Raises:
+            UnwritableFile: If it is not: OpenCV says nothing of a full disk.
+        """
         self._writer.release()
+        capture = cv2.VideoCapture(str(self.path))
+        is_whole = capture.isOpened()
+        capture.release()
+        if not is_whole:
+            raise UnwritableFile(
+                f'cannot write the video {self.path}: the disk may be full'
+            )
 
 
 def write_image(path: Path, picture: np.ndarray) -> None:

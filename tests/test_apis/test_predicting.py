@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import cv2
@@ -281,6 +282,24 @@ def test_names_that_are_no_text(form, data, weights, tmp_path):
     name = read['images'][0]['file_name'] if form == 'coco' else read['file']
     assert name == str(tmp_path / odd)
     assert (out / 'pictures' / odd).is_file()
+
+
+@pytest.mark.skipif(
+    not Path('/dev/full').exists(), reason='no disk that is always full'
+)
+@pytest.mark.parametrize('full', ['pictures/a.jpg', '.predictions.jsonl.part'])
+def test_a_full_disk_is_one_line(full, data, weights, tmp_path):
+    pytest.importorskip('mmpretrain')
+    out = tmp_path / 'out'
+    (out / full).parent.mkdir(parents=True)
+    (out / full).symlink_to('/dev/full')
+    photos = [data / 'photos/a.jpg', *[data / 'photos/b.png'] * 40]
+    # The error is kept, and with it the frames that it came through.
+    with pytest.raises(UserError, match=r'cannot write .*No space left'):
+        predict(photos, weights('cls'), out_dir=out)
+    assert not [
+        t for t in threading.enumerate() if t.name.startswith('predict')
+    ]
 
 
 def run(capsys, *words):
