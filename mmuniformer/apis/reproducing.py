@@ -358,35 +358,42 @@ def _measure(
     """Tests in one style, or takes what was measured before."""
     from mmengine.dist import is_main_process
 
-    from mmuniformer.apis.testing import test
+    from mmuniformer.apis.testing import METRICS_FILE, test
     from mmuniformer.engine.config import load_config
     from mmuniformer.reproduction import results as kept
     from mmuniformer.reproduction.places import root
-    from mmuniformer.reproduction.trials import compare, view_options
+    from mmuniformer.reproduction.trials import (
+        compare,
+        samples,
+        view_options,
+    )
 
     path = root() / experiment.config
     options = view_options(load_config(path), trial.style) | options
+    cfg = load_config(path, options)
     file = weights.path
     entry = {
         'id': experiment.id or experiment.name,
         'style': trial.style,
         'options': {key: repr(value) for key, value in sorted(own.items())},
         'config': experiment.config,
-        'config_sha256': kept.config_digest(load_config(path, options)),
+        'config_sha256': kept.config_digest(cfg),
         'checkpoint': file.name,
         'checkpoint_sha256': weights.sha256,
+        'data_sha256': kept.data_digest(cfg),
         'weights': weights.published,
     }
     before = kept.read(place)
     if kept.is_done(before, entry):
-        told = f'{entry["id"]}, {trial.style}: measured before'
+        told = f'{entry["id"]}, {trial.style}: measured before ({place})'
         _say(sys.stdout, launcher, told)
         return next(e for e in before if kept.key(e) == kept.key(entry))
+    work_dir = folder / trial.style.replace(' ', '_')
     try:
         metrics = test(
             str(path),
             str(file),
-            work_dir=str(folder / trial.style.replace(' ', '_')),
+            work_dir=str(work_dir),
             tta=trial.tta,
             cfg_options=options,
             launcher=launcher,
@@ -397,8 +404,11 @@ def _measure(
             raise
         raise CheckpointError(f'{file}: {error}') from error
     entry['metrics'] = compare(experiment.task, trial.published, metrics)
+    entry['samples_published'] = samples(experiment)
     entry |= kept.circumstances()
     if is_main_process():
+        written = json.loads((work_dir / METRICS_FILE).read_text())
+        entry['samples'] = written['samples']
         name = f'{entry["id"]}, {trial.style}'
         # Told first: the file may not be there any more after hours.
         told = [f'{name}, {line}' for line in kept.lines(entry)]

@@ -99,8 +99,9 @@ def test(
     )
     with runner_of(cfg, notes, [CheckpointMatchHook()]) as runner:
         metrics = runner.test()
+        samples = len(runner.test_loop.dataloader.dataset)
     if is_main_process():
-        write_metrics(cfg, checkpoint, metrics)
+        write_metrics(cfg, checkpoint, metrics, samples)
     return metrics
 
 
@@ -112,6 +113,7 @@ def write_metrics(
     cfg: Config,
     checkpoint: str,
     metrics: dict[str, Any],
+    samples: int | None = None,
     error: str | None = None,
 ) -> None:
     """Writes what was tested and its metrics; not-a-number becomes null.
@@ -120,6 +122,7 @@ def write_metrics(
         cfg (Config): It has a ``work_dir``.
         checkpoint (str): As it was given.
         metrics (dict[str, Any]): Values by name.
+        samples (int, optional): How many they are of.
         error (str, optional): Why there are none.
     """
     values = {}
@@ -131,6 +134,8 @@ def write_metrics(
     content = dict(
         config=str(cfg.filename), checkpoint=checkpoint, metrics=values
     )
+    if samples is not None:
+        content['samples'] = samples
     if error is not None:
         content['error'] = error
     text = json.dumps(content, indent=2, default=str)

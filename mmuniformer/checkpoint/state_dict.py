@@ -43,7 +43,9 @@ def unwrap(content: Mapping, source: str) -> dict[str, Tensor]:
     }
     if not tensors:
         raise CheckpointError(
-            f'{source} holds no tensors; its keys are {_few(content)}'
+            f'{source} holds no tensors; '
+            + (f'its keys are {_few(content)}' if content else 'it is empty')
+            + ': take a file that a training has written'
         )
     return tensors
 

@@ -75,11 +75,8 @@ def _load(path: Path) -> CocoFile:
             content = _parse(path.read_bytes())
     except OSError as error:
         what, mend = f'cannot be read ({error.strerror})', ''
-    except UnicodeDecodeError as error:
-        what = f'is not text in UTF-8 (byte {error.start})'
-        mend = 'save it as JSON in UTF-8'
-    except json.JSONDecodeError as error:
-        what, mend = _what_is_no_json(error)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        what, mend = what_is_no_json(error)
     except RecursionError:
         what, mend = 'is nested too deeply', _CONVERT
     else:
@@ -110,7 +107,17 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _what_is_no_json(error: json.JSONDecodeError) -> tuple[str, str]:
+def what_is_no_json(
+    error: UnicodeDecodeError | json.JSONDecodeError,
+) -> tuple[str, str]:
+    """What is wrong with a file that cannot be parsed, and what to do.
+
+    Args:
+        error (UnicodeDecodeError or JSONDecodeError): Why it cannot be.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        what = f'is not text in UTF-8 (byte {error.start})'
+        return what, 'save it as JSON in UTF-8'
     text = error.doc
     place = f'line {error.lineno}, column {error.colno}'
     if not text.strip():

@@ -35,18 +35,34 @@ def check_prefix(data_set: DataSet) -> Iterator[Finding]:
 
 
 def check_exists(place: Path, path: str, key: str) -> Iterator[Finding]:
-    """Looks whether a part of a data set is there.
+    """Looks whether a part of a data set is there, and is what it should be.
 
     Args:
         place (Path): Where it should be.
         path (str): Dotted path of the data set in the config.
-        key (str): The key that names the place, below ``path``.
+        key (str): The key that names the place, below ``path``: a prefix
+            names a folder, all others a file.
     """
-    if not place.exists():
+    what = unlike(place, key.startswith('data_prefix'))
+    if what:
         yield Finding(
-            f'{place} does not exist',
+            f'{place} {what}',
             'put the data set there, link it, or say where it is in the '
             f'config ({path}.data_root, {path}.{key})',
             file=str(place),
             entry=f'{path}.{key}',
         )
+
+
+def unlike(place: Path, is_folder: bool) -> str:
+    """What is wrong with a place, in words; empty if it is as it should be.
+
+    Args:
+        place (Path): A file or folder of a data set.
+        is_folder (bool): Which of both it should be.
+    """
+    if not place.exists():
+        return 'does not exist'
+    if place.is_dir() == is_folder:
+        return ''
+    return 'is a file, not a folder' if is_folder else 'is a folder'

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmuniformer.checks.layout import needed
 from mmuniformer.compat.versions import installed
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.errors import UnwritableFile, UserError
@@ -42,6 +43,8 @@ ENTRY = (
     'checkpoint_sha256',
     'metrics',
 )
+# What makes a result one of another test.
+DIGESTS = ('config_sha256', 'checkpoint_sha256', 'data_sha256')
 # Seconds.
 KILLED = 30
 
@@ -154,13 +157,17 @@ def key(entry: dict[str, Any]) -> list[Any]:
 
 
 def is_done(results: Iterable[dict[str, Any]], entry: dict[str, Any]) -> bool:
-    """Whether a test with the same config and the same file has a result."""
+    """Whether a test of the same config, file and data has a result."""
     return any(
         key(old) == key(entry)
-        and old['config_sha256'] == entry['config_sha256']
-        and old['checkpoint_sha256'] == entry['checkpoint_sha256']
+        and all(old.get(name) == entry[name] for name in DIGESTS)
         for old in results
     )
+
+
+def is_whole(entry: dict[str, Any]) -> bool:
+    """Whether a result is of as many samples as the published figures."""
+    return entry.get('samples_published') in (None, entry.get('samples'))
 
 
 def chosen(
@@ -168,8 +175,8 @@ def chosen(
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """The result of each test of each experiment that its figures are.
 
-    Those of changed configs are left out. That of the published file comes
-    before one of a given file, and then the latest.
+    Those of changed configs and of a part of the data are left out. That of
+    the published file comes before one of a given file, and then the latest.
 
     Args:
         results (Iterable[dict]): Entries of the file of results.
@@ -177,13 +184,21 @@ def chosen(
     Returns:
         dict: Entries by id and style.
     """
-    own = [entry for entry in results if not entry['options']]
+    own = [e for e in results if not e['options'] and is_whole(e)]
     own.sort(key=lambda e: (bool(e.get('weights')), e.get('date', '')))
     return {(entry['id'], entry['style']): entry for entry in own}
 
 
 def lines(entry: dict[str, Any]) -> Iterator[str]:
-    """Each metric of a result in words, beside the published one."""
+    """Each metric of a result in words, beside the published one.
+
+    Where the data are not those of the published ones, that first.
+    """
+    if not is_whole(entry):
+        yield (
+            f'{entry["samples"]:,} samples were tested, and the published '
+            f'figures are of {entry["samples_published"]:,}'
+        )
     for metric, found in entry['metrics'].items():
         measured, published = found['measured'], found.get('published')
         words = 'no number' if measured is None else f'{measured:.2f}'
@@ -206,6 +221,28 @@ def config_digest(cfg: Config) -> str:
     parts = (cfg.model, dataset.get('pipeline'), cfg.get('tta_pipeline'))
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def data_digest(cfg: Config) -> str:
+    """SHA-256 of annotations, and of the names of what they are of.
+
+    Not of where the data are, nor of images and videos themselves.
+    """
+    digest = hashlib.sha256()
+    parts = needed(cfg)
+    has_list = any(not part.is_folder for part in parts)
+    for path, is_folder in parts:
+        if not is_folder:
+            digest.update(file_digest(Path(path)).encode())
+            continue
+        for name in sorted(os.listdir(path)):
+            digest.update(name.encode() + b'\0')
+            below = os.path.join(path, name)
+            # Without a list, a folder of each class has its images.
+            if not has_list and os.path.isdir(below):
+                names = sorted(os.listdir(below))
+                digest.update('\0'.join(names).encode() + b'\1')
+    return digest.hexdigest()
 
 
 def file_digest(path: Path) -> str:

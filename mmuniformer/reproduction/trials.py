@@ -47,6 +47,18 @@ MEASURED = {
         'AR': ('coco/AR', 100),
     },
 }
+# Samples of the data sets that figures are published of. Kinetics is not here:
+# its videos disappear, and each copy has a number of its own; nor are people
+# of COCO, which are as many as the boxes of a detector.
+SAMPLES = {
+    'ImageNet-1K': 50_000,
+    'COCO': 5_000,
+    'ADE20K': 2_000,
+    'Something-Something V1': 11_522,
+    'Something-Something V2': 24_777,
+    'UCF101 (split 1)': 3_783,
+    'HMDB51 (split 1)': 1_530,
+}
 # Half of the last printed digit, and as much for what another version of a
 # library, of a decoder or of a GPU changes.
 ROUNDING = 0.05
@@ -106,6 +118,17 @@ def trials(experiment: Experiment) -> list[Trial]:
     found = [Trial(style, published) for style, published in by_style.items()]
     # Of a model without published metrics, that of the config.
     return [trial for trial in found if trial.published] or found
+
+
+def samples(experiment: Experiment) -> int | None:
+    """How many samples its published metrics are of, if that is known.
+
+    Args:
+        experiment (Experiment): Official, or one with something changed.
+    """
+    if experiment.task == 'pose' or not experiment.results:
+        return None
+    return SAMPLES.get(experiment.results[0].dataset)
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from mmuniformer.reproduction import results as kept
 from mmuniformer.reproduction.places import root
 from mmuniformer.reproduction.trials import (
     compare,
+    data_options,
     spread,
     trials,
     view_options,
@@ -85,6 +86,17 @@ def test_from_data_to_result(task, tmp_path, capsys, monkeypatch):
     assert run() == entries
     assert path.read_bytes() == before
     assert 'measured before' in capsys.readouterr().out
+
+    # Of other data it is another test, whose result replaces that one.
+    assert not kept.is_done(entries, {**entries[0], 'data_sha256': 'other'})
+    # These few are not what the published figures are of.
+    whole = task in ('pose', 'video')
+    assert [kept.is_whole(entry) for entry in entries] == [whole] * len(
+        entries
+    )
+    assert len(kept.chosen([{**e, 'options': {}} for e in entries])) == (
+        len(entries) if whole else 0
+    )
 
     # Mistakes, a line each.
     with pytest.raises(UserError, match=r'data root .* does not exist'):
@@ -241,6 +253,49 @@ def test_nothing_but_json_is_on_stdout(tmp_path, run_tool):
     assert rows == json.loads(path.read_text())
     # It is in the log that such a line would come.
     assert 'batch augmentations' in done.stderr
+
+
+def test_data_are_told_apart(tmp_path):
+    """By lists and names; not by where they are."""
+    data = make_data('classification', tmp_path)
+    path = root() / find_experiment('xxs_128').config
+    cfg = load_config(path)
+
+    def digest(folder=data):
+        return kept.data_digest(
+            load_config(path, data_options(cfg, str(folder)))
+        )
+
+    found = {digest()}
+    (image, *_) = sorted((data / 'imagenet/val').glob('*/*'))
+    image.rename(tmp_path / image.name)
+    found.add(digest())
+    (data / 'imagenet/meta').mkdir()
+    lines = data / 'imagenet/meta/val.txt'
+    for text in ('a.jpg 0\n', 'a.jpg 1\n'):
+        lines.write_text(text)
+        found.add(digest())
+    assert len(found) == 4
+    data.rename(tmp_path / 'elsewhere')
+    assert digest(tmp_path / 'elsewhere') in found
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path):
+    """And the other way round."""
+    (tmp_path / 'imagenet').mkdir()
+    val = tmp_path / 'imagenet/val'
+    val.touch()
+    with pytest.raises(UserError) as error:
+        reproduce('xxs_128', str(tmp_path))
+    assert str(error.value) == (
+        f'{val} is a file, not a folder; docs/classification.md shows the '
+        'layout'
+    )
+    listed = tmp_path / 'kinetics400/kinetics400_val_list_videos.txt'
+    listed.mkdir(parents=True)
+    (tmp_path / 'kinetics400/videos_val').mkdir()
+    with pytest.raises(UserError, match=r'list_videos\.txt is a folder; docs'):
+        reproduce('uniformer_s16x4_k400', str(tmp_path))
 
 
 def test_what_nothing_is_called():

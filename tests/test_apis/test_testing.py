@@ -108,7 +108,7 @@ class TestDetector:
         )
         written = json.loads((tmp_path / 'work/metrics.json').read_text())
         assert written == dict(
-            config=config, checkpoint=checkpoint, metrics=metrics
+            config=config, checkpoint=checkpoint, metrics=metrics, samples=2
         )
         assert 'coco/bbox_mAP_50' in metrics
         predictions = pickle.loads((tmp_path / 'predictions.pkl').read_bytes())

@@ -171,7 +171,8 @@ def test_errors_leave_the_model_as_it_was(tmp_path):
             local_size=7
         ),
         'holds no UniFormer': {'layer1.weight': torch.zeros(1)},
-        'holds no tensors': {'epoch': 3},
+        'holds no tensors; its keys are epoch: take': {'epoch': 3},
+        'holds no tensors; it is empty: take': {'state_dict': {}},
     }
     del cases['missing in the file: blocks3.0.mlp.fc1.bias'][
         'blocks3.0.mlp.fc1.bias'

@@ -170,7 +170,14 @@ def no_folders(root: Path) -> None:
     (root / 'train').mkdir()
 
 
+def a_file(root: Path) -> None:
+    shutil.rmtree(root / 'train')
+    (root / 'train').touch()
+
+
 @pytest.mark.parametrize(('change', 'settings', 'level', 'message'), [
+    (a_file, {}, 'error', 'train is a file, not a folder'),
+    (None, dict(ann_file='train'), 'error', 'train is a folder'),
     (None, dict(data_prefix='no'), 'error', r'data/no does not exist'),
     (add_hidden, {}, 'error', r'hidden folder \.ipynb_checkpoints'),
     (add_other, {}, 'warning', r'images that are not read \(1: \.webp\)'),
@@ -186,6 +193,23 @@ def test_wrong_folders(root, change, settings, level, message):
     finding, *_ = look(config(root, **settings))
     assert finding.level == level
     assert matches(finding, message), finding
+
+
+def test_images_of_imagenet_in_one_folder(root):
+    """The list that mmpretrain looks for, where it is not."""
+    shutil.rmtree(root / 'val')
+    shutil.copytree(root / 'train/cat', root / 'val')
+    cfg = config(root)
+    cfg.val_dataloader.dataset = dict(
+        type='ImageNet', data_root=str(root), split='val', classes=NAMES
+    )
+    (finding,) = look(cfg, 'val')
+    assert 'val has no folders of classes, only images' in finding.what
+    place = root / 'meta/val.txt'
+    assert finding.mend.endswith(f'for each image into {place}')
+    place.parent.mkdir()
+    place.write_text('0.jpg 0\na b.jpg 1\n')
+    assert look(cfg, 'val') == []
 
 
 def test_folders_in_the_order_of_classes(root):

@@ -574,7 +574,8 @@ def test_files_of_boxes(coco, tmp_path):
     assert str(finding).endswith(f'write {tmp_path / "boxes.json"}')
     (tmp_path / 'cut.json').write_text('[{"bbox"')
     (finding,) = coco(bbox_file=str(tmp_path / 'cut.json'))
-    assert 'is no JSON' in str(finding)
+    assert 'ends in the middle of its JSON' in str(finding)
+    assert 'copy or write it again' in str(finding)
     (finding,) = coco(bbox_file='b', test_mode=False)
     assert 'bbox_file is for tests alone' in str(finding)
 

@@ -482,6 +482,12 @@ class TestFiles:
         prefix = dict(img_path='pictures', seg_map_path='segmentation/train')
         finding = only(check(node(data, data_prefix=prefix)))
         assert f'{data}/pictures does not exist' in finding.what
+        (data / 'pictures').touch()
+        finding = only(check(node(data, data_prefix=prefix)))
+        assert f'{data}/pictures is a file, not a folder' in finding.what
+        # Of a folder mmseg takes all that is below the prefixes.
+        assert list(check(node(data, ann_file='images'))) == []
+        assert read(node(data, ann_file='images')).shape == (64, 64)
         (data / 'names.txt').write_text('000001.jpg\n000002.jpg\n')
         finding = only(check(node(data, ann_file='names.txt')))
         assert '000001.jpg.jpg does not exist' in finding.what

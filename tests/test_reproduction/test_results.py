@@ -19,6 +19,7 @@ def entry(name: str, **values) -> dict:
         'config_sha256': 'a',
         'checkpoint': 'x.pth',
         'checkpoint_sha256': 'b',
+        'data_sha256': 'd',
         'metrics': {},
         **values,
     }
@@ -51,7 +52,24 @@ def test_a_later_result_is_in_place_of_the_same_test(tmp_path):
     found = kept.read(path)
     assert [e['checkpoint_sha256'] for e in found] == ['c', 'b']
     assert kept.is_done(found, entry('a', checkpoint_sha256='c'))
-    assert not kept.is_done(found, entry('a', config_sha256='other'))
+    for digest in kept.DIGESTS:
+        assert not kept.is_done(found, entry('a', **{digest: 'other'}))
+    # Of a version that did not know the data.
+    del found[0]['data_sha256']
+    assert not kept.is_done(found, entry('a', checkpoint_sha256='c'))
+
+
+def test_a_part_of_the_data_is_said_and_not_chosen():
+    part = entry('a', samples=6, samples_published=50_000)
+    assert next(kept.lines(part)) == (
+        '6 samples were tested, and the published figures are of 50,000'
+    )
+    whole = entry('b', samples=50_000, samples_published=50_000)
+    unknown = entry('c', samples=6, samples_published=None)
+    for each in (whole, unknown):
+        assert list(kept.lines(each)) == []
+    found = kept.chosen([part, whole, unknown])
+    assert {name for name, _ in found} == {'b', 'c'}
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,6 @@ def _check_data_set(
     path = data_set.ann_file
     if not path.is_file():
         yield from check_exists(path, data_set.path, 'ann_file')
-        if path.exists():
-            yield Finding(f'{path} is a folder', file=str(path))
         return
     prefix = list(_check_prefix(data_set))
     yield from prefix

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmuniformer.checks.coco_file import what_is_no_json
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.finding import Finding, few
 
@@ -42,8 +43,9 @@ def check_box_file(data_set: DataSet, content: dict) -> Iterator[Finding]:
         return
     try:
         results = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        yield Finding(f'{path} is no JSON: {error}', file=file)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        what, mend = what_is_no_json(error)
+        yield Finding(f'{path} {what}', mend, file=file)
         return
     is_list = isinstance(results, list)
     if not is_list or not all(isinstance(r, dict) for r in results):

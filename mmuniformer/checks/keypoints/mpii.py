@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmuniformer.checks.coco_file import what_is_no_json
 from mmuniformer.checks.data_sets import DataSet
 from mmuniformer.checks.files import check_exists
 from mmuniformer.checks.finding import Finding, few
@@ -38,8 +39,9 @@ def check_mpii(data_set: DataSet, number: int) -> Iterator[Finding]:
         return
     try:
         people = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        yield Finding(f'{path} is no JSON: {error}', file=str(path))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        what, mend = what_is_no_json(error)
+        yield Finding(f'{path} {what}', mend, file=str(path))
         return
     if not isinstance(people, list) or not all(
         isinstance(person, dict) for person in people

@@ -113,7 +113,8 @@ def open_maps(
         if prefix.get(key):
             place = data_set.below_root(prefix[key])
             missing += check_exists(place, data_set.path, f'data_prefix.{key}')
-    if data_set.ann_file is not None:
+    # Of a folder mmseg takes what is below the prefixes, as without a list.
+    if data_set.ann_file is not None and not data_set.ann_file.is_dir():
         missing += check_exists(data_set.ann_file, data_set.path, 'ann_file')
     if missing:
         yield from missing

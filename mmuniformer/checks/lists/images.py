@@ -423,6 +423,14 @@ class _Folders:
             if self._loose():
                 what = 'no folders of classes, only images'
                 mend = 'give each class a folder, or name a list (ann_file)'
+                node = self.source.data_set.node
+                if node.get('split'):
+                    # mmpretrain's ImageNet finds this one by itself.
+                    place = Path(node.get('data_root') or '', 'meta')
+                    mend = (
+                        'give each class a folder, or write NAME LABEL for '
+                        f'each image into {place / node["split"]}.txt'
+                    )
             else:
                 what, mend = 'no images', 'put the data set there'
             yield self._finding(f'{self.root} has {what}', mend)
