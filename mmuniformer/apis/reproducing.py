@@ -356,7 +356,7 @@ def _measure(
     launcher: str,
 ) -> dict[str, Any]:
     """Tests in one style, or takes what was measured before."""
-    from mmengine.dist import is_main_process
+    from mmengine.dist import broadcast_object_list, is_main_process
 
     from mmuniformer.apis.testing import METRICS_FILE, test
     from mmuniformer.engine.config import load_config
@@ -383,11 +383,13 @@ def _measure(
         'data_sha256': kept.data_digest(cfg),
         'weights': weights.published,
     }
-    before = kept.read(place)
-    if kept.is_done(before, entry):
+    # What the first process finds: another run may be adding to the file.
+    found = [kept.same_test(kept.read(place), entry)]
+    broadcast_object_list(found)
+    if found[0] is not None:
         told = f'{entry["id"]}, {trial.style}: measured before ({place})'
         _say(sys.stdout, launcher, told)
-        return next(e for e in before if kept.key(e) == kept.key(entry))
+        return found[0]
     work_dir = folder / trial.style.replace(' ', '_')
     try:
         metrics = test(

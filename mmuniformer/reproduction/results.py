@@ -156,13 +156,15 @@ def key(entry: dict[str, Any]) -> list[Any]:
     return [entry[name] for name in ('id', 'style', 'options', 'checkpoint')]
 
 
-def is_done(results: Iterable[dict[str, Any]], entry: dict[str, Any]) -> bool:
-    """Whether a test of the same config, file and data has a result."""
-    return any(
-        key(old) == key(entry)
-        and all(old.get(name) == entry[name] for name in DIGESTS)
-        for old in results
-    )
+def same_test(
+    results: Iterable[dict[str, Any]], entry: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The result of a test of the same config, file and data, if any."""
+    for old in results:
+        same = all(old.get(name) == entry[name] for name in DIGESTS)
+        if same and key(old) == key(entry):
+            return old
+    return None
 
 
 def is_whole(entry: dict[str, Any]) -> bool:
@@ -196,8 +198,8 @@ def lines(entry: dict[str, Any]) -> Iterator[str]:
     """
     if not is_whole(entry):
         yield (
-            f'{entry["samples"]:,} samples were tested, and the published '
-            f'figures are of {entry["samples_published"]:,}'
+            f'samples: {entry["samples"]:,}, and those of the published '
+            f'figures: {entry["samples_published"]:,}'
         )
     for metric, found in entry['metrics'].items():
         measured, published = found['measured'], found.get('published')

@@ -88,7 +88,7 @@ def test_from_data_to_result(task, tmp_path, capsys, monkeypatch):
     assert 'measured before' in capsys.readouterr().out
 
     # Of other data it is another test, whose result replaces that one.
-    assert not kept.is_done(entries, {**entries[0], 'data_sha256': 'other'})
+    assert not kept.same_test(entries, {**entries[0], 'data_sha256': 'other'})
     # These few are not what the published figures are of.
     whole = task in ('pose', 'video')
     assert [kept.is_whole(entry) for entry in entries] == [whole] * len(

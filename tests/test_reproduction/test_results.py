@@ -51,18 +51,18 @@ def test_a_later_result_is_in_place_of_the_same_test(tmp_path):
     kept.add(path, entry('a', style='ms+flip'))
     found = kept.read(path)
     assert [e['checkpoint_sha256'] for e in found] == ['c', 'b']
-    assert kept.is_done(found, entry('a', checkpoint_sha256='c'))
+    assert kept.same_test(found, entry('a', checkpoint_sha256='c'))
     for digest in kept.DIGESTS:
-        assert not kept.is_done(found, entry('a', **{digest: 'other'}))
+        assert not kept.same_test(found, entry('a', **{digest: 'other'}))
     # Of a version that did not know the data.
     del found[0]['data_sha256']
-    assert not kept.is_done(found, entry('a', checkpoint_sha256='c'))
+    assert not kept.same_test(found, entry('a', checkpoint_sha256='c'))
 
 
 def test_a_part_of_the_data_is_said_and_not_chosen():
     part = entry('a', samples=6, samples_published=50_000)
     assert next(kept.lines(part)) == (
-        '6 samples were tested, and the published figures are of 50,000'
+        'samples: 6, and those of the published figures: 50,000'
     )
     whole = entry('b', samples=50_000, samples_published=50_000)
     unknown = entry('c', samples=6, samples_published=None)
