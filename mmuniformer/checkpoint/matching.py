@@ -10,13 +10,26 @@ from mmuniformer.checkpoint.form import check_forms
 SHOWN_NAMES = 3
 # mmpose renames these itself while it loads a file from before its version 1.
 OLD_NAMES = {'keypoint_head.': 'head.'}
-# The classifier of a recognizer or image classifier: one row for each class.
-CLASSIFIERS = (
-    'cls_head.fc_cls.weight',
-    'cls_head.head.fc_cls.weight',
-    'head.fc.weight',
-    'head.head.fc.weight',
-)
+# Layers of heads with a row for each class or keypoint: what the rows are of,
+# the key of the config that numbers them, and rows besides (the background).
+HEADS = {
+    'cls_head.fc_cls.weight': ('classes', 'cls_head.num_classes', 0),
+    'cls_head.head.fc_cls.weight': ('classes', 'cls_head.num_classes', 0),
+    'head.fc.weight': ('classes', 'head.num_classes', 0),
+    'head.head.fc.weight': ('classes', 'head.num_classes', 0),
+    'decode_head.conv_seg.weight': ('classes', 'decode_head.num_classes', 0),
+    'roi_head.bbox_head.fc_cls.weight': (
+        'classes',
+        'roi_head.bbox_head.num_classes',
+        1,
+    ),
+    'roi_head.bbox_head.0.fc_cls.weight': (
+        'classes',
+        'roi_head.bbox_head.0.num_classes',
+        1,
+    ),
+    'head.final_layer.weight': ('keypoints', 'head.out_channels', 0),
+}
 
 
 class Mismatch(NamedTuple):
@@ -106,13 +119,14 @@ def describe_mismatch(
     ):
         if names:
             parts.append(f'{len(names)} {words}: {some(names)}')
-    for name in set(CLASSIFIERS).intersection(reshaped):
-        parts.append(
-            f'the file was trained on {len(state[name])} classes and '
-            f'the config has {len(parameters[name])} '
-            f'(model.{name.partition(".")[0]}.num_classes): take the config '
-            'of its data set'
-        )
+    for name, (rows, key, besides) in HEADS.items():
+        # With as many, another width is that of another backbone.
+        if name in reshaped and len(state[name]) != len(parameters[name]):
+            parts.append(
+                f'the file was trained on {len(state[name]) - besides} {rows} '
+                f'and the config has {len(parameters[name]) - besides} '
+                f'(model.{key}): take the config of its data set'
+            )
     return '; '.join(parts)
 
 

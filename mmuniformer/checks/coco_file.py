@@ -134,7 +134,8 @@ def what_is_no_json(
         what = f'ends in the middle of its JSON ({place}: {error.msg})'
         return what, 'it was cut off: copy or write it again'
     near = text[max(0, error.pos - 20) : error.pos + 20]
-    return f'is no JSON ({place}: {error.msg}, near {near!r})', ''
+    what = f'is no JSON ({place}: {error.msg}, near {near!r})'
+    return what, 'copy it again, or mend it there'
 
 
 def _what_is_no_coco(content: Any) -> str:
