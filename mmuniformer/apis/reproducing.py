@@ -24,6 +24,7 @@ from mmuniformer.zoo import (
     get,
     hint,
 )
+from mmuniformer.zoo import weights as published_files
 
 # Of a table that goes into a file.
 WIDTH = 160
@@ -342,7 +343,26 @@ def _weights(experiment: Experiment, checkpoint: str | None) -> _File:
         if (weights.sha256 and digest.startswith(weights.sha256))
         or (called is not None and find(called) == weights)
     ]
+    if not names:
+        _refuse_another(source, checkpoint, called, digest)
     return _File(path, digest, names[0] if names else None)
+
+
+def _refuse_another(
+    experiment: Experiment, checkpoint: str, called: str | None, digest: str
+) -> None:
+    """Ends at the published file of another experiment.
+
+    Its names and shapes may be the same: those of other widths of a head, and
+    of windows.
+    """
+    for other in published_files():
+        known = other.sha256 and digest.startswith(other.sha256)
+        if known or (called is not None and find(called) == other):
+            raise CheckpointError(
+                f'{checkpoint} is the published file of {other.experiment}, '
+                f'not of {experiment.id}: --run that one'
+            )
 
 
 def _measure(

@@ -1,5 +1,6 @@
 """Whether a state dict fills a model."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 from mmuniformer.checkpoint.form import check_forms
 
 SHOWN_NAMES = 3
+# Lists of blocks of a UniFormer, and one of the blocks.
+STAGE = re.compile(r'(^|\.)blocks[1-4]$')
+BLOCK = re.compile(r'(.*?\bblocks[1-4])\.\d+(?=\.)')
 # mmpose renames these itself while it loads a file from before its version 1.
 OLD_NAMES = {'keypoint_head.': 'head.'}
 # Layers of heads with a row for each class or keypoint: what the rows are of,
@@ -77,7 +81,9 @@ def describe_mismatch(
 ) -> str | None:
     """Says which parameters of a model a state dict does not fill.
 
-    Buffers may be missing, and the state dict may hold more than the model.
+    Buffers may be missing, and the state dict may hold more than the model,
+    but no further blocks of its stages: UniFormer-B has all the names and
+    shapes of UniFormer-S.
 
     Args:
         model (nn.Module): The model that is to be filled.
@@ -86,7 +92,8 @@ def describe_mismatch(
         source (str): Path or URL of the file, for the message.
 
     Returns:
-        str or None: Counts and some names; None if every parameter is filled.
+        str or None: Counts and some names; None if every parameter is filled
+        by a state dict of the same depth.
 
     Raises:
         CheckpointError: If one is in deployment form and the other is not.
@@ -99,9 +106,10 @@ def describe_mismatch(
     }
     check_forms(model, state, source)
     missing, reshaped, _ = compare(parameters, state)
-    if not missing and not reshaped:
-        return None
     unknown = compare(model.state_dict(), state).unknown
+    deeper = _further_blocks(model, unknown)
+    if not missing and not reshaped and not deeper:
+        return None
     matched = len(parameters) - len(missing) - len(reshaped)
     parts = [
         f'{source} does not fit the model of the config: '
@@ -119,6 +127,11 @@ def describe_mismatch(
     ):
         if names:
             parts.append(f'{len(names)} {words}: {some(names)}')
+    if deeper:
+        parts.append(
+            f'the file is of a deeper backbone, with {some(deeper)}: take the '
+            'config of that one'
+        )
     for name, (rows, key, besides) in HEADS.items():
         # With as many, another width is that of another backbone.
         if name in reshaped and len(state[name]) != len(parameters[name]):
@@ -128,6 +141,19 @@ def describe_mismatch(
                 f'(model.{key}): take the config of its data set'
             )
     return '; '.join(parts)
+
+
+def _further_blocks(model: nn.Module, unknown: Sequence[str]) -> list[str]:
+    """Blocks behind the last one of the model's stages."""
+    stages = {
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList) and STAGE.search(name)
+    }
+    found = (BLOCK.match(key) for key in unknown)
+    return list(
+        dict.fromkeys(f.group() for f in found if f and f.group(1) in stages)
+    )
 
 
 def _present_name(key: str, parameters: Mapping) -> str:

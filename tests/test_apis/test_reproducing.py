@@ -337,6 +337,14 @@ def test_a_file_is_known_as_the_published_one(tmp_path, monkeypatch):
     file.rename(tmp_path / drive.kept_as)
     found = reproducing._weights(find_experiment('xxs_128'), drive.name)
     assert found.published == drive.name
+    # Names and shapes are those of other sizes, too.
+    with pytest.raises(CheckpointError) as error:
+        reproducing._weights(find_experiment('xxs_160'), drive.name)
+    assert str(error.value) == (
+        f'{drive.name} is the published file of '
+        'image_classification/exp_light/xxs_128, not of '
+        'image_classification/exp_light/xxs_160: --run that one'
+    )
 
 
 def test_what_is_wrong_for_all_is_told_once(tmp_path):

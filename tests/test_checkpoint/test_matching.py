@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mmuniformer.checkpoint.matching import HEADS, describe_mismatch
+from mmuniformer.models import UniFormer
 
 
 def holding(name: str, rows: int, width: int) -> nn.Module:
@@ -57,3 +58,25 @@ def test_another_backbone_is_not_one_of_other_classes(name):
     assert '1 of another shape' in told
     assert 'trained on' not in told
     assert describe_mismatch(holding(name, 20, 5), state, 'a.pth') is None
+
+
+def backbone(depth: int) -> nn.Module:
+    model = nn.Module()
+    arch = dict(depths=[1, 1, depth, 1], embed_dims=[8, 8, 16, 16], head_dim=8)
+    model.backbone = UniFormer(arch)
+    return model
+
+
+def test_a_deeper_model_has_all_names_of_another():
+    deep, flat = backbone(3), backbone(1)
+    assert describe_mismatch(deep, deep.state_dict(), 'a.pth') is None
+    told = describe_mismatch(flat, deep.state_dict(), 'a.pth')
+    assert told.endswith(
+        'the file is of a deeper backbone, with backbone.blocks3.1, '
+        'backbone.blocks3.2: take the config of that one'
+    )
+    # What else it holds does no harm.
+    more = {**flat.state_dict(), 'ema.decay': torch.zeros(1)}
+    assert describe_mismatch(flat, more, 'a.pth') is None
+    wrapped = {f'module.{k}': v for k, v in deep.state_dict().items()}
+    assert 'deeper' in describe_mismatch(flat, wrapped, 'a.pth')
