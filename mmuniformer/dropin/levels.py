@@ -32,7 +32,8 @@ def stages_for(levels: Sequence[Level], strict: bool) -> tuple[int, ...]:
     if set(strides) <= set(STRIDES) and _rising(strides):
         return tuple(STRIDES.index(stride) for stride in strides)
     told = ', '.join(map(str, strides))
-    if len(levels) > len(STRIDES) or any(a > b for a, b in pairwise(strides)):
+    falling = any(a > b for a, b in pairwise(strides))
+    if len(levels) > len(STRIDES) or falling or _fused(levels):
         raise Tied(
             f'its backbone gives maps of strides {told}, which are no pyramid '
             'from fine to coarse: a neck or decoder is a part of it. Start '
@@ -50,3 +51,15 @@ def stages_for(levels: Sequence[Level], strict: bool) -> tuple[int, ...]:
 
 def _rising(strides: Sequence[int]) -> bool:
     return all(a < b for a, b in pairwise(strides))
+
+
+def _fused(levels: Sequence[Level]) -> bool:
+    """Whether one of several maps of a size is made of those behind it.
+
+    BiSeNetV1 gives what it decodes first, in more channels than what that is
+    made of. Of a backbone's own layers, later ones have no fewer.
+    """
+    return any(
+        one.stride == other.stride and one.channels > other.channels
+        for one, other in pairwise(levels)
+    )

@@ -139,7 +139,7 @@ def find_teachers(cfg: Config) -> list[str]:
 
 
 def compare_weights(
-    cfg: Config, path: str, host: dict, checkpoint: str | None
+    cfg: Config, path: str, host: dict, checkpoint: str | None, arch: Any
 ) -> list[str]:
     """Says where the host's backbone trained otherwise than ours will.
 
@@ -147,7 +147,9 @@ def compare_weights(
         cfg (Config): The host's.
         path (str): Of the backbone.
         host (dict): Its node.
-        checkpoint (str, optional): What ours starts from.
+        checkpoint (str, optional): What ours starts from; an empty one where
+            it is to start from none.
+        arch (str or dict): Ours.
     """
     notes = []
     if type_name(host) == 'LoRAModel':
@@ -155,15 +157,36 @@ def compare_weights(
             f'{path}: LoRAModel is left out, so all of UniFormer trains; to '
             'keep it, give it the new backbone as its module'
         )
-    given = [cfg.get('load_from')]
-    for node in (dict(cfg.model, backbone=None), *(n for _, n in walk(host))):
-        given.append(node.get('pretrained'))
-        inits = node.get('init_cfg')
-        inits = inits if isinstance(inits, list | tuple) else [inits]
-        given += [type_name(init) in FROM_FILE for init in inits]
-    if checkpoint and not any(given):
+    given = _weights_of(cfg, path, host)
+    if checkpoint and not given:
         notes.append(
             f"{path}: the host's starts from no weights, and this one from "
             "a file; --checkpoint '' for none"
         )
+    if checkpoint is None and given:
+        named = arch if isinstance(arch, str) else 'this arch'
+        notes.append(
+            f"{path}: the host's starts from a file, and this one from no "
+            f'weights, as none are known here for {named}; --checkpoint '
+            'names a file'
+        )
     return notes
+
+
+def _weights_of(cfg: Config, path: str, host: dict) -> bool:
+    """Whether the host's backbone starts from a file of its own or of a model
+    that it is a part of.
+    """
+    around = [
+        node
+        for place, node in walk(cfg.model, 'model')
+        if path.startswith(f'{place}.')
+    ]
+    inside = [node for _, node in walk(host)]
+    given = [cfg.get('load_from')]
+    for node in (*around, *inside):
+        given.append(node.get('pretrained'))
+        inits = node.get('init_cfg')
+        inits = inits if isinstance(inits, list | tuple) else [inits]
+        given += [type_name(init) in FROM_FILE for init in inits]
+    return any(given)

@@ -43,7 +43,7 @@ from mmuniformer.dropin.recipe import (
     forget_weights,
     stop_distilling,
 )
-from mmuniformer.models.backbones.settings import resolve_arch
+from mmuniformer.models.backbones.settings import LIGHT_ARCHS, resolve_arch
 from mmuniformer.nodes import type_name, walk
 from mmuniformer.registry import MODELS as OURS
 
@@ -157,7 +157,9 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     if all(place.backbone.get('in_channels', 3) == 3 for place in places):
         fit_colours(new, clips)
     for place, host in exchanged:
-        told += compare_weights(cfg, place.path, host, swapped.checkpoint)
+        told += compare_weights(
+            cfg, place.path, host, checkpoint, ours['arch']
+        )
     swapped.warnings += [
         *told,
         *fit_optimizer(
@@ -192,7 +194,7 @@ def _swap_one(place: Place, swapped: Swapped, ours: dict) -> bool:
         return False
     video = reads_clips(cfg, owner)
     ndim = 3 if video else 2
-    kind = 'UniFormer3D' if video else 'UniFormer'
+    kind = kind_of(ours['arch'], video)
     check_options(kind, ours)
     channels = read_channels(cfg, host)
     levels = _levels_of_others(host, owner) or measure_backbone(
@@ -245,6 +247,12 @@ def read_channels(cfg: Config, host: dict) -> int:
     return len(mean)
 
 
+def kind_of(arch: str | dict, video: bool) -> str:
+    """Our backbone of an arch, for clips or for pictures."""
+    light = isinstance(arch, str) and arch in LIGHT_ARCHS
+    return f'UniFormer{"Light" if light else ""}{"3D" if video else ""}'
+
+
 def check_options(kind: str, options: dict) -> None:
     """Refuses options of a backbone that would not be in the result.
 
@@ -267,7 +275,7 @@ def _our_node(
     kind: str, options: dict, stages: Sequence[int], swapped: Swapped
 ) -> ConfigDict:
     backbone = ConfigDict(type=f'mmuniformer.{kind}', **options)
-    if stages != ((3,) if kind == 'UniFormer3D' else (0, 1, 2, 3)):
+    if stages != ((3,) if kind.endswith('3D') else (0, 1, 2, 3)):
         backbone['out_indices'] = stages
     if swapped.checkpoint:
         backbone['init_cfg'] = ConfigDict(
@@ -278,14 +286,15 @@ def _our_node(
 
 def _swap_within(place: Place, swapped: Swapped, ours: dict) -> None:
     """Replaces the backbone that STDC's context path is built around."""
-    check_options('UniFormer', ours)
+    kind = kind_of(ours['arch'], video=False)
+    check_options(kind, ours)
     path = place.backbone
     before = [level.channels for level in measure_backbone(path, 2)]
     inner = measure_backbone(path['backbone_cfg'], 2)
     stages = stages_for(inner, strict=False)
-    archs = OURS.get('UniFormer').archs
+    archs = OURS.get(kind).archs
     dims = resolve_arch(ours['arch'], archs).embed_dims
-    path['backbone_cfg'] = _our_node('UniFormer', ours, stages, swapped)
+    path['backbone_cfg'] = _our_node(kind, ours, stages, swapped)
     coarsest_first = [dims[stage] for stage in reversed(stages)]
     path['last_in_channels'] = tuple(coarsest_first[:2])
     # It reads the finest map beside one of the path's own.

@@ -146,9 +146,11 @@ def _unknown_argument(error: Exception, cfg: Any) -> str | None:
         if name in (built, '__init__') or _derives(type_, name):
             allowed = _arguments(type_)
             known = f'; it takes {", ".join(allowed)}' if allowed else ''
+            # What a constructor of ours says besides.
+            more, _, _ = str(error)[match.end() :].partition('\n')
             return (
                 f"{path}: {built} takes no argument '{key}'"
-                f'{suggest(key, allowed)}{known}'
+                f'{suggest(key, allowed)}{known}{more}'
             )
     return None
 

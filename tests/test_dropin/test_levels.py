@@ -51,3 +51,13 @@ def test_what_is_no_pyramid_is_refused_with_the_way_out(strides):
     with pytest.raises(Tied, match='Start from a config') as told:
         stages_for(levels(*strides), strict=False)
     assert ', '.join(map(str, strides)) in str(told.value)
+
+
+def test_a_map_that_is_made_of_later_ones_is_refused():
+    # BiSeNetV1: its head would read a map of ours that nothing deep is in.
+    outs = [Level(256, 8), Level(128, 8), Level(128, 16)]
+    with pytest.raises(Tied, match='a neck or decoder is a part of it'):
+        stages_for(outs, strict=False)
+    # An EfficientNet narrows from stage to stage, and fuses nothing.
+    narrowing = [Level(64, 8), Level(48, 16), Level(48, 32)]
+    assert stages_for(narrowing, strict=False) == (1, 2, 3)

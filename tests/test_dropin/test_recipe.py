@@ -137,7 +137,7 @@ def test_the_config_of_a_teacher_is_looked_up_where_it_is_installed():
     ('model', 'checkpoint', 'said'),
     [
         (dict(backbone=dict(type='ResNet')), 'a.pth', True),
-        (dict(backbone=dict(type='ResNet')), None, False),
+        (dict(backbone=dict(type='ResNet')), '', False),
         (
             dict(backbone=dict(type='ResNet', init_cfg=PRETRAINED)),
             'a.pth',
@@ -163,12 +163,45 @@ def test_the_config_of_a_teacher_is_looked_up_where_it_is_installed():
 def test_weights_that_the_host_does_without_are_said(model, checkpoint, said):
     cfg = config(model=model)
     backbone = cfg.model.backbone
-    told = compare_weights(cfg, 'model.backbone', backbone, checkpoint)
+    told = compare_weights(cfg, 'model.backbone', backbone, checkpoint, 'x')
     assert bool(told) is said
+
+
+@pytest.mark.parametrize('key', ['init_cfg', 'pretrained'])
+def test_weights_of_a_model_within_another_are_those_of_its_backbone(key):
+    values = dict(init_cfg=PRETRAINED, pretrained='a.pth')
+    reid = {'backbone': dict(type='ResNet'), key: values[key]}
+    plain = dict(backbone=dict(type='ResNet'))
+    cfg = config(model=dict(detector=plain, reid=reid))
+    for name, model, said in (('detector', plain, 1), ('reid', reid, 0)):
+        path = f'model.{name}.backbone'
+        told = compare_weights(cfg, path, model['backbone'], 'b.pth', 'base')
+        assert len(told) == said
+
+
+@pytest.mark.parametrize(
+    ('checkpoint', 'backbone', 'said'),
+    [
+        # '' is what a user asks for.
+        (None, dict(type='ResNet', init_cfg=PRETRAINED), True),
+        ('', dict(type='ResNet', init_cfg=PRETRAINED), False),
+        (None, dict(type='ResNet'), False),
+    ],
+)
+def test_weights_that_the_host_has_and_ours_not_are_said(
+    checkpoint, backbone, said
+):
+    cfg = config(model=dict(backbone=backbone))
+    told = compare_weights(
+        cfg, 'model.backbone', backbone, checkpoint, 'small_plus'
+    )
+    assert ['small_plus; --checkpoint' in line for line in told] == [True] * (
+        said
+    )
 
 
 def test_lora_does_not_go_under():
     lora = dict(type='LoRAModel', module=dict(type='V', init_cfg=PRETRAINED))
     cfg = config(model=dict(backbone=lora))
-    (told,) = compare_weights(cfg, 'model.backbone', lora, 'a.pth')
+    (told,) = compare_weights(cfg, 'model.backbone', lora, 'a.pth', 'x')
     assert 'LoRAModel is left out' in told

@@ -233,3 +233,28 @@ def test_the_library_is_that_of_the_models_type():
     told = swap(cfg, checkpoint='', arch=TINY)
     assert told.cfg.default_scope == 'mmdet'
     assert any("default_scope: 'mmdet'" in line for line in told.warnings)
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'model', 'kind'),
+    [
+        (RESNET, 'RetinaNet', 'UniFormerLight'),
+        (
+            dict(type='mmaction.ResNet3dSlowOnly'),
+            'Recognizer3D',
+            'UniFormerLight3D',
+        ),
+    ],
+)
+def test_a_light_arch_is_of_the_light_backbone(backbone, model, kind):
+    told = swap(config(dict(backbone), type=model), checkpoint='', arch='xxs')
+    ours = told.cfg.model.backbone
+    assert ours.type == f'mmuniformer.{kind}'
+    assert ours.arch == 'xxs'
+    with pytest.raises(Tied, match=f'{kind}, which has no argument stage3'):
+        swap(
+            config(dict(backbone), type=model),
+            checkpoint='',
+            arch='xxs',
+            stage3='hybrid',
+        )

@@ -8,6 +8,8 @@ from mmengine.config import Config
 
 import mmuniformer
 from mmuniformer import SettingError
+from mmuniformer.engine.explain import readable_errors
+from mmuniformer.errors import UserError
 from mmuniformer.models.backbones.other_words import MEANINGS
 from mmuniformer.registry import MODELS
 
@@ -62,8 +64,30 @@ def test_own_words_are_no_others():
     assert len(video.blocks4) == 2
     image = mmuniformer.UniFormer(arch, stage3='window', window_size=2)
     assert image(torch.rand(1, 3, 32, 32))[3].shape == (1, 8, 1, 1)
-    with pytest.raises(TypeError, match='nonsense'):
-        mmuniformer.UniFormer(arch, nonsense=1)
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_words_that_nobody_knows_may_be_inherited_as_well(name):
+    # Of mmdet's ConvNeXt, whose other arguments ours has, too.
+    node = {'type': f'mmuniformer.{name}', 'gap_before_final_norm': False}
+    with pytest.raises(TypeError) as raised:
+        MODELS.build(node)
+    text = str(raised.value)
+    assert text.startswith(
+        f'{name}.__init__() got an unexpected keyword argument '
+        "'gap_before_final_norm'. "
+    )
+    assert 'backbone=dict(_delete_=True, ...)' in text
+    cfg = Config(dict(model=dict(backbone=node)))
+    with pytest.raises(UserError) as told, readable_errors(cfg):
+        MODELS.build(cfg.model.backbone)
+    text = str(told.value)
+    assert text.startswith(f"model.backbone: {name} takes no argument 'gap_")
+    assert 'it takes arch, ' in text
+    assert text.endswith(
+        '. Where the config inherits another backbone, '
+        'backbone=dict(_delete_=True, ...) takes its arguments away'
+    )
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,11 @@ MEANINGS = {
     'zero_init_residual': _LAYERS,
 }
 
+_FORGOTTEN = (
+    'Where the config inherits another backbone, '
+    'backbone=dict(_delete_=True, ...) takes its arguments away'
+)
+
 
 def explains_other_words(init: Callable) -> Callable:
     """Has a constructor say what stands for arguments of other backbones.
@@ -90,8 +95,16 @@ def explains_other_words(init: Callable) -> Callable:
         # mmaction2's UniFormer has this word as well, for four numbers.
         if 'depth' in own and isinstance(given.get('depth'), int):
             others.insert(0, 'depth')
+        name = type(self).__name__
         if others:
-            raise SettingError(_explain(type(self).__name__, others))
+            raise SettingError(_explain(name, others))
+        for word in given:
+            if word not in own:
+                # As Python says it, and what it cannot know.
+                raise TypeError(
+                    f'{name}.__init__() got an unexpected keyword argument '
+                    f"'{word}'. {_FORGOTTEN}"
+                )
         init(self, *args, **given)
 
     return checked
@@ -107,6 +120,5 @@ def _explain(name: str, words: list[str]) -> str:
     )
     return (
         f'{name} takes no {", ".join(words)}: arguments of other backbones. '
-        'Where the config inherits one, backbone=dict(_delete_=True, ...) '
-        f'takes them away. Here stands {instead}'
+        f'{_FORGOTTEN}. Here stands {instead}'
     )
