@@ -1,7 +1,8 @@
 """A config as the changes to another, in the text that people write."""
 
+import ast
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -316,11 +317,17 @@ def base_of(config: str, out: Path, lazy: bool) -> str:
         lazy (bool): Whether they are pure Python configs.
 
     Raises:
-        ValueError: If a pure Python config cannot be imported from there.
+        ValueError: If a pure Python config cannot be imported from there, or
+            the leaf would take the place of what it inherits.
     """
     if '::' in config:
         return config
     path = Path(config).absolute()
+    if out.exists() and any(out.samefile(file) for file in files_of(path)):
+        raise ValueError(
+            f'{out} is a part of it, and the result inherits that: give -o '
+            'another name'
+        )
     relative = os.path.relpath(path, out.absolute().parent)
     if not lazy:
         return Path(relative).as_posix()
@@ -333,3 +340,24 @@ def base_of(config: str, out: Path, lazy: bool) -> str:
             'that Python can import: rename it, or write the result beside it'
         )
     return dots + '.'.join(names)
+
+
+def files_of(config: Path) -> Iterator[Path]:
+    """The file of a config, and those that it inherits by their paths.
+
+    Args:
+        config (Path): One that has been read; what it imports is there.
+    """
+    yield config
+    if Config._is_lazy_import(str(config)):
+        code = ast.parse(config.read_text()).body
+        for module in Config._get_base_modules(code):
+            name = module.lstrip('.')
+            ups = ['..'] * (len(module) - len(name) - 1)
+            base = config.parent.joinpath(*ups, *name.split('.'))
+            # From a library, it starts with no dot.
+            if name != module:
+                yield from files_of(base.with_suffix('.py'))
+        return
+    for base in Config._get_base_files(str(config)):
+        yield from files_of(Path(Config._get_cfg_path(base, str(config))[0]))

@@ -6,6 +6,8 @@ from itertools import pairwise
 from mmuniformer.dropin.measuring import Level
 
 STRIDES = (4, 8, 16, 32)
+# Of our maps as fine as these, little is known of a picture.
+FINE = {4, 8}
 
 
 class Tied(Exception):
@@ -17,7 +19,8 @@ def stages_for(levels: Sequence[Level], strict: bool) -> tuple[int, ...]:
 
     Each level gets the stage of its stride. Where several have the same
     stride, as those of a dilated ResNet, the last stages stand for them, if
-    the host's heads bring maps to one size themselves.
+    the host's heads bring maps to one size themselves. So does the last one
+    for a fine map alone, which dilations or branches make of a whole network.
 
     Args:
         levels (Sequence[Level]): What the host's backbone gives.
@@ -29,9 +32,18 @@ def stages_for(levels: Sequence[Level], strict: bool) -> tuple[int, ...]:
     strides = [level.stride for level in levels]
     if all(stride == 0 for stride in strides):
         return (len(STRIDES) - 1,)
+    told = ', '.join(map(str, strides))
+    if len(levels) == 1 and set(strides) <= FINE:
+        if strict:
+            raise Tied(
+                f'its backbone gives one map of stride {told}, and UniFormer '
+                'one as fine from its first stages alone. Start from a config '
+                'of the same task with a ResNet, whose last map is of stride '
+                '32'
+            )
+        return (len(STRIDES) - 1,)
     if set(strides) <= set(STRIDES) and _rising(strides):
         return tuple(STRIDES.index(stride) for stride in strides)
-    told = ', '.join(map(str, strides))
     falling = any(a > b for a, b in pairwise(strides))
     if len(levels) > len(STRIDES) or falling or _fused(levels):
         raise Tied(

@@ -362,6 +362,13 @@ def use_linear_head(owner: dict, scores: int, channels: int) -> str:
     return f'{LINEAR_HEADS[kind]} instead of {kind}, which reads no vector'
 
 
+def pools_all(necks: Sequence[dict]) -> bool:
+    """Whether necks pool maps of any size to one vector."""
+    return bool(necks) and (
+        type_name(necks[0]) in POOLS and 'kernel_size' not in necks[0]
+    )
+
+
 def draw_finer(owner: dict, level: Level) -> bool:
     """Has a head of keypoints draw as fine as before, from stride 32.
 

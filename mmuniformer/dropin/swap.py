@@ -10,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
 from mmuniformer.dropin.leaf import registered_name
-from mmuniformer.dropin.levels import STRIDES, Tied, stages_for
+from mmuniformer.dropin.levels import FINE, STRIDES, Tied, stages_for
 from mmuniformer.dropin.limits import (
     missing_packages,
     refuse,
@@ -33,6 +33,7 @@ from mmuniformer.dropin.readers import (
     draw_corners,
     draw_finer,
     fit_readers,
+    pools_all,
     replace_channels,
     use_linear_head,
 )
@@ -328,9 +329,12 @@ def _choose(
             f'{place.path}: its head reads no map; I3DHead does'
         )
         return deepest
-    if 'cls_head' in owner or (scope == 'mmpretrain' and len(levels) == 1):
-        stages = deepest if len(levels) == 1 else stages_for(levels, False)
-    elif vectors:
+    one, drawn = len(levels) == 1, False
+    if one and (scope == 'mmpretrain' or 'cls_head' in owner):
+        stages = deepest
+    elif 'cls_head' in owner:
+        stages = stages_for(levels, strict=False)
+    elif vectors or (one and pools_all(place.necks)):
         stages = deepest
     elif draw_corners(owner, levels, dims[-1]):
         swapped.notes.append(
@@ -338,10 +342,8 @@ def _choose(
             "CenterNet's neck, whose deconvolutions make up for it"
         )
         return deepest
-    elif (
-        len(levels) == 1 and scope == 'mmpose' and draw_finer(owner, levels[0])
-    ):
-        stages = deepest
+    elif one and scope == 'mmpose' and draw_finer(owner, levels[0]):
+        stages, drawn = deepest, True
         swapped.notes.append(
             f'{place.path}: stride 32 instead of {levels[0].stride}, and '
             'deconvolutions in the head that make up for it'
@@ -366,11 +368,14 @@ def _choose(
         return stages
     if scope == 'mmpose' and stages == deepest and not place.necks:
         check_heatmaps(owner)
-    if len({x.stride for x in levels}) < len(levels):
+    strides = [level.stride for level in levels]
+    if len(set(strides)) < len(strides) or (
+        stages == deepest and FINE & {*strides} and not drawn
+    ):
         swapped.notes.append(
             f'{place.path}: strides '
             f'{", ".join(str(STRIDES[s]) for s in stages)} instead of '
-            f'{", ".join(str(x.stride) for x in levels)}'
+            f'{", ".join(map(str, strides))}'
         )
     return fit_readers(place, levels, stages, [dims[s] for s in stages])
 

@@ -104,3 +104,26 @@ def test_one_scheduler_of_the_base_is_referred_to(tmp_path):
     text = leaf_text('base.py', old, new, ['schedule'], [], None, False)
     assert "schedule = [dict(type='W'), _base_.schedule]" in text
     assert plain(read(tmp_path, text)) == plain(new)
+
+
+@pytest.mark.parametrize('lazy', [True, False])
+def test_a_leaf_does_not_take_the_place_of_what_it_inherits(tmp_path, lazy):
+    (tmp_path / 'sub').mkdir()
+    base, host = tmp_path / 'sub' / 'base.py', tmp_path / 'host.py'
+    other = tmp_path / 'other.py'
+    base.write_text('a = 1\n')
+    other.write_text('a = 1\n')
+    if lazy:
+        base.write_text('from mmengine.runner import Runner\na = Runner\n')
+    host.write_text(
+        'from mmengine.config import read_base\n'
+        'with read_base():\n    from .sub.base import *\n'
+        if lazy
+        else "_base_ = ['sub/base.py', 'mmdet::_base_/default_runtime.py']\n"
+    )
+    (tmp_path / 'link.py').symlink_to(host)
+    for out in (host, base, tmp_path / 'link.py'):
+        with pytest.raises(ValueError, match='give -o another name'):
+            base_of(str(host), out, lazy)
+    # What is there already and has nothing to do with it may be replaced.
+    assert base_of(str(host), other, lazy) in ('host.py', '.host')

@@ -61,3 +61,11 @@ def test_a_map_that_is_made_of_later_ones_is_refused():
     # An EfficientNet narrows from stage to stage, and fuses nothing.
     narrowing = [Level(64, 8), Level(48, 16), Level(48, 32)]
     assert stages_for(narrowing, strict=False) == (1, 2, 3)
+
+
+@pytest.mark.parametrize('stride', [4, 8])
+def test_a_fine_map_alone_is_not_that_of_our_first_stages(stride):
+    # It is the last one of a dilated network, or of one with branches.
+    assert stages_for(levels(stride), strict=False) == (3,)
+    with pytest.raises(Tied, match=f'one map of stride {stride}'):
+        stages_for(levels(stride), strict=True)

@@ -258,3 +258,69 @@ def test_a_light_arch_is_of_the_light_backbone(backbone, model, kind):
             arch='xxs',
             stage3='hybrid',
         )
+
+
+HRNET = dict(
+    type='mmpose.HRNet',
+    extra=dict(
+        stage1=dict(
+            num_modules=1,
+            num_branches=1,
+            block='BOTTLENECK',
+            num_blocks=(1,),
+            num_channels=(16,),
+        ),
+        **{
+            f'stage{n}': dict(
+                num_modules=1,
+                num_branches=n,
+                block='BASIC',
+                num_blocks=(1,) * n,
+                num_channels=tuple(8 * 2**i for i in range(n)),
+            )
+            for n in (2, 3, 4)
+        },
+    ),
+)
+
+
+def test_a_fine_map_that_is_pooled_is_our_last_one():
+    cfg = config(
+        HRNET,
+        type='TopdownPoseEstimator',
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='RegressionHead', in_channels=8, num_joints=3),
+    )
+    told = swap(cfg, checkpoint='', arch=TINY)
+    assert told.cfg.model.backbone.out_indices == (3,)
+    assert told.cfg.model.head.in_channels == 64
+    assert 'strides 32 instead of 4' in told.notes[0]
+
+
+def test_a_head_of_a_fine_map_does_not_read_our_first_stage():
+    cfg = config(
+        HRNET,
+        type='TopdownPoseEstimator',
+        head=dict(type='mmpose.RTMCCHead', in_channels=8, out_channels=3),
+    )
+    with pytest.raises(Tied, match='one map of stride 4'):
+        swap(cfg, checkpoint='', arch=TINY)
+
+
+def test_one_dilated_map_of_mmseg_is_our_last_one():
+    resnet = dict(
+        type='mmseg.ResNetV1c',
+        depth=18,
+        out_indices=(3,),
+        strides=(1, 2, 1, 1),
+        dilations=(1, 1, 2, 4),
+    )
+    cfg = config(
+        resnet,
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=512, in_index=0),
+    )
+    told = swap(cfg, checkpoint='', arch=TINY)
+    assert told.cfg.model.backbone.out_indices == (3,)
+    assert told.cfg.model.decode_head.in_channels == 64
+    assert 'strides 32 instead of 8' in told.notes[0]
