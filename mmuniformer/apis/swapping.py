@@ -12,6 +12,7 @@ from rich.console import Console
 from mmuniformer.dropin import Swapped, leaf_text, swap, try_model
 from mmuniformer.dropin.leaf import base_of, registered_name
 from mmuniformer.dropin.levels import Tied
+from mmuniformer.dropin.measuring import NotRegistered
 from mmuniformer.dropin.swap import KEYS, scope_of
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.config import load_config
@@ -55,7 +56,7 @@ def swap_backbone(
     try:
         swapped = swap(host, checkpoint, **ours)
         base = base_of(config, path, lazy)
-    except (Tied, ValueError) as error:
+    except (Tied, NotRegistered, ValueError) as error:
         raise UserError(f'{config}: {error}') from error
     text = leaf_text(
         base,

@@ -47,6 +47,10 @@ class NotMeasured(Exception):
     """A backbone that does not run on an image alone."""
 
 
+class NotRegistered(LookupError):
+    """A type that a config names, and that nobody has registered."""
+
+
 def measure_backbone(
     backbone: dict,
     ndim: int,
@@ -169,7 +173,7 @@ def _build(node: dict) -> nn.Module:
         for key in ('init_cfg', 'pretrained'):
             if key in inner:
                 # TIMMBackbone takes nothing else.
-                inner[key] = False if inner[key] is True else None
+                inner[key] = False if isinstance(inner[key], bool) else None
     kind = str(node['type'])
     if kind.startswith(TORCHVISION):
         module = get_model(kind.removeprefix(TORCHVISION))
@@ -195,14 +199,14 @@ def arguments(node: dict, scope: str | None = None) -> dict[str, Parameter]:
             default, in the scope that is active.
 
     Raises:
-        LookupError: If it is not registered.
+        NotRegistered: If it is not.
     """
     kind = node['type']
     if isinstance(kind, str):
         with MODELS.switch_scope_and_registry(scope) as registry:
             name, kind = kind, registry.get(kind)
         if kind is None:
-            raise LookupError(
+            raise NotRegistered(
                 f'{name} is in no registry: install its package, or name its '
                 'module in custom_imports'
             )

@@ -135,3 +135,32 @@ def test_mistakes_of_the_command_line(tmp_path: Path):
         swap_backbone(RETINANET, 'mine.txt')
     with pytest.raises(UserError, match='does not exist'):
         swap_backbone('nothing.py', str(tmp_path / 'mine.py'))
+
+
+@pytest.mark.parametrize(
+    ('base', 'model'),
+    [
+        # What is asked for its arguments before anything is built.
+        (RETINANET, "data_preprocessor=dict(type='Mine')"),
+        (
+            'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
+            'td-hm_hrnet-w32_8xb64-210e_coco-256x192.py',
+            "head=dict(type='Mine')",
+        ),
+    ],
+)
+def test_a_part_that_nobody_has_registered_is_named(tmp_path, base, model):
+    host = tmp_path / 'host.py'
+    host.write_text(f'_base_ = {base!r}\nmodel = dict({model})\n')
+    with pytest.raises(UserError, match='Mine is in no registry: install'):
+        swap_backbone(str(host), str(tmp_path / 'mine.py'))
+
+
+def test_what_it_inherits_is_not_written_over(tmp_path):
+    host = tmp_path / 'host.py'
+    text = f'_base_ = {RETINANET!r}\nmodel = dict(backbone=dict(depth=18))\n'
+    host.write_text(text)
+    with pytest.raises(UserError, match='give -o another name'):
+        swap_backbone(str(host), str(host), build=False)
+    assert host.read_text() == text
+    assert list(tmp_path.iterdir()) == [host]

@@ -52,13 +52,14 @@ def test_torchvisions_maps_are_those_that_mmaction2_reads():
     assert measure_backbone(mobilenet, 2) == [Level(1280, 32)]
 
 
-def test_timms_weights_are_not_asked_for():
+@pytest.mark.parametrize('pretrained', [True, False])
+def test_timms_weights_are_not_asked_for(pretrained):
     pytest.importorskip('timm')
     backbone = dict(
         type='mmpretrain.TIMMBackbone',
         model_name='test_resnet',
         features_only=True,
-        pretrained=True,
+        pretrained=pretrained,
     )
     strides = [level.stride for level in measure_backbone(backbone, 2)]
     assert strides == [2, 4, 8, 16, 32]
