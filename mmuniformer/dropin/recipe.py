@@ -18,7 +18,14 @@ CLIP_MEAN = [114.75, 114.75, 114.75]
 CLIP_STD = [57.375, 57.375, 57.375]
 # A pure Python config has the class.
 FROM_FILE = ('Pretrained', 'PretrainedInit')
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# Keys that have pipelines: hooks switch to another one late in training.
+PIPELINES = (
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'custom_hooks',
+    'tta_pipeline',
+)
 # Heads of mmpretrain that have a second one to distil with.
 DISTILLING = ('LeViTClsHead', 'EfficientFormerClsHead')
 # What preprocessors have.
@@ -34,8 +41,13 @@ def fit_colours(cfg: Config, clips: bool) -> None:
         clips (bool): Whether they are those of video.
     """
     mean, std = (CLIP_MEAN, CLIP_STD) if clips else (MEAN, STD)
-    for node in _normalisers(cfg):
-        if node.get('mean') is not None and len(node['mean']) != len(mean):
+    pipelines = list(_in_pipelines(cfg))
+    for node in (*_preprocessors(cfg), *pipelines):
+        given = node.get('mean')
+        # What a pipeline has normalised, no preprocessor does again.
+        if given is None and pipelines:
+            continue
+        if given is not None and len(given) != len(mean):
             continue
         _set(node, 'mean', mean)
         _set(node, 'std', std)
@@ -65,7 +77,7 @@ def _order_key(node: dict, cfg: Config) -> str | None:
     return next((key for key in known if key in ORDERS), None)
 
 
-def _normalisers(cfg: Config) -> Iterator[dict]:
+def _preprocessors(cfg: Config) -> Iterator[dict]:
     model = cfg.model
     top = ('data_preprocessor', 'preprocess_cfg')
     for key in top:
@@ -76,8 +88,11 @@ def _normalisers(cfg: Config) -> Iterator[dict]:
         # A wrapper of others has no mean, and takes none.
         if preprocessor and 'data_preprocessor' not in node:
             yield node
-    for loader in LOADERS:
-        for _, node in walk(cfg.get(loader)):
+
+
+def _in_pipelines(cfg: Config) -> Iterator[dict]:
+    for key in PIPELINES:
+        for _, node in walk(cfg.get(key)):
             if type_name(node) == 'Normalize' and 'mean' in node:
                 yield node
 

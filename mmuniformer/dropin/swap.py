@@ -62,6 +62,7 @@ KEYS = (
     'train_dataloader',
     'val_dataloader',
     'test_dataloader',
+    'tta_pipeline',
     'optim_wrapper',
     'param_scheduler',
     'custom_hooks',

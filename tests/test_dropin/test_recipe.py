@@ -77,6 +77,39 @@ def test_a_preprocessor_gets_the_argument_that_it_has(kind, key):
     assert cfg.model.data_preprocessor == wanted
 
 
+def test_what_a_pipeline_normalises_is_not_normalised_again():
+    load = dict(type='LoadImageFromFile')
+    normalize = dict(
+        type='Normalize',
+        mean=[103.5, 116.3, 123.7],
+        std=[1.0] * 3,
+        to_rgb=False,
+    )
+    plain = dict(type='DetDataPreprocessor', pad_size_divisor=32)
+    model = dict(backbone=dict(type='ResNet'), data_preprocessor=plain)
+    loader = dict(dataset=dict(pipeline=[load, normalize]))
+    cfg = config(model=model, train_dataloader=loader)
+    fit_colours(cfg, clips=False)
+    assert cfg.model.data_preprocessor == plain
+    assert cfg.train_dataloader.dataset.pipeline[1] == dict(
+        type='Normalize', mean=MEAN, std=STD, to_rgb=True
+    )
+    # The pipelines of the last epochs, and of tests with flips.
+    late = dict(type='PipelineSwitchHook', switch_pipeline=[load, normalize])
+    flips = [load, dict(type='TestTimeAug', transforms=[[normalize]])]
+    cfg = config(model=model, custom_hooks=[late], tta_pipeline=flips)
+    fit_colours(cfg, clips=False)
+    assert cfg.custom_hooks[0].switch_pipeline[1].mean == MEAN
+    assert cfg.tta_pipeline[1].transforms[0][0].to_rgb is True
+    # Pictures as they are, such as YOLOX', are normalised nowhere.
+    loader = dict(dataset=dict(pipeline=[load]))
+    cfg = config(model=model, train_dataloader=loader)
+    fit_colours(cfg, clips=False)
+    assert cfg.model.data_preprocessor == dict(
+        plain, mean=MEAN, std=STD, bgr_to_rgb=True
+    )
+
+
 def test_clips_are_rgb_and_have_a_mean_of_their_own():
     model = dict(
         data_preprocessor=dict(type='ActionDataPreprocessor', mean=[1, 1, 1])
