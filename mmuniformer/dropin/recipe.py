@@ -154,7 +154,7 @@ def find_teachers(cfg: Config) -> list[str]:
 
 
 def compare_weights(
-    cfg: Config, path: str, host: dict, checkpoint: str | None, arch: Any
+    cfg: Config, path: str, host: dict, checkpoint: str | None
 ) -> list[str]:
     """Says where the host's backbone trained otherwise than ours will.
 
@@ -164,7 +164,6 @@ def compare_weights(
         host (dict): Its node.
         checkpoint (str, optional): What ours starts from; an empty one where
             it is to start from none.
-        arch (str or dict): Ours.
     """
     notes = []
     if type_name(host) == 'LoRAModel':
@@ -179,11 +178,10 @@ def compare_weights(
             "a file; --checkpoint '' for none"
         )
     if checkpoint is None and given:
-        named = arch if isinstance(arch, str) else 'this arch'
         notes.append(
             f"{path}: the host's starts from a file, and this one from no "
-            f'weights, as none are known here for {named}; --checkpoint '
-            'names a file'
+            'weights; --checkpoint takes a file, or a name of '
+            '`mmuniformer zoo list`'
         )
     return notes
 

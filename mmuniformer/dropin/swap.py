@@ -159,9 +159,7 @@ def swap(cfg: Config, checkpoint: str | None = None, **ours: Any) -> Swapped:
     if all(place.backbone.get('in_channels', 3) == 3 for place in places):
         fit_colours(new, clips)
     for place, host in exchanged:
-        told += compare_weights(
-            cfg, place.path, host, checkpoint, ours['arch']
-        )
+        told += compare_weights(cfg, place.path, host, checkpoint)
     swapped.warnings += [
         *told,
         *fit_optimizer(
