@@ -68,7 +68,7 @@ def _rising(strides: Sequence[int]) -> bool:
 def _fused(levels: Sequence[Level]) -> bool:
     """Whether one of several maps of a size is made of those behind it.
 
-    BiSeNetV1 gives what it decodes first, in more channels than what that is
+    Decoders give first what they decode, in more channels than what that is
     made of. Of a backbone's own layers, later ones have no fewer.
     """
     return any(

@@ -79,7 +79,7 @@ FOREIGN = ('timm.', 'mmcls.')
 # Whose anchors, boxes or keypoints are counted in strides.
 STRICT = ('mmdet', 'mmpose')
 # Decoders of mmseg that are written as a backbone around another.
-AROUND = ('STDCContextPathNet',)
+AROUND = ('STDCContextPathNet', 'BiSeNetV1')
 
 
 @dataclass
@@ -285,7 +285,7 @@ def _our_node(
 
 
 def _swap_within(place: Place, swapped: Swapped, ours: dict) -> None:
-    """Replaces the backbone that STDC's context path is built around."""
+    """Replaces the backbone that a context path is built around."""
     kind = kind_of(ours['arch'], video=False)
     check_options(kind, ours)
     path = place.backbone
@@ -295,13 +295,27 @@ def _swap_within(place: Place, swapped: Swapped, ours: dict) -> None:
     archs = OURS.get(kind).archs
     dims = resolve_arch(ours['arch'], archs).embed_dims
     path['backbone_cfg'] = _our_node(kind, ours, stages, swapped)
-    coarsest_first = [dims[stage] for stage in reversed(stages)]
-    path['last_in_channels'] = tuple(coarsest_first[:2])
-    # It reads the finest map beside one of the path's own.
-    path['ffm_cfg']['in_channels'] += dims[stages[0]] - inner[0].channels
+    own = [dims[stage] for stage in stages]
+    if type_name(path) == 'BiSeNetV1':
+        _fit_bisenet(path, own)
+    else:
+        path['last_in_channels'] = (own[-1], own[-2])
+        # It reads the finest map beside one of the path's own.
+        path['ffm_cfg']['in_channels'] += own[0] - inner[0].channels
     after = [level.channels for level in measure_backbone(path, 2)]
     for _, reader in place.readers():
         replace_channels(reader, Channels(before, after))
+
+
+def _fit_bisenet(path: dict, channels: Sequence[int]) -> None:
+    """Channels of BiSeNetV1's paths, beside maps of these channels."""
+    *_, coarser, coarsest = channels
+    # What it fuses has as many as the coarser map, by its own rule: half of
+    # the context path, and half of the spatial one.
+    width = coarser // 2
+    path['context_channels'] = (width, coarser, coarsest)
+    *shallow, _ = path.get('spatial_channels', (64, 64, 64, 128))
+    path['spatial_channels'] = (*shallow, coarser - width)
 
 
 def _choose(

@@ -54,7 +54,8 @@ def test_what_is_no_pyramid_is_refused_with_the_way_out(strides):
 
 
 def test_a_map_that_is_made_of_later_ones_is_refused():
-    # BiSeNetV1: its head would read a map of ours that nothing deep is in.
+    # As BiSeNetV1 has them; a head of it would read a map of ours that
+    # nothing deep is in.
     outs = [Level(256, 8), Level(128, 8), Level(128, 16)]
     with pytest.raises(Tied, match='a neck or decoder is a part of it'):
         stages_for(outs, strict=False)

@@ -1,7 +1,9 @@
 """Backbones in configs whose readers are of a kind of their own."""
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 
 from mmuniformer.apis.swapping import read_host
 from mmuniformer.dropin import swap
@@ -29,6 +31,34 @@ def test_stdcs_paths_are_built_around_ours():
     heads = {head.in_index: head for head in model.auxiliary_head}
     assert heads[0].in_channels == 32
     assert heads[1].in_channels == heads[2].in_channels == 128
+
+
+def test_bisenets_context_path_is_built_around_ours():
+    told = swap(
+        read_host(
+            'mmseg::bisenetv1/bisenetv1_r50-d32_4xb4-160k_cityscapes-'
+            '1024x1024.py'
+        )[0],
+        checkpoint='',
+        arch=TINY,
+    )
+    model = told.cfg.model
+    path = model.backbone
+    assert path.type == 'BiSeNetV1'
+    assert path.backbone_cfg.to_dict() == dict(
+        type='mmuniformer.UniFormer', arch=TINY
+    )
+    # Of strides 16 and 32; what is fused has the channels of the former.
+    assert path.context_channels == (24, 48, 64)
+    assert path.spatial_channels == (256, 256, 256, 24)
+    assert model.decode_head.in_channels == path.out_channels == 1024
+    assert [head.in_channels for head in model.auxiliary_head] == [24, 24]
+    cfg = told.cfg.copy()
+    cfg.model.data_preprocessor.size = (64, 64)
+    init_default_scope('mmseg')
+    net = MODELS.build(cfg.model)
+    maps = net.eval().extract_feat(torch.zeros(1, 3, 64, 64))
+    assert [each.shape[1] for each in maps] == [1024, 24, 24]
 
 
 def test_acrn_reads_an_actor_beside_the_whole_picture():
