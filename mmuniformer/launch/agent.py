@@ -25,7 +25,7 @@ from torch.distributed.elastic.rendezvous.api import (
 )
 
 from mmuniformer.launch import environment
-from mmuniformer.launch.exit_codes import FAILED, PREEMPTED
+from mmuniformer.launch.exit_codes import FAILED, PREEMPTED, USAGE
 
 # Seconds after a deadline in which a process may say where it hangs.
 LAST_WORDS = 5
@@ -249,6 +249,8 @@ class Agent(LocalElasticAgent):
         stepped = any(answer.stat().st_size for answer in known)
         if cause.exitcode == FAILED and known and not stepped:
             return 'it did not come to its first step'
+        if cause.exitcode == USAGE and not known:
+            return 'it does not know its arguments'
         return None
 
 

@@ -8,9 +8,14 @@ import os
 import time
 from pathlib import Path
 
+from mmuniformer.errors import UserError
+
 # Seconds that a process waits for the others, if the user has set them.
 TIMEOUT = 'MMUNIFORMER_TIMEOUT'
 DEFAULT_TIMEOUT = 1800
+# Seconds in which processes save after a signal; then they are killed.
+GRACE = 'GRACE'
+DEFAULT_GRACE = 60
 # How often the processes of this run have been started again, on any node.
 RESTARTS = 'MMUNIFORMER_RESTARTS'
 # When they were first started, in seconds since 1970.
@@ -24,9 +29,33 @@ MARGIN = 15
 
 
 def timeout() -> int | None:
-    """Seconds that a process shall wait for others; None if nobody said."""
-    text = os.environ.get(TIMEOUT)
-    return int(text) if text else None
+    """Seconds that a process shall wait for others; None if nobody said.
+
+    Raises:
+        UserError: If what was said is no number of seconds.
+    """
+    return _seconds(TIMEOUT)
+
+
+def grace() -> int | None:
+    """Seconds to save in after a signal; None if nobody said.
+
+    Raises:
+        UserError: If what was said is no number of seconds.
+    """
+    return _seconds(GRACE)
+
+
+def _seconds(name: str) -> int | None:
+    text = os.environ.get(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UserError(
+            f'{name.removeprefix("MMUNIFORMER_")}={text}: it is a number of '
+            'seconds, from 1'
+        )
+    return int(text)
 
 
 def restarts() -> int:

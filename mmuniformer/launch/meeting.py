@@ -47,6 +47,17 @@ class Meeting:
             raise UserError(
                 f'NNODES={args.nnodes}: neither a number nor MIN:MAX'
             ) from error
+        if not 0 < self.least <= self.most:
+            raise UserError(
+                f'NNODES={args.nnodes}: numbers of nodes are from 1, the '
+                'smaller one first'
+            )
+        rank = args.node_rank
+        if rank is not None and not 0 <= rank < self.most:
+            raise UserError(
+                f'NODE_RANK={rank}: of NNODES={args.nnodes} it is from 0 to '
+                f'{self.most - 1}'
+            )
         try:
             self.host, self.port = parse_rendezvous_endpoint(
                 args.rdzv_endpoint, default_port=DEFAULT_PORT

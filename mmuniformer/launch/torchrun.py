@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from torch.distributed import run
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -22,8 +22,6 @@ from mmuniformer.launch.agent import Agent
 from mmuniformer.launch.exit_codes import FAILED, INTERRUPTED, PREEMPTED
 from mmuniformer.launch.meeting import Meeting
 
-# Seconds in which processes save after a signal; then they are killed.
-GRACE = 60
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 
 
@@ -57,6 +55,7 @@ def launch(arguments: Sequence[str]) -> int:
 
 
 def _run(args: Namespace, meeting: Meeting, answers: Path) -> int:
+    grace = float(environment.grace() or environment.DEFAULT_GRACE)
     if meeting.is_c10d:
         meeting.prepare(args)
     node_rank, args.node_rank = args.node_rank, 0
@@ -75,7 +74,7 @@ def _run(args: Namespace, meeting: Meeting, answers: Path) -> int:
                 **others,
                 node_rank=node_rank,
                 is_elastic=meeting.is_elastic,
-                grace=float(os.environ.get('GRACE') or GRACE),
+                grace=grace,
                 answers=answers,
                 say=_say,
                 silence=2 * meeting.read_timeout,
@@ -106,7 +105,30 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     if 'PET_NODE_RANK' not in os.environ:
         # Of a node that has no place, not that of the first one.
         parser.set_defaults(node_rank=None)
-    return parser.parse_args(arguments)
+    # Its own way is some fifty lines of usage, and the error after them.
+    parser.error = _refuse
+    args = parser.parse_args(arguments)
+    args.nproc_per_node = str(_processes(args.nproc_per_node))
+    if args.max_restarts < 0:
+        _refuse(f'MAX_RESTARTS={args.max_restarts} is less than 0')
+    return args
+
+
+def _processes(text: str) -> int:
+    """The number of processes of this node; ``auto`` and its like, too."""
+    try:
+        number = run.determine_local_world_size(text)
+    except ValueError as error:
+        raise UserError(
+            f'{text!r} is no number of processes (GPUS): {error}'
+        ) from error
+    if number < 1:
+        _refuse(f'{number} processes (GPUS) train nothing')
+    return number
+
+
+def _refuse(message: str) -> NoReturn:
+    raise UserError(message)
 
 
 def _handle_signals() -> list[str]:

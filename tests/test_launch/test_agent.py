@@ -90,6 +90,13 @@ sys.exit(1)
         assert launcher.text.count('rank 0 of 1') == starts
         assert ('first step' in said(launcher)) is not stepped
 
+    def test_arguments_that_the_script_does_not_know(self, start):
+        """It says so before it has anything to promise."""
+        launcher = start('sys.exit(2)', ALONE, '--max-restarts=3')
+        assert launcher.wait() == 1
+        assert launcher.text.count('rank 0 of 1') == 1
+        assert 'does not know its arguments' in said(launcher)
+
 
 class TestHanging:
     def test_a_stopped_process_is_ended(self, start):
