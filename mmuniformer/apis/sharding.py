@@ -73,6 +73,11 @@ def make_shards(
     if ann_file:
         sources = _of_list(folder, Path(ann_file), delimiter, multi_class)
     else:
+        if Path(out).resolve().is_relative_to(folder.resolve()):
+            raise UserError(
+                f'{out} is within {folder}, whose folders are classes: it '
+                'would be one of them; name another folder for the shards'
+            )
         folders, sources = _of_folders(folder)
         if names is not None and len(names) != len(folders):
             raise UserError(

@@ -21,7 +21,7 @@ from mmuniformer.shards.index import Sample
 
 PREFIX = 'shard://'
 _FORM = re.compile(
-    r'shard://(?P<tar>.+)#(?P<offset>\d+)\+(?P<size>\d+)\.'
+    r'shard://(?P<tar>.+?\.tar)#(?P<offset>\d+)\+(?P<size>\d+)\.'
     r'(?P<crc>[0-9a-f]{8})/(?P<name>.+)',
     re.DOTALL,
 )

@@ -11,7 +11,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     as_completed,
 )
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from shutil import disk_usage
@@ -118,12 +118,7 @@ def write_shards(
             ``out`` has other shards or no room, or if somebody else is
             writing there.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(out / '.lock').acquire(timeout=0)
-    except Timeout:
-        raise UserError(f'another process is writing into {out}') from None
-    with lock:
+    with _locked(out):
         for left in out.glob('.*.partial'):
             left.unlink()
         jobs = list(_cut(sources, out, max_bytes, max_samples, seed))
@@ -140,8 +135,29 @@ def write_shards(
             done += sum(job.sizes)
             progress(done, size)
         shards = [_described(job) for job in jobs]
-        _put(out / INDEX, to_json(shards, classes, seed).encode())
+        try:
+            _put(out / INDEX, to_json(shards, classes, seed).encode())
+        except OSError as error:
+            raise UserError(
+                f'cannot write {out / INDEX}: {error.strerror}'
+            ) from error
     return len(missing)
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Makes a folder, if need be, and writes into it alone."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / '.lock').acquire(timeout=0)
+    except Timeout:
+        raise UserError(f'another process is writing into {out}') from None
+    except OSError as error:
+        raise UserError(
+            f'cannot write into {out}: {error.strerror}'
+        ) from error
+    with lock:
+        yield
 
 
 def _described(job: _Job) -> Shard:

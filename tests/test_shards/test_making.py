@@ -27,7 +27,12 @@ from mmuniformer.shards.writing import keys_of
 def folder(tmp_path) -> Path:
     """Three classes with files of names that are hard to keep."""
     root = tmp_path / 'files'
-    names = ['cat/1.jpg', 'cat/2.v1.JPEG', 'dog/a b/1.png', 'dog/1.jpg']
+    names = [
+        'cat/1.jpg',
+        'cat/2.v1.JPEG',
+        'dog/a #1+2.abcdef01/1.png',
+        'dog/1.jpg',
+    ]
     names += ['dog/1.png', f'long/{"x" * 120}.jpg', 'long/ünï 100%.jpg']
     for number, name in enumerate(names):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +68,7 @@ def test_a_folder_of_classes(folder, tmp_path):
     samples = contents(out)
     assert len(samples) == 7
     for path in folder.rglob('*.*'):
-        if path.suffix == '.txt':
+        if path.suffix == '.txt' or path.is_dir():
             continue
         key = path.relative_to(folder).with_suffix('').as_posix()
         kept = {'cat/2.v1': 'cat/2%2Ev1', 'long/ünï 100%': 'long/ünï 100%25'}
@@ -241,6 +246,10 @@ def test_what_is_refused(folder, tmp_path):
     refused('is no folder', source=tmp_path / 'none')
     (tmp_path / 'flat').mkdir()
     refused('has no folders with images', source=tmp_path / 'flat')
+    refused('is within .* whose folders are classes', source=tmp_path)
+    out.touch()
+    refused('cannot write into .*out: File exists')
+    out.unlink()
     refused(
         r"list.txt, line 2: 'cat/1.jpg' is not of the form 'path label'",
         ann_file=write_list('dog/1.jpg 1\ncat/1.jpg\n'),
