@@ -36,8 +36,14 @@ class ToyDataset(Dataset):
 class ToyModel(BaseModel):
     """A linear layer that sleeps ``TOY_SLEEP`` seconds in each step."""
 
-    def __init__(self, width: int = 4, norm: dict | None = None) -> None:
+    def __init__(
+        self, width: int = 4, norm: dict | None = None, mask: bool = False
+    ) -> None:
         super().__init__()
+        if mask:
+            # As text models have them, which attention adds.
+            full = torch.full((3, 3), -torch.inf)
+            self.register_buffer('mask', full.triu(1))
         self.linear = nn.Linear(width, 1)
         self.norm = MODELS.build(norm) if norm else nn.Identity()
 

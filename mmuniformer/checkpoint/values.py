@@ -26,7 +26,7 @@ def check_values(
     Raises:
         CheckpointError: If a tensor is of a type that the model's is not (of
             whole numbers, complex, sparse or without values), or holds
-            numbers that are not finite.
+            numbers that are not finite and the model's are.
     """
     problems: dict[str, list[str]] = {}
     for name, problem in _problems(state_dict, wanted):
@@ -56,8 +56,14 @@ def _problems(
         elif not tensor.is_floating_point():
             kind = str(tensor.dtype).removeprefix('torch.')
             yield name, f'are of type {kind}'
-        elif not is_finite(tensor):
+        elif not is_finite(tensor) and not _is_alike(tensor, wanted[name]):
             yield name, 'hold numbers that are not finite'
+
+
+def _is_alike(tensor: Tensor, wanted: Tensor) -> bool:
+    """Whether a model has such numbers in the same places: a mask, often."""
+    own = torch.isfinite(wanted.detach()).to(tensor.device)
+    return torch.equal(own, torch.isfinite(tensor.detach()))
 
 
 def is_finite(tensor: Tensor) -> bool:

@@ -2,9 +2,10 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
+from string import digits
 
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
@@ -31,7 +32,7 @@ TELLING = frozenset(
 # Values of ``load_from`` with which a training goes on from its newest file.
 NEWEST = (None, 'auto')
 # Names that a run gives to what it can go on from.
-_NAME = re.compile(r'(epoch|iter)_(\d+)')
+_NAME = re.compile(r'(epoch_|iter_)(\d+)')
 # What training needs to go on, the weights among it.
 STATE_OF_TRAINING = ('state_dict', 'optimizer', 'message_hub', 'meta')
 
@@ -263,7 +264,10 @@ def _look_whole(path: Path) -> tuple[dict | None, list[Finding]]:
     except CheckpointError as error:
         return None, [Finding(str(error), file=str(path))]
     if content is not None and isinstance(content['state_dict'], dict):
-        names = not_finite(content['state_dict'])
+        meant = _meant(content)
+        names = [
+            n for n in not_finite(content['state_dict']) if n not in meant
+        ]
         if names:
             problem = Finding(
                 f'{path}: {len(names)} tensors hold numbers that are not '
@@ -272,6 +276,13 @@ def _look_whole(path: Path) -> tuple[dict | None, list[Finding]]:
             )
             return None, [problem]
     return content, problems
+
+
+def _meant(content: dict) -> Collection[str]:
+    """Tensors that were not finite when the run began: a mask, often."""
+    state = content.get('run_state')
+    names = state.get('not_finite') if isinstance(state, dict) else None
+    return names if isinstance(names, list) else ()
 
 
 def _step(content: dict) -> int:
@@ -285,13 +296,17 @@ def _by_step(work_dir: Path) -> list[list[Path]]:
     """Checkpoints of a run, by the two kinds of names; the last one first.
 
     Not by the time of the files, which copying changes. A file of another
-    name, which ``last_checkpoint`` names, is a kind of its own.
+    name, which ``last_checkpoint`` names, is a kind of its own, with those
+    that have another number in its place.
     """
     pointer = _pointer(work_dir)
+    name, prefix = _NAME, pointer.stem.rstrip(digits)
+    if prefix and prefix != pointer.stem:
+        name = re.compile(rf'(epoch_|iter_|{re.escape(prefix)})(\d+)')
     for folder in dict.fromkeys((work_dir, pointer.parent)):
         kinds: dict[str, list[tuple[int, Path]]] = {}
         for path in folder.glob('*.pth'):
-            match = _NAME.fullmatch(path.stem)
+            match = name.fullmatch(path.stem)
             if match:
                 numbered = kinds.setdefault(match[1], [])
                 numbered.append((int(match[2]), path))
@@ -301,7 +316,7 @@ def _by_step(work_dir: Path) -> list[list[Path]]:
         [path for _, path in sorted(kinds[kind], reverse=True)]
         for kind in sorted(kinds)
     ]
-    if pointer.is_file() and not _NAME.fullmatch(pointer.stem):
+    if pointer.is_file() and not name.fullmatch(pointer.stem):
         found.append([pointer])
     return found
 

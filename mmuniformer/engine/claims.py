@@ -7,6 +7,7 @@ Locks of the system would be simpler, and mean nothing on many of the file
 systems that the hosts of a cluster share.
 """
 
+import errno
 import json
 import logging
 import os
@@ -26,6 +27,8 @@ from mmuniformer.engine.processes import Process, this_host
 from mmuniformer.errors import UserError
 
 NAME = '.training'
+# What was not known from the rights of a folder before.
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 # Seconds between two touches, and without one after which nobody runs.
 BEAT = 10.0
 QUIET = 45.0
@@ -54,8 +57,16 @@ def claimed(cfg: Config) -> Iterator[None]:
     folder = Path(cfg.work_dir)
     claim = _Claim(folder)
     with readable_errors(cfg):
-        folder.mkdir(parents=True, exist_ok=True)
-        claim.take()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            claim.take()
+        except OSError as error:
+            if error.errno not in _FORBIDDEN:
+                raise
+            raise UserError(
+                f'cannot write into the work dir {folder}: {error.strerror}; '
+                'name another one with --work-dir'
+            ) from error
     try:
         for path in remove_partial_files(folder):
             _say(f'Removed {path}, which a run that ended was writing.')

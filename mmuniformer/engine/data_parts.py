@@ -5,6 +5,9 @@ from typing import Any
 
 # Where wrappers and pipelines of the libraries have others.
 WITHIN = ('dataset', 'datasets', 'pipeline', 'transforms', 'transform')
+# mmengine (num_batch_per_epoch), mmpose, mmaction2, mmdet, and albumentations
+# in any of them.
+WITHIN += ('_dataset', 'pre_transform', 'ops', 'branch_pipelines', 'aug')
 
 
 def parts(dataset: Any) -> Iterator[Any]:

@@ -7,8 +7,10 @@ import torch
 
 from mmuniformer.apis import train
 from mmuniformer.checkpoint import read_checkpoint
+from mmuniformer.checks.checkpoints import newest_checkpoint
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.hooks.checkpoints import _DeferredRemoval
+from mmuniformer.errors import CheckpointError
 
 
 @pytest.fixture
@@ -63,6 +65,54 @@ def test_other_folders_and_links(folder, tmp_path):
     (folder / 'epoch_1.pth').write_text('')
     assert removed(tmp_path / 'linked', folder / 'epoch_1.pth')
     assert (victim / 'thesis.txt').exists()
+
+
+def test_files_of_another_template(toy_config, tmp_path):
+    """They are kept and removed by their number, and found to go on."""
+    folder = tmp_path / 'run'
+    options = {
+        'default_hooks.checkpoint.filename_tmpl': 'a+{:02d}.pth',
+        'default_hooks.checkpoint.max_keep_ckpts': 2,
+        'train_cfg.max_epochs': 3,
+    }
+    train(toy_config, work_dir=str(folder), cfg_options=options)
+    names = ['a+02.pth', 'a+03.pth']
+    assert sorted(p.name for p in folder.glob('*.pth')) == names
+    newest = folder / names[1]
+    newest.write_bytes(newest.read_bytes()[:-30])
+    assert newest_checkpoint(folder)[0] == str(folder / names[0])
+    train(toy_config, work_dir=str(folder), cfg_options=options, resume='auto')
+    assert sorted(p.name for p in folder.glob('*.pth')) == names
+    assert read_checkpoint(str(newest))['meta']['epoch'] == 3
+
+
+def test_a_mask_that_is_infinite(toy_config, tmp_path):
+    """A file of such a model is resumed from, and loaded."""
+    folder = tmp_path / 'run'
+    options = {
+        'model.mask': True,
+        'train_cfg.max_epochs': 1,
+        'custom_hooks': [dict(type='EMAHook')],
+    }
+    train(toy_config, work_dir=str(folder), cfg_options=options)
+    options['train_cfg.max_epochs'] = 2
+    train(toy_config, work_dir=str(folder), cfg_options=options, resume='auto')
+    last = str(folder / 'epoch_2.pth')
+    content = read_checkpoint(last)
+    assert content['meta']['iter'] == 16
+    assert content['state_dict']['mask'].isinf().sum() == 3
+    options['load_from'] = last
+    train(toy_config, work_dir=str(tmp_path / 'next'), cfg_options=options)
+    # Another number than the mask's own is still one too many.
+    content['state_dict']['mask'][0, 0] = torch.nan
+    torch.save(content, last)
+    with pytest.raises(CheckpointError, match='not finite: mask'):
+        train(toy_config, work_dir=str(tmp_path / 'c'), cfg_options=options)
+    content['state_dict']['linear.bias'].fill_(torch.nan)
+    torch.save(content, last)
+    path, (finding,) = newest_checkpoint(folder)
+    assert path == str(folder / 'epoch_1.pth')
+    assert '(linear.bias)' in str(finding)
 
 
 def test_a_resumed_file_names_others(toy_config, tmp_path, capfd):

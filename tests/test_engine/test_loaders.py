@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.runner.runner import _SlicedDataset
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from mmuniformer.engine import random_states
+from mmuniformer.engine.data_parts import parts
 from mmuniformer.engine.loaders import (
     ResumableLoader,
     goes_on,
@@ -137,6 +139,12 @@ def test_what_was_read_is_counted():
     assert each.batches.counts(9, 10).tolist() == [0, 1, 1, 2, *[0] * 6]
     # Only of that one.
     assert len(list(each)) == 5
+
+
+def test_transforms_within_a_part_of_a_data_set():
+    """What ``num_batch_per_epoch`` makes: its generator is seeded, too."""
+    data = Own()
+    assert data.pipeline[0] in list(parts(_SlicedDataset(data, 4)))
 
 
 class Own(Dataset):

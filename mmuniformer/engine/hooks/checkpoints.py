@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from string import Formatter
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from mmuniformer.engine.backends import remove_partial_files
 from mmuniformer.errors import CheckpointError, UserError
 from mmuniformer.registry import HOOKS
 
-# Names that this hook gives to files.
+# Names that this hook gives to files, besides those of its template.
 _OWN_NAME = re.compile(r'(best_.+|(epoch|iter)_\d+)\.pth')
 
 
@@ -31,11 +32,19 @@ class _DeferredRemoval:
 
     Only what the hook itself writes into ``folder`` is removed: other names
     come from the file that a training was resumed from.
+
+    Args:
+        backend (Any): The backend.
+        folder (str): Where the hook writes.
+        template (str): Names of its files, with a place for a number.
     """
 
-    def __init__(self, backend: Any, folder: str) -> None:
+    def __init__(
+        self, backend: Any, folder: str, template: str = 'epoch_{}.pth'
+    ) -> None:
         self._backend = backend
         self._folder = folder
+        self._template = _as_pattern(template)
         self._waiting: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -76,7 +85,19 @@ class _DeferredRemoval:
             same = not os.path.islink(path) and os.path.realpath(
                 folder
             ) == os.path.realpath(self._folder)
-        return same and _OWN_NAME.fullmatch(name) is not None
+        is_own = _OWN_NAME.fullmatch(name) or self._template.fullmatch(name)
+        return same and is_own is not None
+
+
+def _as_pattern(template: str) -> re.Pattern[str]:
+    """What a template such as ``step_{:05d}.pth`` makes of numbers."""
+    parts = Formatter().parse(template)
+    return re.compile(
+        ''.join(
+            re.escape(text) + ('' if field is None else r'\d+')
+            for text, field, _, _ in parts
+        )
+    )
 
 
 @HOOKS.register_module()
@@ -108,7 +129,9 @@ class SafeCheckpointHook(CheckpointHook):
             info['keep_ckpt_ids'] = ids[len(surplus) :]
         _find_best(info, folder)
         super().before_train(runner)
-        self.file_backend = _DeferredRemoval(self.file_backend, self.out_dir)
+        self.file_backend = _DeferredRemoval(
+            self.file_backend, self.out_dir, self.filename_tmpl
+        )
         if is_main_process():
             for step in surplus:
                 self.file_backend.remove(self._path(step))

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmuniformer.checkpoint.entries import bare
+from mmuniformer.checkpoint.values import not_finite
 from mmuniformer.checks.finding import few
 from mmuniformer.engine import kept_attributes, random_states
 from mmuniformer.engine.changes import changes, of_checkpoint
@@ -57,6 +58,8 @@ class RunStateHook(Hook):
         self._data: dict[str, Any] = {}
         # The config of the checkpoint, as text.
         self._config = ''
+        # Tensors that are not finite from the start.
+        self._meant: list[str] = []
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps what the checkpoint holds, if the run goes on from it."""
@@ -66,6 +69,7 @@ class RunStateHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Goes to the place of the checkpoint, and says what is equal."""
+        self._meant = not_finite(bare(runner.model).state_dict())
         loaded, self._loaded = self._loaded, None
         if loaded is None:
             return
@@ -128,6 +132,7 @@ class RunStateHook(Hook):
             stopped=bool(getattr(loop, 'stop_training', False)),
             ranks=_without_copies(self._gathered),
             data=self._data,
+            not_finite=list(self._meant),
         )
         self._gathered = []
 
