@@ -254,7 +254,7 @@ def _newest(
             file=str(work_dir),
         )
         return None, None, [error]
-    return None, None, []
+    return None, None, list(_check_no_pointer(work_dir))
 
 
 def _look_whole(path: Path) -> tuple[dict | None, list[Finding]]:
@@ -331,6 +331,20 @@ def _pointer(work_dir: Path) -> Path:
     # The folder may have been moved since.
     beside = work_dir / last.name
     return beside if beside.is_file() else last
+
+
+def _check_no_pointer(work_dir: Path) -> Iterator[Finding]:
+    """Looks for a ``last_checkpoint`` where no checkpoint is found."""
+    last = _pointer(work_dir)
+    if (work_dir / 'last_checkpoint').is_file() and not last.is_file():
+        yield Finding(
+            f'{work_dir / "last_checkpoint"} names {last}, which does not '
+            'exist, and there is no other checkpoint',
+            'if it lies on a disk that is not there now, end this run, which '
+            'starts from the beginning',
+            file=str(work_dir / 'last_checkpoint'),
+            level='warning',
+        )
 
 
 def _check_pointer(

@@ -159,6 +159,8 @@ def _start_from_newest(cfg: Config) -> list[str]:
     cfg.load_from, _ = newest_checkpoint(cfg.work_dir)
     if cfg.load_from is not None:
         return []
+    # Else mmengine would look for one by itself.
+    cfg.resume = False
     return [
         f'--resume: no checkpoint in {cfg.work_dir} yet, training starts '
         'from the beginning.'

@@ -5,6 +5,7 @@ group whose other members are not there: what they count is what each process
 of such a run counts.
 """
 
+from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -227,11 +228,16 @@ def _validations(cfg: Config, loop: Any, end: float | None) -> int | None:
         return 0
     if end is None:
         return None
-    begin = getattr(loop, 'val_begin', 1)
-    return sum(
-        n >= begin and (n % loop.val_interval == 0 or n == end)
-        for n in range(1, int(end) + 1)
-    )
+    begin, end = getattr(loop, 'val_begin', 1), int(end)
+    number = 0
+    for step in range(max(begin, 1), end + 1):
+        interval = loop.val_interval
+        if hasattr(loop, 'dynamic_milestones'):
+            # As the loop looks it up, which is then at its next step.
+            place = bisect(loop.dynamic_milestones, step + 1)
+            interval = loop.dynamic_intervals[place - 1]
+        number += step % interval == 0 or step == end
+    return number
 
 
 def checkpoints(
@@ -253,10 +259,13 @@ def checkpoints(
     if end is None:
         return None, None
     end = int(end)
-    written = end // interval if interval > 0 else 0
-    last = hook.get('save_last', True) and (
-        interval <= 0 or end % interval != 0
-    )
+    begin = hook.get('save_begin', 0)
+    written, at_end = 0, False
+    if interval > 0 and end >= begin:
+        # There is no checkpoint of step 0.
+        written = (end - begin) // interval + (begin > 0)
+        at_end = (end - begin) % interval == 0
+    last = hook.get('save_last', True) and not at_end
     most = hook.get('max_keep_ckpts', -1)
     written += bool(last)
     return written, min(most, written) if most > 0 else None
@@ -320,11 +329,14 @@ def _of_the_rate(cfg: Config, rehearsal: Rehearsal) -> Iterator[Finding]:
     base = auto.get('base_batch_size')
     batch = rehearsal.global_batch
     if base and base != batch and not auto.get('enable'):
+        mend = f'--auto-scale-lr multiplies the rate by {batch / base:g}'
+        number, rest = divmod(base * rehearsal.world_size, batch)
+        if not rest:
+            mend += f'; or take {number} processes'
         yield Finding(
             f'the learning rate is for a batch of {base}, and '
             f'{rehearsal.world_size} processes make one of {batch}',
-            f'--auto-scale-lr multiplies the rate by {batch / base:g}; or '
-            f'take {base / batch * rehearsal.world_size:g} processes',
+            mend,
             entry='auto_scale_lr',
             level='warning',
         )

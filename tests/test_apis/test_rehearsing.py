@@ -105,6 +105,30 @@ def test_the_rate_is_for_another_batch(data):
     assert not [f for f in scaled.findings if f.entry == 'auto_scale_lr']
 
 
+@pytest.mark.parametrize(
+    ('base', 'mend'), [(24, 'or take 6 processes'), (10, 'by 1.6')]
+)
+def test_processes_are_whole(data, base, mend):
+    changes = options(data) | {'auto_scale_lr.base_batch_size': base}
+    plan = dry_run(str(QUICK), 4, cfg_options=changes)
+    (told,) = [f for f in plan.findings if f.entry == 'auto_scale_lr']
+    assert told.mend.endswith(mend)
+
+
+def test_intervals_that_begin_late_or_change(data):
+    changes = {
+        'train_cfg.max_epochs': 10,
+        'train_cfg.val_interval': 4,
+        # The loop looks at the epoch that is next: after 4, 7, 8, 9 and 10.
+        'train_cfg.dynamic_intervals': [(8, 1)],
+        # After 5, 7, 9, and 10 as the last one.
+        'default_hooks.checkpoint.save_begin': 5,
+        'default_hooks.checkpoint.interval': 2,
+    }
+    run = dry_run(str(QUICK), 1, cfg_options=options(data) | changes).run
+    assert (run.validations, run.checkpoints) == (5, 4)
+
+
 def test_accumulated_steps_are_of_one_batch(data):
     changes = options(data) | {'optim_wrapper.accumulative_counts': 4}
     run = dry_run(str(QUICK), 2, cfg_options=changes).run

@@ -159,6 +159,25 @@ def test_nothing_yet_is_a_note(tmp_path):
     assert not list(check_start(cfg))
     (note,) = prepare(cfg)
     assert 'starts from the beginning' in note
+    # mmengine would look again.
+    assert not cfg.resume
+
+
+def test_a_pointer_to_nothing_is_said(toy_config, tmp_path):
+    """A disk may not be there; the run starts, and says from where."""
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    pointer = folder / 'last_checkpoint'
+    pointer.write_text(str(tmp_path / 'gone' / 'epoch_5.pth'))
+    cfg = Config(dict(resume=True, work_dir=str(folder)))
+    (finding,) = check_start(cfg)
+    assert finding.level == 'warning'
+    assert 'epoch_5.pth, which does not exist' in str(finding)
+    options = {'train_cfg.max_epochs': 1}
+    train(toy_config, work_dir=str(folder), resume='auto', cfg_options=options)
+    assert (folder / 'epoch_1.pth').is_file()
+    log = next(folder.rglob('*.log')).read_text()
+    assert 'epoch_5.pth, which does not exist' in log
 
 
 def test_links_are_looked_at_when_they_are_read():

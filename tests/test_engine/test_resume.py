@@ -316,6 +316,16 @@ randomness = dict(seed=6)
     assert optimizer['param_groups'][0]['lr'] < 0.1
 
 
+def test_gradients_that_wait_are_said(small):
+    """A validation in the middle of a step is not waited for."""
+    more = 'optim_wrapper = dict(accumulative_counts=4)\n'
+    run = small('pose', val_interval=1, more=more)
+    run.run('run', end=dict(step=1, by='SIGTERM', val=True))
+    log = log_of(run.run('run', resume='auto'))
+    assert 'Gradients that wait for the step' in log
+    assert 'as if it had not' not in log
+
+
 def test_after_the_end(small):
     run = small('pose', more='train_cfg = dict(max_epochs=1)\n')
     first = run.run('run')

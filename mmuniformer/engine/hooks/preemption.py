@@ -109,7 +109,7 @@ class PreemptionHook(Hook):
         """Stops between two steps of the optimizer."""
         self._look_for_newer(runner)
         # What is accumulated of a step would be lost.
-        if not _between_steps(runner.optim_wrapper):
+        if not between_steps(runner.optim_wrapper):
             return
         if self._agreement.reached():
             self._stop(runner, f'iter_{runner.iter + 1}.pth', runner.iter + 1)
@@ -264,10 +264,10 @@ def _length(loop: Any) -> int:
         return sys.maxsize if get_world_size() == 1 else 0
 
 
-def _between_steps(wrapper: OptimWrapper | OptimWrapperDict) -> bool:
+def between_steps(wrapper: OptimWrapper | OptimWrapperDict) -> bool:
     """Whether no gradient waits for a later forward pass."""
     if isinstance(wrapper, OptimWrapperDict):
-        return all(_between_steps(each) for each in wrapper.values())
+        return all(between_steps(each) for each in wrapper.values())
     return wrapper.should_update()
 
 

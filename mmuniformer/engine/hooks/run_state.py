@@ -19,6 +19,7 @@ from mmuniformer.engine.changes import changes, of_checkpoint
 from mmuniformer.engine.continuing import continue_data
 from mmuniformer.engine.data_parts import parts
 from mmuniformer.engine.epoch_rest import counts_of_all
+from mmuniformer.engine.hooks.preemption import between_steps
 from mmuniformer.engine.loaders import (
     ResumableLoader,
     batch_size,
@@ -161,6 +162,11 @@ class RunStateHook(Hook):
             random_states.seed_cpu(runner.seed, runner.iter)
             torch.manual_seed(torch.initial_seed())
         place, different = continue_data(runner, state)
+        if not between_steps(runner.optim_wrapper):
+            different.append(
+                'Gradients that wait for the step of the optimizer are not '
+                'saved: it is taken without them.'
+            )
         different += _changed(self._config, runner.cfg.pretty_text)
         yield _explain(runner, state, place, different)
         yield from different
