@@ -35,9 +35,13 @@ fi
 # Slurm runs a copy of a batch script, from a folder of its own.
 tools=${MMUNIFORMER_TOOLS:-$(cd "$(dirname "$0")" && pwd)}
 if [ ! -f "$tools/train.py" ] && [ -n "${SLURM_JOB_ID:-}" ]; then
-    script=$(scontrol show job "$SLURM_JOB_ID" |
-        sed -n 's/^ *Command=\([^ ]*\).*/\1/p')
-    tools=$(dirname "$script")
+    command=$(scontrol show job "$SLURM_JOB_ID" |
+        sed -n 's/^ *Command=//p')
+    case $command in
+    # The path may have spaces, and arguments follow it.
+    */slurm_train.sh*) tools=${command%%/slurm_train.sh*} ;;
+    *) tools=$(dirname "${command%% *}") ;;
+    esac
 fi
 # SRUN_ARGS holds several arguments, split at spaces.
 read -r -a more <<<"${SRUN_ARGS:-}"

@@ -88,7 +88,8 @@ def check_is_file(path: str | Path) -> Iterator[Finding]:
     """
     path = Path(path)
     if not path.is_file() and find(str(path)) is None:
-        siblings = (p.name for p in path.parent.glob('*.pth'))
+        files = filter(Path.is_file, path.parent.glob('*.pth'))
+        siblings = (p.name for p in files)
         like = suggest(path.name, siblings) or hint(str(path))
         what = 'is a folder' if path.is_dir() else 'does not exist'
         yield Finding(
@@ -234,7 +235,7 @@ def _newest(
     newest: tuple[int, Path, dict] | None = None
     for kind in _by_step(work_dir):
         for path in kind:
-            if path.stat().st_mtime < since:
+            if since and _written(path) < since:
                 continue
             content, problems = _look_whole(path)
             passed_over += problems
@@ -255,6 +256,14 @@ def _newest(
         )
         return None, None, [error]
     return None, None, list(_check_no_pointer(work_dir))
+
+
+def _written(path: Path) -> float:
+    """When a file was written; 0 of a link to one that is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def _look_whole(path: Path) -> tuple[dict | None, list[Finding]]:

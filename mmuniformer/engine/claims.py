@@ -93,14 +93,14 @@ class _Claim:
     def take(self) -> None:
         while not self._create():
             with suppress(FileNotFoundError):
-                self._make_room(self.path.read_text())
+                self._make_room(_text(self.path))
         self._thread.start()
 
     def release(self) -> None:
         self._end.set()
         self._thread.join()
         with suppress(FileNotFoundError):
-            if self.path.read_text() == self.text:
+            if _text(self.path) == self.text:
                 self.path.unlink()
 
     def _create(self) -> bool:
@@ -135,7 +135,7 @@ class _Claim:
         # Of two that come to this, one removes the file that it has seen.
         aside = self.path.with_name(f'{NAME}.{this_host()}.{os.getpid()}')
         os.rename(self.path, aside)
-        if aside.read_text() == text:
+        if _text(aside) == text:
             aside.unlink()
         else:
             os.rename(aside, self.path)
@@ -163,7 +163,7 @@ class _Claim:
     def _beat(self) -> None:
         while not self._end.wait(BEAT):
             try:
-                if self.path.read_text() != self.text:
+                if _text(self.path) != self.text:
                     _say(
                         f'Another run has taken over {self.path.parent}: '
                         'this one was quiet for too long.'
@@ -174,6 +174,11 @@ class _Claim:
             except OSError:
                 # Nothing is lost before the file has been quiet for long.
                 continue
+
+
+def _text(path: Path) -> str:
+    """What is in a file; of a disk that was full or broken, anything."""
+    return path.read_text(errors='replace')
 
 
 def _touched(path: Path) -> float:

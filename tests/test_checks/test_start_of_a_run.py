@@ -122,6 +122,16 @@ class TestNewest:
         own = self.save(work_dir, 'epoch_1.pth', 1)
         assert newest_checkpoint(work_dir)[0] == str(own)
 
+    @pytest.mark.parametrize('since', [0, 1])
+    def test_a_link_to_what_is_gone(self, tmp_path, since):
+        there = self.save(tmp_path, 'iter_1.pth', 1)
+        (tmp_path / 'iter_2.pth').symlink_to(tmp_path / 'gone.pth')
+        path, findings = newest_checkpoint(tmp_path, since)
+        assert path == str(there)
+        # What is too old is not looked at.
+        told = ['iter_2.pth does not exist' in str(f) for f in findings]
+        assert told == ([True] if not since else [])
+
     def test_another_name(self, tmp_path):
         named = self.save(tmp_path, 'state.pth', 5)
         self.point(tmp_path, 'state.pth')

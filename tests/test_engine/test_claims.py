@@ -119,9 +119,11 @@ class TestClaims:
         assert (folder / 'epoch_1.pth').is_file()
         assert not held.exists()
 
-    @pytest.mark.parametrize('text', ['', '[1]', '{"number": 3}', 'x'])
+    @pytest.mark.parametrize(
+        'text', [b'', b'[1]', b'{"number": 3}', b'x', b'\xff\xfe']
+    )
     def test_half_a_file_of_long_ago(self, tmp_path, text):
-        (tmp_path / NAME).write_text(text)
+        (tmp_path / NAME).write_bytes(text)
         os.utime(tmp_path / NAME, (0, 0))
         with claimed(config(tmp_path)):
             assert json.loads((tmp_path / NAME).read_text())

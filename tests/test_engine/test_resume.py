@@ -318,7 +318,7 @@ randomness = dict(seed=6)
 
 def test_gradients_that_wait_are_said(small):
     """A validation in the middle of a step is not waited for."""
-    more = 'optim_wrapper = dict(accumulative_counts=4)\n'
+    more = 'optim_wrapper = dict(accumulative_counts=3)\n'
     run = small('pose', val_interval=1, more=more)
     run.run('run', end=dict(step=1, by='SIGTERM', val=True))
     log = log_of(run.run('run', resume='auto'))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -153,12 +154,17 @@ class TestBatchJob:
 
     def test_submitted_by_hand(self, slurm, tmp_path):
         """Slurm copies the script away from train.py, to its spool."""
-        done = slurm('sbatch', '--ntasks=1', SCRIPT, *ARGUMENTS, STEPS='1')
+        tools = tmp_path / 'a checkout' / 'tools'
+        tools.mkdir(parents=True)
+        for name in ('slurm_train.sh', 'train.py'):
+            shutil.copy(TOOLS / name, tools)
+        script = str(tools / 'slurm_train.sh')
+        done = slurm('sbatch', '--ntasks=1', script, *ARGUMENTS, STEPS='1')
         assert done.returncode == 0, done.stderr
         output = (tmp_path / 'output').read_text()
         assert 'task 0 is done' in output, output
         (step,) = calls(tmp_path, 'srun')
-        assert str(TOOLS / 'train.py') in step
+        assert str(tools / 'train.py') in step
 
     @pytest.mark.parametrize('code', ['1', '0'])
     def test_another_end_is_no_reason_to_requeue(self, slurm, tmp_path, code):
