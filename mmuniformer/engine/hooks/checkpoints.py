@@ -23,6 +23,8 @@ from mmuniformer.engine.backends import remove_partial_files
 from mmuniformer.errors import CheckpointError, UserError
 from mmuniformer.registry import HOOKS
 
+# What the names of averages begin with, in messages.
+AVERAGE = 'average of '
 # Names that this hook gives to files, besides those of its template.
 _OWN_NAME = re.compile(r'(best_.+|(epoch|iter)_\d+)\.pth')
 
@@ -109,7 +111,8 @@ class SafeCheckpointHook(CheckpointHook):
       written and read again before that.
     - It also removes whatever a resumed file names as the best checkpoint so
       far; this one removes checkpoints in its own folder only.
-    - Weights that are not finite are not saved, the average's among them.
+    - Weights that are not finite are not saved, the average's among them. If
+      it is the average alone, the run ends: it stays so.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -140,6 +143,7 @@ class SafeCheckpointHook(CheckpointHook):
         # What is so from the start is meant: a mask, often.
         self._meant = set(not_finite(_saved(runner)))
         self._whole: dict[str, int] = {}
+        self._average_is_lost = False
 
     def _own_folder(self, runner: Runner) -> str:
         """Where files will be saved, as mmengine will have it."""
@@ -163,6 +167,13 @@ class SafeCheckpointHook(CheckpointHook):
             runner.call_hook('gather_states')
             super()._save_checkpoint_with_step(runner, step, meta)
             self._remove_old()
+        elif self._average_is_lost:
+            rest = '; --resume goes on from there' if self.last_ckpt else ''
+            raise UserError(
+                'the average of the weights (EMA) is not finite, and no step '
+                'brings it back: nothing would be saved any more. '
+                f'{self._kept()}{rest}'
+            )
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         if self.save_best and self.may_save(runner, 'the best checkpoint'):
@@ -181,16 +192,24 @@ class SafeCheckpointHook(CheckpointHook):
         """
         names = not_finite(_saved(runner))
         wrong = [each for each in names if each not in self._meant]
-        number = torch.tensor(len(wrong))
-        broadcast(number)
+        in_average = [each for each in wrong if each.startswith(AVERAGE)]
+        numbers = torch.tensor([len(wrong), len(in_average)])
+        broadcast(numbers)
+        number, averages = numbers.tolist()
+        # A step that is refused for the others says so itself.
+        self._average_is_lost = 0 < averages == number
         if not number:
             return True
-        kept = self.last_ckpt or 'nothing has been saved yet, and what is'
         runner.logger.error(
             f'Not saved: {name} would hold {len(wrong)} tensors that are not '
-            f'finite ({some(wrong)}); {kept} stays.'
+            f'finite ({some(wrong)}). {self._kept()}.'
         )
         return False
+
+    def _kept(self) -> str:
+        if self.last_ckpt is None:
+            return 'This run has saved nothing yet'
+        return f'{self.last_ckpt} stays'
 
     def _remove_old(self) -> None:
         if not self.file_backend.is_waiting():
@@ -263,7 +282,7 @@ def _saved(runner: Runner) -> dict[str, Any]:
     for hook in runner.hooks:
         if isinstance(hook, EMAHook):
             for name, tensor in hook.ema_model.state_dict().items():
-                tensors[f'average of {name}'] = tensor
+                tensors[f'{AVERAGE}{name}'] = tensor
     return tensors
 
 
