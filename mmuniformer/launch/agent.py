@@ -179,6 +179,12 @@ class Agent(LocalElasticAgent):
             self.exit_codes = [handler.proc.poll() for handler in handlers]
         super()._shutdown(death_sig, *args, **kwargs)
 
+    @property
+    def is_before_first_step(self) -> bool:
+        """Whether processes that promise steps have not come to one."""
+        known = [a for a in self.answers.iterdir() if not a.suffix]
+        return bool(known) and not any(a.stat().st_size for a in known)
+
     def _end_if_overdue(self, worker: Worker) -> None:
         try:
             deadline = (self.answers / str(worker.id)).stat().st_mtime

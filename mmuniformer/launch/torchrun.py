@@ -149,7 +149,10 @@ def _stopped(signum: signal.Signals, agents: list[Agent]) -> int:
     codes = agents[0].exit_codes if agents else []
     # They save together: a second signal may end one that is about to end.
     if PREEMPTED in codes:
-        _say(f'stopped by {signum.name}; the state of the run is saved')
+        told = 'the state of the run is saved'
+        if agents[0].is_before_first_step:
+            told = 'it had not come to its first step'
+        _say(f'stopped by {signum.name}; {told}')
         return PREEMPTED
     _say(f'stopped by {signum.name}')
     return INTERRUPTED if signum == signal.SIGINT else 128 + signum

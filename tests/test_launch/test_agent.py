@@ -185,6 +185,14 @@ class TestSignals:
         assert f'stopped by {name}; the state' in said(launcher)
         assert 'Traceback' not in launcher.text
 
+    def test_before_the_first_step_nothing_is_saved(self, start):
+        program = f'be_done_before(60, has_stepped=False)\n{SAVES}'
+        launcher = start(program, ALONE)
+        launcher.wait_for('ready')
+        launcher.signal(signal.SIGTERM)
+        assert launcher.wait() == 75
+        assert 'SIGTERM; it had not come to its first step' in said(launcher)
+
     def test_one_that_does_not_end(self, start):
         launcher = start(
             """
