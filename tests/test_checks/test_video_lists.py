@@ -161,6 +161,8 @@ def test_what_the_library_reads_passes(root, text, dataset):
     ('path label\na.mp4 0\n', {}, "line 1: 'path label' is a header"),
     ('path,label\na.mp4,0\n', dict(delimiter=','), 'is a header'),
     ('video_path,label\na.mp4 0\n', {}, 'is a header'),
+    ('label,youtube_id,time_start,time_end,split\nrun,x,4,14,validate\n',
+     {}, 'the table that Kinetics comes with, and no list of files'),
     ('video n_frames class\na 3 0\n', dict(type='RawframeDataset'),
      'is a header'),
     ('a,3,0\n', dict(type='RawframeDataset'), 'by spaces, not commas'),

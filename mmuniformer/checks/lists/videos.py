@@ -187,6 +187,16 @@ class _List:
                     entry=f'{path}.ann_file',
                 )
             return
+        if is_header(lines[0]) and 'youtube_id' in lines[0].text:
+            yield Finding(
+                f'{self.file} is the table that Kinetics comes with, and no '
+                'list of files',
+                f'write {" ".join(self.fields)!r} for each clip that you have '
+                '(docs/video.md)',
+                file=str(self.file),
+                entry='line 1',
+            )
+            return
         missing = list(self._check_folder(lines))
         yield from missing
         yield from self._check_batch(cfg, len(lines))
