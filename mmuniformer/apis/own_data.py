@@ -3,6 +3,7 @@
 import io
 import os
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +129,18 @@ def new_data(
     _look_at_options(task, out, share, val_labels, val_images, batch)
     config = Path(out)
     folder = config.with_name(f'{config.stem}_labels')
+    _keep_sources(
+        dict(
+            images=images,
+            labels=labels,
+            val_images=val_images,
+            val_labels=val_labels,
+            classes=classes,
+            like=like,
+            weights=weights,
+        ),
+        (config, config.with_suffix('.png'), folder),
+    )
     files = _Files(config, config.with_suffix('.png'), folder, overwrite)
     given = Given(
         task,
@@ -202,6 +215,32 @@ def _look_at_options(
         )
     if batch is not None and batch < 1:
         raise UserError(f'--batch must be at least 1, not {batch}')
+
+
+def _keep_sources(
+    sources: dict[str, str | None], outputs: Sequence[Path]
+) -> None:
+    """Refuses to write over what is read.
+
+    Args:
+        sources (dict[str, str or None]): By the name of their option.
+        outputs (Sequence[Path]): Files and the folder that are written.
+
+    Raises:
+        UserError: If one is, or lies in, an output.
+    """
+    written = {output.resolve(): output for output in outputs}
+    for option, source in sources.items():
+        if not source or not os.path.exists(source):
+            continue
+        place = Path(source).resolve()
+        for output in (place, *place.parents):
+            if output in written:
+                raise UserError(
+                    f'--{option.replace("_", "-")} {source} is in the place '
+                    f'of {written[output]}, which is written: choose another '
+                    '--out'
+                )
 
 
 class _Files:

@@ -72,3 +72,40 @@ def test_mistakes_of_the_command_line(
     assert main(['data', 'new', *words]) == 1
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('option', 'source'),
+    [
+        ('--labels', 'mine_labels/train.json'),
+        ('--labels', 'mine_labels'),
+        ('--val-labels', 'mine_labels/../mine_labels/val.json'),
+        ('--like', 'mine.py'),
+        ('--weights', 'linked/best.pth'),
+    ],
+)
+def test_what_is_read_is_never_written_over(
+    tmp_path, monkeypatch, capsys, option, source
+):
+    monkeypatch.chdir(tmp_path)
+    Path('mine_labels').mkdir()
+    Path('linked').symlink_to('mine_labels')
+    mine = [
+        Path(name)
+        for name in (
+            'mine.py',
+            'mine_labels/train.json',
+            'mine_labels/val.json',
+            'mine_labels/best.pth',
+        )
+    ]
+    for file in mine:
+        file.write_text('mine')
+    words = ['--task', 'det', '--images', '.', '--labels', 'labels.json']
+    words += [option, source, '--out', 'mine.py']
+    for more in ([], ['--overwrite']):
+        assert main(['data', 'new', *words, *more]) == 1
+        error = capsys.readouterr().err
+        assert f'{option} {source} is in the place of mine' in error
+        assert '--overwrite' not in error
+    assert all(file.read_text() == 'mine' for file in mine)
