@@ -7,7 +7,7 @@ from typing import Any
 
 from mmuniformer.checks import check_inputs, stop_on_errors
 from mmuniformer.checks.checkpoints import newest_checkpoint
-from mmuniformer.checks.data_sets import library_of
+from mmuniformer.checks.data_sets import data_sets, library_of
 from mmuniformer.engine.collecting import scorings
 from mmuniformer.engine.config import load_run_config
 from mmuniformer.engine.hooks import CheckpointMatchHook
@@ -175,7 +175,7 @@ def predictions_of(
     )
     cfg.load_from, cfg.resume = checkpoint, False
     kept, key = Samples(folder), _key(cfg, checkpoint, phase)
-    if (folder / RESULT).is_file() and kept.result.get('key') == key:
+    if (folder / RESULT).is_file() and _same(kept.result.get('key'), key):
         return kept
     forget_result(folder)
     findings = check_inputs(cfg, (phase,), data=check)
@@ -203,6 +203,7 @@ def _key(cfg: RunConfig, checkpoint: str, phase: str) -> dict[str, Any]:
         phase=phase,
         checkpoint=checkpoint,
         config=hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
+        labels=_labels(cfg, phase),
     )
     path = Path(checkpoint)
     if path.is_file():
@@ -213,3 +214,35 @@ def _key(cfg: RunConfig, checkpoint: str, phase: str) -> dict[str, Any]:
             changed=state.st_mtime_ns,
         )
     return key
+
+
+def _labels(cfg: RunConfig, phase: str) -> dict[str, list[int]]:
+    """Number, size and time of the labels that there are, by path."""
+    places = []
+    for data_set in data_sets(cfg, (phase,)):
+        places.append(data_set.ann_file)
+        prefix = data_set.node.get('data_prefix')
+        if isinstance(prefix, dict) and prefix.get('seg_map_path'):
+            places.append(data_set.below_root(prefix['seg_map_path']))
+    evaluators = cfg[f'{phase}_evaluator']
+    for node in evaluators if isinstance(evaluators, list) else [evaluators]:
+        if node.get('ann_file'):
+            places.append(Path(node['ann_file']))
+    found = {}
+    for place in filter(None, places):
+        files = [place] if place.is_file() else place.rglob('*')
+        states = [file.stat() for file in files if file.is_file()]
+        if states:
+            found[str(place.absolute())] = [
+                len(states),
+                sum(state.st_size for state in states),
+                max(state.st_mtime_ns for state in states),
+            ]
+    return found
+
+
+def _same(kept: dict[str, Any] | None, key: dict[str, Any]) -> bool:
+    """Whether a test is of the same; labels may be gone since then."""
+    kept, key = dict(kept or {}), dict(key)
+    before, now = kept.pop('labels', {}), key.pop('labels')
+    return kept == key and all(before.get(k) == v for k, v in now.items())

@@ -71,6 +71,8 @@ def length_of(cfg: Config, samples: int, batch: int) -> Length:
         batch (int): Of a step.
     """
     epoch = math.ceil(samples / batch)
+    if cfg.train_dataloader.get('drop_last'):
+        epoch = max(1, samples // batch)
     loop = cfg.train_cfg
     if 'max_iters' in loop:
         return _iterations(cfg, samples, batch, epoch)

@@ -1,8 +1,11 @@
 """Reports on trainings of each task, with the predictions of a checkpoint."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from report_pages import Page
 from small_runs import TASKS, Small
 from tensorboard.backend.event_processing.event_accumulator import (
@@ -79,9 +82,25 @@ def test_predictions_are_those_of_the_test(task, data, tmp_path):
         other = predictions_of(run, 'last', 'val', options)
         assert other.result['key'] != samples.result['key']
         assert other.result['metrics'] == metrics
+        check_corrected_labels(run, data / 'images', tmp_path)
         with pytest.raises(UserError, match='gone'):
             report([work_dir], checkpoint='gone.pth')
         check_tensorboard(tmp_path / 'run')
+
+
+def check_corrected_labels(run, data, tmp_path) -> None:
+    """They are tested with; where they are gone, what was kept is shown."""
+    before = predictions_of(run, 'last', 'val').result
+    (maps,) = {
+        Path(place) for place in before['key']['labels'] if 'val' in place
+    }
+    one = min(maps.iterdir())
+    Image.fromarray(np.asarray(Image.open(one)) * 0).save(one)
+    after = predictions_of(run, 'last', 'val').result
+    assert after['metrics'] != before['metrics']
+    maps.rename(tmp_path / 'away')
+    assert predictions_of(run, 'last', 'val').result == after
+    (tmp_path / 'away').rename(maps)
 
 
 def count_tests(folder) -> int:

@@ -43,6 +43,12 @@ def test_length_follows_the_size_of_the_data():
     # Too few steps: 10 in an epoch.
     few = length_of(cfg, 40, 4)
     assert (few.amount, few.steps) == (100, 1000)
+    # 24 samples are 2 batches of 16, or one where the rest is left out.
+    assert length_of(cfg, 24, 16).amount == 500
+    cfg.train_dataloader.drop_last = True
+    for samples in (24, 16):
+        length = length_of(cfg, samples, 16)
+        assert (length.amount, length.steps) == (1000, 1000)
 
 
 def test_rates_and_lengths_of_a_schedule_are_scaled():
