@@ -181,7 +181,7 @@ def predict(
             '--batch-size must be at least 1 and --workers at least 0'
         )
     found = find_sources(sources)
-    check_apart(found, Path(out_dir))
+    check_apart(found, Path(out_dir), boxes)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _quiet_decoders()
     predictor = load(

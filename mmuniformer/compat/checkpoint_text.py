@@ -216,6 +216,15 @@ def _may_import(name: str) -> bool:
     return known or not root.isidentifier() or find_spec(root) is None
 
 
+def _is_folder(name: str) -> bool:
+    """Whether it is a folder that Python takes for a package: runs nothing.
+
+    One of the folder where a command is run may be named like a value.
+    """
+    spec = find_spec(name)
+    return spec is not None and spec.origin is None and spec.loader is None
+
+
 def _is_registered(name: str) -> bool:
     """Whether ``name`` builds what a library has meant to be built.
 
@@ -226,7 +235,9 @@ def _is_registered(name: str) -> bool:
         if _find(name, None):
             return True
         # Not a class, then: harmless unless it is a module to be imported.
-        return _UNREGISTERED.fullmatch(name) is not None and _may_import(name)
+        return _UNREGISTERED.fullmatch(name) is not None and (
+            _may_import(name) or _is_folder(name)
+        )
     if name in _FUNCTIONS:
         return True
     scope, _, rest = name.partition('.')

@@ -19,6 +19,7 @@ from mmuniformer.prediction.results import (
 )
 
 FORMATS = ('coco', 'jsonl')
+RESULTS = ('predictions.json', 'predictions.jsonl')
 # A name of a file may be no UTF-8; what replaces it is JSON's escape for it.
 TEXT = dict(encoding='utf-8', errors='backslashreplace')
 # COCO's own numbers of its 80 classes leave these out.
@@ -74,7 +75,7 @@ class LinesFile:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / 'predictions.jsonl'
+        self.path = folder / RESULTS[1]
         self._part = folder / '.predictions.jsonl.part'
         self._file = self._part.open('w', **TEXT)
 
@@ -104,7 +105,7 @@ class CocoFile:
     def __init__(
         self, folder: Path, categories: list[dict], threshold: float
     ) -> None:
-        self.path = folder / 'predictions.json'
+        self.path = folder / RESULTS[0]
         self.categories = categories
         self.threshold = threshold
         self._parts = [

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mmuniformer.errors import UnwritableFile, UserError
 from mmuniformer.prediction.drawing import Drawing
-from mmuniformer.prediction.files import result_file
+from mmuniformer.prediction.files import RESULTS, result_file
 from mmuniformer.prediction.predictor import Predictor
 from mmuniformer.prediction.reading import Item, frames
 from mmuniformer.prediction.results import LabelMap, Objects
@@ -43,8 +43,15 @@ class Wanted:
     format: str | None = None
 
 
-def check_apart(sources: Sequence[Source], folder: Path) -> None:
+def check_apart(
+    sources: Sequence[Source], folder: Path, boxes: str | Path | None = None
+) -> None:
     """Looks that no input lies where outputs are written.
+
+    Args:
+        sources (Sequence[Source]): The inputs.
+        folder (Path): For the outputs.
+        boxes (str or Path, optional): A file that is read, too.
 
     Raises:
         UserError: If one does: it would be drawn over.
@@ -60,6 +67,13 @@ def check_apart(sources: Sequence[Source], folder: Path) -> None:
                 f'--out-dir {folder}: the input {source.file} lies where '
                 'pictures are written; name another folder'
             )
+    if boxes is not None and Path(boxes).resolve() in {
+        (folder / name).resolve() for name in RESULTS
+    }:
+        raise UserError(
+            f'--out-dir {folder}: the results would take the place of --boxes '
+            f'{boxes}; name another folder'
+        )
 
 
 class Writer:

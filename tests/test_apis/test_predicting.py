@@ -213,6 +213,15 @@ def test_no_input_is_drawn_over(data, tmp_path):
     picture.write_bytes((data / 'photos/a.jpg').read_bytes())
     with pytest.raises(UserError, match='lies where pictures are written'):
         predict([picture], 'any.pth', out_dir=tmp_path / 'out')
+    boxes = tmp_path / 'out/predictions.json'
+    with pytest.raises(UserError, match='take the place of --boxes'):
+        predict(
+            [data / 'photos'],
+            'pose.pth',
+            out_dir=tmp_path / 'out',
+            boxes=tmp_path / 'out/../out/predictions.json',
+        )
+    assert not boxes.exists()
 
 
 def test_poses_in_boxes_of_a_file(data, weights, tmp_path):

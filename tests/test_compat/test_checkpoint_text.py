@@ -1,6 +1,7 @@
 """Config texts in checkpoints: data passes, programs do not."""
 
 from collections import Counter, OrderedDict
+from importlib import invalidate_caches
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,19 @@ def test_a_mapping_with_a_get_of_its_own_hides_no_text(tmp_path):
     torch.save({'message_hub': hub, 'state_dict': {}}, path)
     with pytest.raises(CheckpointError, match=r'hidden\.pth was refused'):
         read_checkpoint(path)
+
+
+def test_a_folder_may_be_named_like_a_value(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "hook = dict(metric_type='badcase_loss')"
+    folder = tmp_path / 'badcase_loss'
+    folder.mkdir()
+    check_text(text)
+    # A scope is imported with its modules.
+    with pytest.raises(ValueError, match='scope'):
+        check_text("hook = dict(_scope_='badcase_loss')")
+    # One with a program in it is another thing.
+    (folder / '__init__.py').write_text('')
+    invalidate_caches()
+    with pytest.raises(ValueError, match='nobody registered'):
+        check_text(text)
