@@ -1,6 +1,7 @@
 """Learning rates that fall layer by layer, by whom they are set."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config
 
@@ -24,16 +25,13 @@ def check_layer_decay(cfg: Config) -> Iterator[Finding]:
         cfg (Config): As it was read.
     """
     wrapper = cfg.get('optim_wrapper') or {}
-    constructor = str(wrapper.get('constructor', ''))
-    scope, _, name = constructor.rpartition('.')
-    if name not in _THEIRS or scope == 'mmuniformer':
+    constructor = _full_name(wrapper.get('constructor', ''))
+    if constructor.rpartition('.')[2] not in _THEIRS or _ours(constructor):
         return
-    model = {'model': cfg.get('model')}
     places = [
         path
-        for path, node in walk(model)
-        if path.endswith('backbone')
-        and str(node.get('type', '')).startswith('mmuniformer.')
+        for path, node in walk({'model': cfg.get('model')})
+        if _is_backbone(_full_name(node.get('type', '')))
     ]
     if places:
         yield Finding(
@@ -43,3 +41,18 @@ def check_layer_decay(cfg: Config) -> Iterator[Finding]:
             '_delete_=True, layer_decay_rate=...)',
             entry='optim_wrapper.constructor',
         )
+
+
+def _full_name(kind: Any) -> str:
+    """A name as it is; of the class of a pure Python config, its place."""
+    if isinstance(kind, type):
+        return f'{kind.__module__}.{kind.__qualname__}'
+    return str(kind)
+
+
+def _ours(name: str) -> bool:
+    return name.startswith('mmuniformer.')
+
+
+def _is_backbone(name: str) -> bool:
+    return _ours(name) and name.rpartition('.')[2].startswith('UniFormer')

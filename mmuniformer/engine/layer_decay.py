@@ -1,5 +1,6 @@
 """Learning rates that fall from the head to the first layer."""
 
+import inspect
 from collections.abc import Callable, Iterator
 
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -28,9 +29,9 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             :class:`mmengine.optim.DefaultOptimWrapperConstructor`.
 
     Raises:
-        UserError: If there is no ``layer_decay_rate`` in (0, 1], or an
-            option of the constructor of a host library; when it is called,
-            if the model has no backbone that knows its layers.
+        UserError: If there is no ``layer_decay_rate`` in (0, 1], an option of
+            the constructor of a host library, or no ``lr``; when it is
+            called, if the model has no backbone that knows its layers.
 
     Examples:
         >>> optim_wrapper = dict(
@@ -55,6 +56,11 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise UserError(
                 'paramwise_cfg.layer_decay_rate must be a number in (0, 1], '
                 f'but it is {rate!r}'
+            )
+        if self.base_lr is None:
+            raise UserError(
+                'optim_wrapper.optimizer has no lr, the learning rate that '
+                'falls layer by layer'
             )
 
     def add_params(
@@ -90,9 +96,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             group['param_name'] = name
 
     def _scale(self, name: str, depth_of: dict[str, Callable]) -> float:
-        for prefix, get_layer_depth in depth_of.items():
+        # The innermost: a backbone may stand within an adapter, or another.
+        for prefix in sorted(depth_of, key=len, reverse=True):
             if name.startswith(prefix):
-                layer, layers = get_layer_depth(name, prefix)
+                layer, layers = depth_of[prefix](name, prefix)
                 rate = self.paramwise_cfg['layer_decay_rate']
                 return rate ** (layers - layer - 1)
         return 1.0
@@ -109,6 +116,13 @@ def depth_functions(model: nn.Module) -> Iterator[tuple[str, Callable]]:
         begin, and its ``get_layer_depth``.
     """
     for name, module in model.named_modules():
-        is_backbone = name.rpartition('.')[2] == 'backbone'
-        if is_backbone and hasattr(module, 'get_layer_depth'):
+        # Of the class: an adapter hands on what the module in it has, and
+        # knows nothing of the names there.
+        get_layer_depth = getattr(type(module), 'get_layer_depth', None)
+        # That of a whole classifier asks its backbone, and takes no prefix.
+        if (
+            name
+            and get_layer_depth
+            and 'prefix' in (inspect.signature(get_layer_depth).parameters)
+        ):
             yield f'{name}.', module.get_layer_depth

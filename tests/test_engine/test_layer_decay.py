@@ -9,6 +9,7 @@ from torch import nn
 
 from mmuniformer import UniFormer, UniFormer3D, UniFormerLight, UserError
 from mmuniformer.checks.layer_decay import check_layer_decay
+from mmuniformer.engine.layer_decay import LayerDecayOptimWrapperConstructor
 
 ARCH = dict(depths=(1, 2, 2, 1), embed_dims=(8, 16, 32, 64), head_dim=8)
 BACKBONE = dict(type='mmuniformer.UniFormer', arch=ARCH)
@@ -157,7 +158,53 @@ def test_other_options_and_nested_models():
     assert decays['head.weight'] == 0.1
 
 
+@pytest.mark.parametrize(
+    'constructor',
+    [OURS, 'mmpretrain.LearningRateDecayOptimWrapperConstructor'],
+)
+def test_within_an_adapter(constructor):
+    pytest.importorskip('mmpretrain.models')
+    init_default_scope('mmpretrain')
+    model = dict(MODELS_OF_HOSTS['mmpretrain'])
+    model['backbone'] = dict(
+        type='LoRAModel', module=BACKBONE, rank=2, targets=[dict(type='qkv')]
+    )
+    model = MODELS.build(model)
+    groups = wrapper(model, constructor).optimizer.param_groups
+    found = {
+        g['param_name']: g['lr']
+        for g in groups
+        if g['params'][0].requires_grad
+    }
+    prefix = 'backbone.module.'
+    assert found[f'{prefix}blocks3.0.attn.qkv.lora_up.weight'] == RATE**3
+    assert found[f'{prefix}blocks4.0.attn.qkv.lora_down.weight'] == RATE
+    assert found['head.fc.weight'] == 1
+
+
+def test_a_guest_within_an_adapter():
+    pytest.importorskip('mmpretrain.models')
+    init_default_scope('mmpretrain')
+    guest = dict(type='VisionTransformer', arch='deit-t', img_size=32)
+    adapter = dict(
+        type='LoRAModel', module=guest, rank=2, targets=[dict(type='qkv')]
+    )
+    found = rates(nn.ModuleDict(dict(backbone=MODELS.build(adapter))))
+    place = 'backbone.module.layers.0.attn.qkv.lora_up.weight'
+    assert found[place] == RATE**12
+
+
+def test_backbones_of_other_names():
+    model = nn.ModuleDict(dict(image_encoder=nn.Sequential(UniFormer(ARCH))))
+    found = rates(model)
+    assert found['image_encoder.0.blocks4.0.norm2.weight'] == RATE
+
+
 def test_mistakes():
+    with pytest.raises(UserError, match='has no lr'):
+        build_optim_wrapper(Teacher(), dict(
+            optimizer=dict(type='AdamW'), constructor=OURS,
+            paramwise_cfg=dict(layer_decay_rate=RATE)))  # fmt: skip
     with pytest.raises(UserError, match='num_layers'):
         wrapper(Teacher(), num_layers=12)
     with pytest.raises(UserError, match='layer_decay_rate must be'):
@@ -187,6 +234,24 @@ def test_constructors_that_do_not_know_our_layers(constructor):
     assert found(OURS, 'mmuniformer.UniFormer') == []
     theirs = 'LearningRateDecayOptimWrapperConstructor'
     assert found(theirs, 'mmuniformer.UniFormer') == []
+
+
+def test_constructors_of_pure_python_configs():
+    mmpose = pytest.importorskip('mmpose.engine.optim_wrappers')
+
+    def found(constructor, backbone):
+        return list(check_layer_decay(Config(dict(
+            model=dict(backbone=backbone),
+            optim_wrapper=dict(constructor=constructor)))))  # fmt: skip
+
+    theirs = mmpose.LayerDecayOptimWrapperConstructor
+    ours = LayerDecayOptimWrapperConstructor
+    assert len(found(theirs, dict(type=UniFormer))) == 1
+    assert found(theirs, dict(type='mmpose.HRNet')) == []
+    lora = dict(type='mmpretrain.LoRAModel', module=BACKBONE)
+    assert len(found(theirs, lora)) == 1
+    for given in (ours, f'{ours.__module__}.{ours.__name__}'):
+        assert found(given, dict(type=UniFormer)) == []
 
 
 def test_a_step():

@@ -93,14 +93,20 @@ class Backbone(BaseModule):
         head = sum(depths) + 1
         if not param_name.startswith(prefix):
             return head, head + 1
-        name, *rest = param_name.removeprefix(prefix).split('.')
-        for stage in range(self.num_stages):
-            if name not in self.stage_names(stage):
-                continue
-            before = sum(depths[:stage])
-            block = int(rest[0]) + 1 if name.startswith('blocks') else 0
-            return before + block, head + 1
-        return head, head + 1
+        stage_of = {
+            name: stage
+            for stage in range(self.num_stages)
+            for name in self.stage_names(stage)
+        }
+        parts = param_name.removeprefix(prefix).split('.')
+        # Adapters, such as LoRA's, put names of their own in front.
+        while parts and parts[0] not in stage_of:
+            del parts[0]
+        if not parts:
+            return head, head + 1
+        name, *rest = parts
+        block = int(rest[0]) + 1 if name.startswith('blocks') else 0
+        return sum(depths[: stage_of[name]]) + block, head + 1
 
     def _set_up(self, settings: Settings) -> None:
         """Does with the modules, once all are there, what was asked for."""
