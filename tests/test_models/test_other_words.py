@@ -112,3 +112,16 @@ def test_all_words_of_common_backbones(place):
     }
     own = set(inspect.signature(mmuniformer.UniFormer).parameters)
     assert words - own - set(MEANINGS) <= {'partial_bn', 'in_chans'}
+
+
+@pytest.mark.parametrize(
+    'init_cfg', ['weights.pth', ['weights.pth'], dict(checkpoint='a.pth')]
+)
+def test_weights_that_are_named_alone(init_cfg):
+    with pytest.raises(SettingError, match=r'init_cfg must be dict\(type='):
+        mmuniformer.UniFormer(init_cfg=init_cfg)
+
+
+def test_own_words_of_another_meaning():
+    with pytest.raises(SettingError, match='inflate must be a bool'):
+        mmuniformer.UniFormer3D(inflate=(0, 0, 1, 1))

@@ -148,6 +148,12 @@ class Settings:
             self.compile,
             'a bool, or a dict of arguments of torch.compile',
         )
+        require(
+            is_init_cfg(self.init_cfg),
+            'init_cfg',
+            self.init_cfg,
+            "dict(type='Pretrained', checkpoint=...), or a list of such dicts",
+        )
 
     @property
     def num_stages(self) -> int:
@@ -302,6 +308,13 @@ def check_attention(attention: str) -> None:
         attention,
         f'one of {sorted(ATTENTION_FORMS)}',
     )
+
+
+def is_init_cfg(init_cfg: object) -> bool:
+    """Whether each of what initialises has a type; None is nothing."""
+    if not isinstance(init_cfg, list | tuple):
+        init_cfg = [init_cfg or dict(type='none')]
+    return all(isinstance(c, dict) and 'type' in c for c in init_cfg)
 
 
 def check_rates(**rates: float) -> None:

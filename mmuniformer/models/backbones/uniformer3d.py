@@ -132,6 +132,8 @@ class UniFormer3D(UniFormerBase):
             attention,
             f'one of {sorted([*ATTENTION_FORMS, *SPACE_TIME])}',
         )
+        # mmaction2's backbones have numbers for each block by this name.
+        require(isinstance(inflate, bool), 'inflate', inflate, 'a bool')
         if attention in SPACE_TIME:
             space_time, attention = attention, 'fused'
         require(
