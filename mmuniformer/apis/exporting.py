@@ -366,7 +366,7 @@ def _check_size(
 ) -> None:
     if dynamic_frames and clip_of(loaded.pipeline) is None:
         raise UserError('--dynamic-frames is for video models')
-    found = size_of(steps_of(loaded.pipeline))
+    found = size_of(steps_of(loaded.library, loaded.pipeline))
     if static and size is None and (found is None or not found[1]):
         raise UserError(
             '--static: the test pipeline brings images to no one size; add '
@@ -382,7 +382,7 @@ def _shape(
     dynamic_frames: bool,
 ) -> Shape:
     if size is None:
-        found = size_of(steps_of(loaded.pipeline))
+        found = size_of(steps_of(loaded.library, loaded.pipeline))
         size = (224, 224) if found is None else found[0]
         if not static:
             size = [max(side, network.smallest) for side in size]

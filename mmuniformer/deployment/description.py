@@ -53,7 +53,7 @@ def describe(
             channels='BGR' if normalise.reversed_channels else 'as they come',
             multiple_of=normalise.divisor,
         ),
-        steps=steps_of(loaded.pipeline),
+        steps=steps_of(loaded.library, loaded.pipeline),
         outputs=[
             dict(name=out.name, axes=list(out.axes), about=out.about)
             for out in network.outputs

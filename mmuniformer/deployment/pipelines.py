@@ -1,5 +1,6 @@
 """What a test pipeline does to an image, in words of no library."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,13 @@ SILENT = (
     'GetBBoxCenterScale',
     'ChannelOrder',
     'Collect',
+    'NumpyToPIL',
+    'PILToNumpy',
 )
+# After which `size` is that of the image.
+SIZED = ('resize', 'center_crop', 'three_crops', 'box_to_crop')
+# Settings of mmpretrain's that turn RGB to BGR, or BGR to RGB.
+TURNS = {'NumpyToPIL': 'to_rgb', 'PILToNumpy': 'to_bgr'}
 # Of boxes, by mmpose.
 PADDING = 1.25
 # Transforms of mmaction2 and of this package that choose frames.
@@ -48,7 +55,14 @@ def reads_rgb(library: str, pipeline: Sequence[Mapping]) -> bool:
     """
     # mmaction2's readers decode RGB, the others BGR unless told otherwise.
     if library != 'mmaction':
-        return pipeline[0].get('channel_order') == 'rgb'
+        is_rgb = pipeline[0].get('channel_order') == 'rgb'
+        # Each of them that says so turns the colours around.
+        turns = [
+            node.get(TURNS[type_name(node)], False)
+            for node in pipeline
+            if type_name(node) in TURNS
+        ]
+        return is_rgb != bool(sum(map(bool, turns)) % 2)
     return not any(
         type_name(node) == 'ChannelOrder' and node.get('order', 'bgr') == 'bgr'
         for node in pipeline
@@ -74,10 +88,13 @@ def pixels_of(images: Tensor, is_bgr: bool, dtype: str) -> np.ndarray:
     return np.ascontiguousarray(array, dtype)
 
 
-def steps_of(pipeline: Sequence[Mapping]) -> list[dict[str, Any]]:
+def steps_of(
+    library: str, pipeline: Sequence[Mapping]
+) -> list[dict[str, Any]]:
     """What happens to an image before the model, in order.
 
     Args:
+        library (str): A key of ``HOSTS``.
         pipeline (Sequence[Mapping]): Transforms of a test.
 
     Returns:
@@ -89,6 +106,9 @@ def steps_of(pipeline: Sequence[Mapping]) -> list[dict[str, Any]]:
     for node in pipeline:
         if type_name(node) == 'GetBBoxCenterScale':
             padding = float(node.get('padding', PADDING))
+        if type_name(node) == 'Resize' and library == 'mmaction':
+            # Its default, and no other library's.
+            node = dict(keep_ratio=True) | dict(node)
         steps += _steps(node, padding)
     return steps
 
@@ -107,10 +127,15 @@ def _steps(node: Mapping, padding: float) -> list[dict[str, Any]]:
         return [dict(op='resize', multiple_of=node.get('size_divisor', 32))]
     if name in ('CenterCrop', 'ThreeCrop'):
         kind = 'center_crop' if name == 'CenterCrop' else 'three_crops'
-        size = node['crop_size']
-        if isinstance(size, Sequence) and name == 'ThreeCrop':
-            size = size[::-1]
-        return [dict(op=kind, size=_pair(size))]
+        # Width and height, in all of the libraries.
+        return [dict(op=kind, size=_pair(node['crop_size'])[::-1])]
+    if name == 'torchvision/Resize':
+        size = node['size']
+        is_edge = isinstance(size, int)
+        sides = dict(short_edge=size) if is_edge else dict(size=_pair(size))
+        return [dict(op='resize', **sides, **method)]
+    if name == 'torchvision/CenterCrop':
+        return [dict(op='center_crop', size=_pair(node['size']))]
     if name == 'TopdownAffine':
         return [
             dict(
@@ -130,13 +155,16 @@ def _resize(node: Mapping) -> dict[str, Any]:
     scale = node.get('scale')
     if scale is None:
         return dict(op='resize', factor=_plain(node.get('scale_factor')))
-    if isinstance(scale, int | float):
-        # mmpretrain: of both sides; mmcv: a factor.
+    if isinstance(scale, float):
+        # Of mmaction2.
+        return dict(op='resize', factor=scale)
+    if isinstance(scale, int):
         return dict(op='resize', size=_pair(scale))
-    width, height = (int(side) for side in scale)
-    if min(width, height) < 0:
-        return dict(op='resize', short_edge=max(width, height))
-    if node.get('keep_ratio', node.get('lazy') is not None):
+    known = [int(side) for side in scale if 0 < side < math.inf]
+    if len(known) == 1:
+        return dict(op='resize', short_edge=known[0])
+    width, height = known
+    if node.get('keep_ratio', False):
         return dict(
             op='resize',
             long_edge_at_most=max(width, height),
@@ -156,7 +184,7 @@ def size_of(steps: Sequence[Mapping]) -> tuple[tuple[int, int], bool] | None:
         only one that is usual. None where nothing tells.
     """
     for step in reversed(steps):
-        if 'size' in step:
+        if 'size' in step and step['op'] in SIZED:
             return (step['size'][0], step['size'][1]), True
         if 'short_edge_at_most' in step:
             short, long = step['short_edge_at_most'], step['long_edge_at_most']

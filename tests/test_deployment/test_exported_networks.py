@@ -233,6 +233,56 @@ def test_detector(folder, number):
     assert len(set(want.labels.tolist())) > 1
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'test_cfg.nms': dict(_delete_=True, type='nms', iou_thr=0.3)},
+        {
+            'test_cfg.nms': dict(
+                type='nms', iou_threshold=0.5, score_threshold=0.5, max_num=9
+            )
+        },
+        {
+            'test_cfg.nms': dict(
+                type='nms', iou_threshold=0.5, class_agnostic=True
+            )
+        },
+        {'bbox_head.bbox_coder.clip_border': False},
+    ],
+)
+def test_ways_to_choose_boxes(folder, options):
+    loaded = loaded_of('det', folder, **options)
+    size = (101, 130)
+    images = pixels(2, *size, 3)
+    meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0))
+    with torch.no_grad():
+        network = network_of(loaded)
+        found = network(images)
+        x = network.normalise(images)
+        wanted = loaded.net.bbox_head.predict_by_feat(
+            *loaded.net.bbox_head(loaded.net.extract_feat(x)),
+            batch_img_metas=[meta, meta],
+        )
+    plain = network_of(loaded_of('det', folder))(images)
+    # The option makes a difference.
+    assert plain[0].shape != found[0].shape or not plain[0].equal(found[0])
+    for boxes, scores, labels, want in zip(*found, wanted, strict=True):
+        kept = labels >= 0
+        assert kept.sum() == len(want) > 3
+        torch.testing.assert_close(scores[kept], want.scores)
+        away = (boxes[kept][:, None] - want.bboxes).abs().amax(-1)
+        away[labels[kept][:, None] != want.labels] = 1000
+        assert away.amin(0).max() < 1e-3
+        assert away.amin(1).max() < 1e-3
+
+
+def test_boxes_with_an_offset(folder):
+    nms = dict(type='nms', iou_threshold=0.5, offset=1)
+    loaded = loaded_of('det', folder, **{'test_cfg.nms': nms})
+    with pytest.raises(UserError, match='without offset'):
+        network_of(loaded)
+
+
 def test_a_detector_that_finds_nothing(folder):
     loaded = loaded_of('det', folder, **{'test_cfg.score_thr': 1.0})
     boxes, scores, labels = network_of(loaded)(pixels(1, 64, 64, 3))

@@ -1,5 +1,7 @@
 """What a test pipeline does, in words of no library."""
 
+import math
+
 import pytest
 
 from mmuniformer.deployment.pipelines import (
@@ -14,6 +16,7 @@ READ = dict(type='LoadImageFromFile')
 
 def test_of_imagenet():
     steps = steps_of(
+        'mmpretrain',
         [
             READ,
             dict(
@@ -25,7 +28,7 @@ def test_of_imagenet():
             ),
             dict(type='CenterCrop', crop_size=224),
             dict(type='PackInputs'),
-        ]
+        ],
     )
     assert steps == [
         dict(op='resize', short_edge=256, interpolation='bicubic'),
@@ -36,7 +39,7 @@ def test_of_imagenet():
 
 def test_of_coco():
     resize = dict(type='Resize', scale=(1333, 800), keep_ratio=True)
-    steps = steps_of([READ, resize, dict(type='PackDetInputs')])
+    steps = steps_of('mmdet', [READ, resize, dict(type='PackDetInputs')])
     (step,) = steps
     assert step['long_edge_at_most'] == 1333
     assert step['short_edge_at_most'] == 800
@@ -45,24 +48,68 @@ def test_of_coco():
 
 
 def test_sides_are_height_and_width():
-    (step,) = steps_of([dict(type='Resize', scale=(64, 48))])
+    (step,) = steps_of('mmdet', [dict(type='Resize', scale=(64, 48))])
     assert step['size'] == [48, 64]
-    (step,) = steps_of([dict(type='TopdownAffine', input_size=(192, 256))])
+    (step,) = steps_of(
+        'mmdet', [dict(type='TopdownAffine', input_size=(192, 256))]
+    )
     assert step['size'] == [256, 192]
-    (step,) = steps_of([dict(type='Resize', scale=(-1, 256))])
-    assert step['short_edge'] == 256
+    for name in ('CenterCrop', 'ThreeCrop'):
+        node = dict(type=name, crop_size=(64, 48))
+        (step,) = steps_of('mmaction', [node])
+        assert step['size'] == [48, 64]
+
+
+@pytest.mark.parametrize(
+    ('scale', 'keys'),
+    [
+        ((-1, 256), dict(short_edge=256)),
+        ((math.inf, 256), dict(short_edge=256)),
+        ((340, 256), dict(long_edge_at_most=340, short_edge_at_most=256)),
+        (0.5, dict(factor=0.5)),
+    ],
+)
+def test_videos_keep_their_ratio(scale, keys):
+    (step,) = steps_of('mmaction', [dict(type='Resize', scale=scale)])
+    assert step == dict(op='resize', interpolation='bilinear', **keys)
+    node = dict(type='Resize', scale=(340, 256), keep_ratio=False)
+    (step,) = steps_of('mmaction', [node])
+    assert step['size'] == [256, 340]
+
+
+def test_transforms_of_torchvision():
+    steps = steps_of(
+        'mmpretrain',
+        [
+            READ,
+            dict(type='NumpyToPIL', to_rgb=True),
+            dict(type='torchvision/Resize', size=256),
+            dict(type='torchvision/CenterCrop', size=(192, 224)),
+            dict(type='PILToNumpy', to_bgr=True),
+            dict(type='PackInputs'),
+        ],
+    )
+    assert steps == [
+        dict(op='resize', short_edge=256, interpolation='bilinear'),
+        dict(op='center_crop', size=[192, 224]),
+    ]
+    # A size of something else.
+    (step,) = steps_of('mmpretrain', [dict(type='torchvision/Pad', size=7)])
+    assert size_of([step]) is None
 
 
 def test_room_around_a_box():
     crop = dict(type='TopdownAffine', input_size=(192, 256))
     for node, padding in (({}, 1.25), (dict(padding=1.5), 1.5)):
         box = dict(type='GetBBoxCenterScale', **node)
-        (step,) = steps_of([READ, box, crop])
+        (step,) = steps_of('mmdet', [READ, box, crop])
         assert step['padding'] == padding
 
 
 def test_what_is_not_known_stays_as_it_is():
-    (step,) = steps_of([dict(type='Sharpen', amount=0.5, places=(1, 2))])
+    (step,) = steps_of(
+        'mmdet', [dict(type='Sharpen', amount=0.5, places=(1, 2))]
+    )
     assert step == dict(
         op='Sharpen', type='Sharpen', amount=0.5, places=[1, 2]
     )
@@ -74,6 +121,16 @@ def test_what_is_not_known_stays_as_it_is():
     [
         ('mmdet', [READ], False),
         ('mmdet', [dict(READ, channel_order='rgb')], True),
+        ('mmpretrain', [READ, dict(type='NumpyToPIL', to_rgb=True)], True),
+        (
+            'mmpretrain',
+            [
+                READ,
+                dict(type='NumpyToPIL', to_rgb=True),
+                dict(type='PILToNumpy', to_bgr=True),
+            ],
+            False,
+        ),
         ('mmaction', [dict(type='OpenCVDecode')], True),
         ('mmaction', [dict(type='mmuniformer.ChannelOrder')], False),
         (

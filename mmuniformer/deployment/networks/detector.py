@@ -1,10 +1,13 @@
 """One-stage detection, to boxes that do not overlap."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torchvision  # noqa: F401  (torch.ops.torchvision.nms)
+from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -64,23 +67,36 @@ class Detector(Network):
         self.nms_pre = int(settings['nms_pre'])
         self.score_thr = float(settings.get('score_thr', 0))
         self.thinnest = float(settings.get('min_bbox_size', -1))
-        self.overlap = float(settings['nms']['iou_threshold'])
-        self.per_class = not settings['nms'].get('class_agnostic', False)
+        if self.thinnest > 0:
+            print_log(
+                f'min_bbox_size={self.thinnest:g} of test_cfg is in pixels of '
+                'the input in the exported file, and in those of the photo in '
+                "mmdet's own test.",
+                logger='current',
+                level=logging.WARNING,
+            )
+        coder = loaded.net.bbox_head.bbox_coder
+        self.clips = bool(getattr(coder, 'clip_border', True))
+        nms = settings['nms']
+        self.overlap = float(overlap_of(nms))
+        self.per_class = not nms.get('class_agnostic', False)
+        self.surest = float(nms.get('score_threshold', 0))
         # No more than there are candidates of all levels.
         levels = len(loaded.net.bbox_head.prior_generator.strides)
         self.most = min(int(settings['max_per_img']), levels * self.nms_pre)
+        if nms.get('max_num', -1) > 0:
+            self.most = min(self.most, int(nms['max_num']))
 
     def results(self, x: Tensor, size: tuple[int, int]) -> Sequence[Tensor]:
         """Computes boxes, scores and labels."""
         boxes, scores, labels = self._boxes(x, size, self.nms_pre)
-        limits = _limits(size, boxes)
         if self.thinnest >= 0:
             sides = boxes[..., 2:] - boxes[..., :2]
             large = (sides > self.thinnest).all(-1)
             scores = scores * large
-        scores = scores * self._kept(
-            boxes / (limits.amax(0) + 1), scores, labels
-        )
+        if self.surest > 0:
+            scores = scores * (scores > self.surest)
+        scores = scores * self._kept(self._small(boxes, size), scores, labels)
         scores, order = scores.topk(self.most, dim=1)
         found = scores > 0
         boxes = boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
@@ -106,14 +122,22 @@ class Detector(Network):
     def _boxes(
         self, x: Tensor, size: tuple[int, int], most: int | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes within the image, scores and labels of all levels."""
+        """Boxes, scores and labels of all levels."""
         outs = self.net.bbox_head(self.net.extract_feat(x))
         levels = self._levels(outs, most)
         boxes, scores, labels = (
             torch.cat(parts, 1) for parts in zip(*levels, strict=True)
         )
-        boxes = boxes.clamp_min(0).minimum(_limits(size, boxes))
+        if self.clips:
+            boxes = boxes.clamp_min(0).minimum(_limits(size, boxes))
         return boxes, scores, labels
+
+    def _small(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Boxes whose corners are from 0 to below 1."""
+        if self.clips:
+            return boxes / (_limits(size, boxes).amax(0) + 1)
+        boxes = boxes - boxes.amin()
+        return boxes / (boxes.amax() + 1)
 
     def _levels(
         self, outs: Sequence[Sequence[Tensor]], most: int | None
@@ -185,6 +209,11 @@ class Detector(Network):
         return kept.scatter(0, wanted[chosen], one).unflatten(0, labels.shape)
 
 
+def overlap_of(nms: Mapping[str, Any]) -> float | None:
+    """The overlap at which a box is left out, under either of its names."""
+    return nms.get('iou_threshold', nms.get('iou_thr'))
+
+
 def _limits(size: tuple[int, int], boxes: Tensor) -> Tensor:
     """Largest x1, y1, x2 and y2."""
     return torch.tensor([size[1], size[0]]).repeat(2).to(boxes)
@@ -224,6 +253,12 @@ def check_head(head: torch.nn.Module | None) -> None:
     kind = (settings.get('nms') or dict(type='no NMS')).get('type', 'nms')
     if kind != 'nms':
         raise NotExported(f'{name}: {kind} is not exported, nms is')
+    nms = settings['nms']
+    if overlap_of(nms) is None or nms.get('offset', 0):
+        raise NotExported(
+            f'{name}: nms of test_cfg is exported with iou_threshold and '
+            'without offset'
+        )
     if min(settings.get(key, -1) for key in ('nms_pre', 'max_per_img')) <= 0:
         raise NotExported(
             f'{name}: nms_pre and max_per_img of test_cfg have to be above 0 '
