@@ -125,7 +125,9 @@ class ExportedModel(BaseModel):
 
 
 def _check_classes(file: str, names: Sequence | None, host: dict) -> None:
-    numbers = [node.get('num_classes') for _, node in walk(host, 'model')]
+    # A preprocessor may be told another one, for the training alone.
+    parts = {k: v for k, v in host.items() if k != 'data_preprocessor'}
+    numbers = [node.get('num_classes') for _, node in walk(parts, 'model')]
     number = max((n for n in numbers if isinstance(n, int)), default=None)
     if names and number is not None and len(names) != number:
         raise UserError(

@@ -78,8 +78,10 @@ class Predictor:
         """A name for each class that the model can find."""
         numbers = [
             module.num_classes
-            for module in self.loaded.net.modules()
-            if isinstance(getattr(module, 'num_classes', None), int)
+            for name, module in self.loaded.net.named_modules()
+            # Which is told a number for the training, or that of ImageNet.
+            if name != 'data_preprocessor'
+            and isinstance(getattr(module, 'num_classes', None), int)
         ]
         return class_names(self.classes, max(numbers, default=0))
 

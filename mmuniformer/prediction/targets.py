@@ -131,10 +131,20 @@ def _logits(net: nn.Module, x: Tensor) -> Tensor:
     return net(x, mode='tensor')
 
 
+def _is_multi_label(net: nn.Module) -> bool:
+    """Whether each class of a classifier has a probability by itself."""
+    return any(
+        kind.__name__ == 'MultiLabelClsHead'
+        for part in net.modules()
+        for kind in type(part).__mro__
+    )
+
+
 def _of_class(predictor: Predictor, view: View, wanted: str | None) -> Target:
     net, names = predictor.loaded.net, predictor.class_names
     with torch.no_grad():
-        shares = _logits(net, view.inputs)[0].float().softmax(0)
+        logits = _logits(net, view.inputs)[0].float()
+    shares = logits.sigmoid() if _is_multi_label(net) else logits.softmax(0)
     index = int(shares.argmax())
     if wanted is not None:
         index = choose(wanted, names, 'class')

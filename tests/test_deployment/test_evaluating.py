@@ -106,6 +106,11 @@ def test_mistakes(exported, tmp_path):
 
 def test_a_file_of_other_classes(exported):
     path = str(exported('cls', '.onnx').path)
+    # That of the data set that a config has inherited its preprocessor from.
+    host = dict(
+        head=dict(num_classes=6), data_preprocessor=dict(num_classes=1000)
+    )
+    ExportedModel(path, host, 'mmpretrain', [{}])
     with pytest.raises(UserError, match='of 6 classes, and the config of 9'):
         ExportedModel(path, dict(head=dict(num_classes=9)), 'mmpretrain', [{}])
 

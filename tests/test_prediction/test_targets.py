@@ -37,6 +37,29 @@ def asked(predictor, path, wanted=None, box=None):
     return view, target, float(score.detach()), drawn
 
 
+def test_classes_by_themselves(checkpoints, images):
+    """Their probabilities are those of a multi-label head, by sigmoid."""
+    from mmpretrain.models.heads import MultiLabelLinearClsHead
+
+    predictor = mmuniformer.load(checkpoints['cls'])
+    net = predictor.loaded.net
+    own = net.head.fc
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        net.head = MultiLabelLinearClsHead(own.out_features, own.in_features)
+    net.head.fc = own
+    result = predictor(images[0])
+    assert result.scores.sum() != pytest.approx(1, abs=1e-3)
+    target = asked(predictor, images[0])[1]
+    assert target.name == f'{result.name} {100 * result.score:.0f} %'
+
+
+def test_a_number_for_the_training_is_no_class(checkpoints):
+    predictor = mmuniformer.load(checkpoints['cls'])
+    names = predictor.class_names
+    predictor.loaded.net.data_preprocessor.num_classes = 1000
+    assert predictor.class_names == names
+
+
 @pytest.mark.parametrize('task', ['cls', 'video'])
 def test_a_class(task, checkpoints, images, videos):
     predictor = mmuniformer.load(checkpoints[task])
