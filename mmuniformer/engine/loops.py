@@ -54,9 +54,30 @@ class _FromPlace:
     """
 
     runner: Runner
-    dataloader: DataLoader
     place: Place
     rest: EpochRest | None = None
+    _dataloader: DataLoader | None = None
+
+    @property
+    def dataloader(self) -> DataLoader:
+        """What batches come from; hooks of libraries may give another one."""
+        return self._dataloader
+
+    @dataloader.setter
+    def dataloader(self, loader: DataLoader) -> None:
+        earlier, self._dataloader = self._dataloader, resumable(loader)
+        if earlier is None:
+            return
+        # Built anew it has a seed of its own, and is in the first epoch.
+        sampler, before = sampler_of(loader), sampler_of(earlier)
+        if hasattr(sampler, 'seed') and hasattr(before, 'seed'):
+            sampler.seed = before.seed
+        rest, batch = self.rest, self.place.batch
+        if rest is None or not isinstance(self.dataloader, ResumableLoader):
+            self.go_to(self.place)
+        else:
+            self._set_epoch(self.place.epoch)
+            self.go_on_with(rest, batch)
 
     def go_to(self, place: Place) -> None:
         """Goes on from a place, instead of from the beginning.
@@ -247,9 +268,8 @@ class IterBasedTrainLoop(_FromPlace, MMEngineIterLoop):
 
 def _build(runner: Runner, dataloader: DataLoader | dict) -> DataLoader:
     """The loader of a config, as mmengine's loops build it."""
-    loader = runner.build_dataloader(
+    return runner.build_dataloader(
         dataloader,
         seed=runner.seed,
         diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False),
     )
-    return resumable(loader)

@@ -111,6 +111,42 @@ def test_ended_in_a_validation_without_an_end(small):
     assert (run.folder / 'run' / 'epoch_1.pth').is_file()
 
 
+SWITCHING = """
+custom_hooks += [
+    dict(
+        type='RTMOModeSwitchHook',
+        epoch_attributes={0: {'loss_module.loss_weight': 3.0}},
+    ),
+    dict(
+        type='YOLOXPoseModeSwitchHook',
+        num_last_epochs=1,
+        new_train_pipeline=[
+            dict(type='LoadImage'),
+            dict(type='GetBBoxCenterScale'),
+            dict(type='RandomBBoxTransform'),
+            dict(type='TopdownAffine', input_size=(64, 64)),
+            dict(type='GenerateTarget', encoder=dict(
+                type='MSRAHeatmap', input_size=(64, 64),
+                heatmap_size=(16, 16), sigma=2)),
+            dict(type='PackPoseInputs'),
+        ],
+    ),
+]
+"""
+
+
+# mmpose's hooks act in the first epoch; ended in that, and in the next one.
+@pytest.mark.parametrize('part', [0.5, 1.5])
+def test_hooks_that_switch_in_one_epoch(small, part):
+    whole, parts = (small('pose', more=SWITCHING) for _ in range(2))
+    names = seen(whole.run('whole'))
+    steps = len(names) // 4
+    parts.run('parts', end=dict(step=int(part * steps), by='SIGTERM'))
+    out = parts.run('parts', resume='auto')
+    assert not differences(whole.last(whole.folder / 'whole'), parts.last(out))
+    assert seen(out) == names
+
+
 @pytest.mark.slow
 def test_validations_have_no_say(small):
     """The same training, however often it is validated."""

@@ -26,6 +26,7 @@ from mmuniformer.engine.loaders import (
     sampler_of,
 )
 from mmuniformer.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from mmuniformer.engine.switches import make_up
 from mmuniformer.registry import HOOKS
 
 KEY = 'run_state'
@@ -145,6 +146,9 @@ class RunStateHook(Hook):
     def _restore(self, runner: Runner, state: dict) -> Iterator[str]:
         """Puts a state in place; lines of the log that say how far."""
         loop = runner.train_loop
+        begun = bool((state.get('place') or {}).get('batch'))
+        with random_states.kept():
+            make_up(runner, runner.epoch + begun)
         loader = _loader(loop)
         seed, sampler = state.get('sampler_seed'), sampler_of(loader)
         if seed is not None and sampler is not None:
