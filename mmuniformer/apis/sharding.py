@@ -141,6 +141,12 @@ def _of_list(
 ) -> list[Source]:
     if not file.is_file():
         raise UserError(f'{file} does not exist')
+    # As a shell gives the two characters that people type for a tab.
+    delimiter = delimiter.replace('\\t', '\t')
+    if not delimiter:
+        raise UserError(
+            'the delimiter is empty: name what is between path and label'
+        )
     lines, wrong = read_list(file)
     stop_on_errors(wrong)
     paths, labels = [], []
@@ -160,7 +166,18 @@ def _of_list(
         labels.append(numbers if multi_class else numbers[0])
     if not paths:
         raise UserError(f'{file} is empty')
+    _check_no_frames(root, paths[0].rsplit(delimiter, 1)[0], file)
     return _sources(root, paths, labels)
+
+
+def _check_no_frames(root: Path, path: str, file: Path) -> None:
+    """A line of a list of frames is a folder, a number of them, a label."""
+    if path and (root / path).is_dir():
+        raise UserError(
+            f'{root / path} is a folder: {file} is a list of frames. Shards '
+            'hold images and videos; name the list of the videos, or train '
+            'from the folders of frames'
+        )
 
 
 def _sources(root: Path, paths: list[str], labels: list) -> list[Source]:

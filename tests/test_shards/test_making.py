@@ -115,6 +115,18 @@ def test_a_list(folder, tmp_path):
     }  # fmt: skip
 
 
+def test_a_tab_as_it_is_typed(folder, tmp_path):
+    (tmp_path / 'list.txt').write_text('dog/1.jpg\t4\n')
+    out = tmp_path / 'out'
+    make_shards(
+        str(folder),
+        str(out),
+        ann_file=str(tmp_path / 'list.txt'),
+        delimiter='\\t',
+    )
+    assert contents(out)['dog/1.jpg'][1] == 4
+
+
 def test_several_labels(folder, tmp_path):
     (tmp_path / 'list.txt').write_text('dog/1.jpg 4 0\ncat/1.jpg 1\n')
     out = tmp_path / 'out'
@@ -257,6 +269,15 @@ def test_what_is_refused(folder, tmp_path):
     refused(
         r'cat/9.jpg is no file, as are 1 more',
         ann_file=write_list('cat/9.jpg 0\ncat/8.jpg 0\ncat/1.jpg 0\n'),
+    )
+    refused(
+        r'files/cat is a folder: .*list.txt is a list of frames',
+        ann_file=write_list('cat 2 0\n'),
+    )
+    refused(
+        'the delimiter is empty',
+        ann_file=write_list('cat/1.jpg 0\n'),
+        delimiter='',
     )
     assert not list(out.glob('*.tar'))
     (folder / 'cat' / '3.jpg').touch()
