@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS
@@ -16,12 +17,14 @@ from torch import Tensor, nn
 
 from mmuniformer.checkpoint import read_checkpoint
 from mmuniformer.checkpoint.values import not_finite
-from mmuniformer.engine import random_states
+from mmuniformer.engine import kept_attributes, random_states
 from mmuniformer.engine.batch_files import from_plain
 from mmuniformer.engine.tracing import Trace, Tracer
 from mmuniformer.errors import CheckpointError
 from mmuniformer.nodes import type_name
 
+# How far a run is, as its hooks tell models.
+PROGRESS = ('iter', 'epoch', 'max_iters', 'max_epochs')
 NEEDED = ('meta', 'batch', 'random', 'weights', 'files', 'terms')
 
 
@@ -102,6 +105,9 @@ def run_again(content: dict, cfg: Config, weights: Path) -> Replay:
     batch = from_plain(content['batch'])
     tracer = Tracer(model)
     wrapper = _Backward(model, cfg, content.get('loss_scale', 1.0), tracer)
+    _tell_progress(content)
+    attributes = content.get('attributes') or {}
+    kept_attributes.put(model.named_modules(), attributes)
     random_states.put(content['random'])
     with tracer.watching():
         outputs = model.train_step(batch, optim_wrapper=wrapper)
@@ -131,6 +137,16 @@ def _model(cfg: Config) -> nn.Module:
     if cfg.get('data_preprocessor') is not None:
         settings.setdefault('data_preprocessor', cfg.data_preprocessor)
     return revert_sync_batchnorm(MODELS.build(settings))
+
+
+def _tell_progress(content: dict) -> None:
+    """Tells the model how far the run was, which mmengine's hooks do."""
+    # Files of earlier releases have the number of the step alone.
+    known = {'iter': content['meta']['iter'] - 1, **content.get('info', {})}
+    hub = MessageHub.get_current_instance()
+    for name in PROGRESS:
+        if name in known:
+            hub.update_info(name, int(known[name]))
 
 
 def _load(model: nn.Module, path: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 
@@ -162,6 +163,24 @@ def test_a_replay_says_where(toy_config, tmp_path, fault, forward, backward):
         assert "losses['loss_b'] = (0 * predicted)" in found.trace.lines[-1]
     text = describe(found)
     assert f'rank 0: {"the loss was" if not forward else "loss"}' in text
+
+
+def test_a_replay_of_a_model_that_counts(toy_config, tmp_path):
+    """It is told how far the run was, and has counted as far."""
+    options = {
+        'model.type': 'ToyCounting',
+        'model.at': [5],
+        'custom_hooks': [
+            dict(type='mmuniformer.FiniteStepsHook', stop_after=1)
+        ],
+    }
+    with pytest.raises(UserError, match='iteration 6, '):
+        run(toy_config, tmp_path / 'run', options)
+    # That of a run which has ended knows it still.
+    MessageHub.get_current_instance().runtime_info.clear()
+    found = replay(str(tmp_path / 'run' / 'not_finite' / 'iter_6_rank_0.pth'))
+    told = [found.losses[f'loss_{name}'] for name in 'ime']
+    assert told == [5, 1, 5]
 
 
 def test_a_replay_with_a_module_of_a_project(

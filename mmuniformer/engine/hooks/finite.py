@@ -20,11 +20,12 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import weights_to_cpu
 
 from mmuniformer.checks.finding import few
-from mmuniformer.engine import random_states
+from mmuniformer.engine import kept_attributes, random_states
 from mmuniformer.engine.backends import AtomicLocalBackend
 from mmuniformer.engine.batch_files import files_of, to_plain
 from mmuniformer.engine.finite import Buffers, StepGuard, all_finite
 from mmuniformer.engine.hooks.checkpoints import bare_model
+from mmuniformer.engine.replaying import PROGRESS
 from mmuniformer.errors import UserError
 from mmuniformer.registry import HOOKS
 
@@ -41,7 +42,7 @@ class _Batch:
     """A batch of this process, and what its step began with."""
 
     data: Any
-    random: dict[str, Any]
+    before: dict[str, Any]
     terms: dict[str, float] = field(default_factory=dict)
 
 
@@ -84,7 +85,13 @@ class FiniteStepsHook(Hook):
         self._begins = True
         if self._guards is not None:
             return
-        self._buffers = Buffers(bare_model(runner))
+        model = bare_model(runner)
+        self._buffers = Buffers(model)
+        self._changing = [
+            (name, module)
+            for name, module in model.named_modules()
+            if type(module).__name__ in kept_attributes.ATTRIBUTES
+        ]
         self._guards = [
             StepGuard(wrapper, self._buffers.to_be_finite)
             for wrapper in _wrappers(runner.optim_wrapper)
@@ -98,7 +105,13 @@ class FiniteStepsHook(Hook):
         if self._begins:
             self._buffers.keep()
             self._begins = False
-        self._random = random_states.take()
+        info = runner.message_hub.runtime_info
+        self._before = dict(
+            random=random_states.take(),
+            attributes=kept_attributes.take(self._changing),
+            # Some models ask for them.
+            info={name: info[name] for name in PROGRESS if name in info},
+        )
         for guard in self._guards or ():
             guard.outcome = ''
 
@@ -119,7 +132,7 @@ class FiniteStepsHook(Hook):
         if terms:
             _forget(runner, terms)
             self._suspect = self._suspect or _Batch(
-                data_batch, self._random, terms
+                data_batch, self._before, terms
             )
         guards = [guard for guard in self._guards or () if guard.outcome]
         if not guards:
@@ -132,7 +145,7 @@ class FiniteStepsHook(Hook):
         left_out = [g.wrapper for g in guards if g.outcome != 'taken']
         _forget(runner, [getattr(w, 'grad_name', '') for w in left_out])
         if reasons:
-            batch = self._suspect or _Batch(data_batch, self._random)
+            batch = self._suspect or _Batch(data_batch, self._before)
             self._refuse(runner, reasons, batch)
         elif not left_out:
             self._in_a_row = 0
@@ -261,7 +274,7 @@ def _content(runner: Runner, batch: _Batch, weights: str) -> dict:
         terms=dict(batch.terms),
         files=files_of(batch.data),
         batch=to_plain(batch.data),
-        random=batch.random,
+        **batch.before,
         weights=weights,
         loss_scale=float(scalers[0]) if scalers else 1.0,
     )
