@@ -80,10 +80,23 @@ def readable_errors(cfg: Any) -> Iterator[None]:
             raise
         raise UserError(explanation) from e
     except RuntimeError as e:
-        lost = lost_process(e, cfg)
-        if lost is None:
+        told = lost_process(e, cfg) or _static_graph(e, cfg)
+        if told is None:
             raise
-        raise lost from e
+        raise told from e
+
+
+def _static_graph(error: RuntimeError, cfg: Any) -> UserError | None:
+    """torch's way to say that a static graph was first run without sending."""
+    wrapper = cfg.get('model_wrapper_cfg') or {}
+    is_it = 'expect_autograd_hooks_' in str(error)
+    if not (is_it and wrapper.get('static_graph')):
+        return None
+    kind = type_name(wrapper) or 'MMDistributedDataParallel'
+    return UserError(
+        f'model_wrapper_cfg: static_graph of {kind} cannot be used with '
+        "accumulative_counts; type='mmuniformer.DistributedDataParallel' can"
+    )
 
 
 def _unknown_type(error: Exception, cfg: Any) -> str | None:

@@ -93,8 +93,13 @@ def test_two_processes(toy_config, tmp_path, environment):
             'views': ddp | ours | {f'{wrapper}.gradient_as_bucket_view': True},
             'static': ddp | ours | {f'{wrapper}.static_graph': True},
             'bf16': ddp | ours | {f'{wrapper}.compress_gradients': 'bf16'},
+            'hosts': ddp | {f'{wrapper}.static_graph': True},
         },
     )
+    # torch says "INTERNAL ASSERT FAILED, please report a bug".
+    (text,) = {path.read_text() for path in tmp_path.glob('hosts_?.txt')}
+    assert 'static_graph of MMDistributedDataParallel cannot be used' in text
+
     # The loss of one of them: neither takes the step, and both go on.
     assert not list(tmp_path.glob('loss_?.txt'))
     said = 'Iteration 2, rank 1: loss is nan, loss_a is nan, loss_b is nan'
