@@ -171,14 +171,18 @@ def _unknown_argument(error: Exception, cfg: Any) -> str | None:
 def _find_class(type_: Any) -> Any:
     if not isinstance(type_, str):
         return type_
-    name = type_.split('.')[-1]
+    scope, _, name = type_.rpartition('.')
+    found = None
     registries = _root_registries()
     while registries:
         registry = registries.pop()
         if name in registry.module_dict:
-            return registry.module_dict[name]
+            # mmaction2 has a UniFormer of its own.
+            if registry.scope == scope:
+                return registry.module_dict[name]
+            found = found or registry.module_dict[name]
         registries.extend(registry.children.values())
-    return None
+    return found
 
 
 def _derives(type_: Any, base: str) -> bool:

@@ -68,6 +68,8 @@ def test_own_words_are_no_others():
 
 @pytest.mark.parametrize('name', BACKBONES)
 def test_words_that_nobody_knows_may_be_inherited_as_well(name):
+    # Has a UniFormer, too, of other arguments.
+    pytest.importorskip('mmaction.models')
     # Of mmdet's ConvNeXt, whose other arguments ours has, too.
     node = {'type': f'mmuniformer.{name}', 'gap_before_final_norm': False}
     with pytest.raises(TypeError) as raised:
