@@ -129,6 +129,7 @@ def new_data(
     _look_at_options(task, out, share, val_labels, val_images, batch)
     config = Path(out)
     folder = config.with_name(f'{config.stem}_labels')
+    outputs = (config, config.with_suffix('.png'), folder)
     _keep_sources(
         dict(
             images=images,
@@ -139,9 +140,9 @@ def new_data(
             like=like,
             weights=weights,
         ),
-        (config, config.with_suffix('.png'), folder),
+        outputs,
     )
-    files = _Files(config, config.with_suffix('.png'), folder, overwrite)
+    files = _Files(*outputs, overwrite)
     given = Given(
         task,
         *(Path(p) if p else None for p in (images, labels)),

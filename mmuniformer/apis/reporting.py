@@ -7,7 +7,7 @@ from typing import Any
 
 from mmuniformer.checks import check_inputs, stop_on_errors
 from mmuniformer.checks.checkpoints import newest_checkpoint
-from mmuniformer.checks.data_sets import data_sets, library_of
+from mmuniformer.checks.data_sets import data_sets, evaluators, library_of
 from mmuniformer.engine.collecting import scorings
 from mmuniformer.engine.config import load_run_config
 from mmuniformer.engine.hooks import CheckpointMatchHook
@@ -224,8 +224,7 @@ def _labels(cfg: RunConfig, phase: str) -> dict[str, list[int]]:
         prefix = data_set.node.get('data_prefix')
         if isinstance(prefix, dict) and prefix.get('seg_map_path'):
             places.append(data_set.below_root(prefix['seg_map_path']))
-    evaluators = cfg[f'{phase}_evaluator']
-    for node in evaluators if isinstance(evaluators, list) else [evaluators]:
+    for _, _, node in evaluators(cfg, (phase,)):
         if node.get('ann_file'):
             places.append(Path(node['ann_file']))
     found = {}

@@ -337,32 +337,24 @@ def _weights(experiment: Experiment, checkpoint: str | None) -> _File:
     path = file_of(checkpoint)
     digest = file_digest(path)
     called = None if Path(checkpoint).expanduser().is_file() else checkpoint
-    names = [
-        weights.name
-        for weights in source.weights
-        if (weights.sha256 and digest.startswith(weights.sha256))
-        or (called is not None and find(called) == weights)
+    meant = None if called is None else find(called)
+    known = [
+        weights
+        for weights in published_files()
+        if weights == meant
+        or (weights.sha256 and digest.startswith(weights.sha256))
     ]
-    if not names:
-        _refuse_another(source, checkpoint, called, digest)
-    return _File(path, digest, names[0] if names else None)
-
-
-def _refuse_another(
-    experiment: Experiment, checkpoint: str, called: str | None, digest: str
-) -> None:
-    """Ends at the published file of another experiment.
-
-    Its names and shapes may be the same: those of other widths of a head, and
-    of windows.
-    """
-    for other in published_files():
-        known = other.sha256 and digest.startswith(other.sha256)
-        if known or (called is not None and find(called) == other):
-            raise CheckpointError(
-                f'{checkpoint} is the published file of {other.experiment}, '
-                f'not of {experiment.id}: --run that one'
-            )
+    for weights in known:
+        if weights in source.weights:
+            return _File(path, digest, weights.name)
+    if known:
+        # Its names and shapes may be the same: those of other widths of a
+        # head, and of windows.
+        raise CheckpointError(
+            f'{checkpoint} is the published file of {known[0].experiment}, '
+            f'not of {source.id}: --run that one'
+        )
+    return _File(path, digest, None)
 
 
 def _measure(

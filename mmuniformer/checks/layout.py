@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from mmuniformer.checks.data_sets import evaluators
 from mmuniformer.checks.files import unlike
 from mmuniformer.checks.finding import Finding, few
 
@@ -94,8 +95,7 @@ def _needed(cfg: Config) -> Iterator[Needed]:
         if not os.path.isabs(path) and not path.startswith(root):
             path = os.path.join(root, path)
         yield Needed(os.path.normpath(path), is_folder)
-    evaluators = cfg.test_evaluator
-    for node in evaluators if isinstance(evaluators, list) else [evaluators]:
+    for _, _, node in evaluators(cfg, ('test',)):
         for key in FILES:
             if isinstance(node.get(key), str):
                 yield Needed(os.path.normpath(node[key]), False)

@@ -94,11 +94,11 @@ def _about_test(found: Recognised) -> list[str]:
     if 'val' not in found.parts:
         return []
     train, val = (set(found.parts[s].images.parts) for s in ('train', 'val'))
-    names = {part for part in val - train if part.lower() in listed.TEST}
+    if not any(part.lower() in listed.TEST for part in val - train):
+        return []
     return [
         f'{found.parts["val"].images}: the images of the test are those of '
         'validation, for there are no others'
-        for _ in names
     ]
 
 

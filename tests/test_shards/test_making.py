@@ -115,30 +115,24 @@ def test_a_list(folder, tmp_path):
     }  # fmt: skip
 
 
+def labels_of(folder: Path, tmp_path: Path, lines: str, **options) -> dict:
+    """Makes shards of a list; the labels in them by the samples' names."""
+    file, out = tmp_path / 'list.txt', tmp_path / 'out'
+    file.write_text(lines)
+    make_shards(str(folder), str(out), ann_file=str(file), **options)
+    return {name: label for name, (_, label) in contents(out).items()}
+
+
 def test_a_tab_as_it_is_typed(folder, tmp_path):
-    (tmp_path / 'list.txt').write_text('dog/1.jpg\t4\n')
-    out = tmp_path / 'out'
-    make_shards(
-        str(folder),
-        str(out),
-        ann_file=str(tmp_path / 'list.txt'),
-        delimiter='\\t',
-    )
-    assert contents(out)['dog/1.jpg'][1] == 4
+    labels = labels_of(folder, tmp_path, 'dog/1.jpg\t4\n', delimiter='\\t')
+    assert labels['dog/1.jpg'] == 4
 
 
 def test_several_labels(folder, tmp_path):
-    (tmp_path / 'list.txt').write_text('dog/1.jpg 4 0\ncat/1.jpg 1\n')
-    out = tmp_path / 'out'
-    make_shards(
-        str(folder),
-        str(out),
-        ann_file=str(tmp_path / 'list.txt'),
-        multi_class=True,
-    )
-    labels = {name: label for name, (_, label) in contents(out).items()}
+    lines = 'dog/1.jpg 4 0\ncat/1.jpg 1\n'
+    labels = labels_of(folder, tmp_path, lines, multi_class=True)
     assert labels == {'dog/1.jpg': [4, 0], 'cat/1.jpg': [1]}
-    with tarfile.open(out / 'shard-000000.tar') as tar:
+    with tarfile.open(tmp_path / 'out/shard-000000.tar') as tar:
         assert tar.extractfile('dog/1.cls').read() == b'4 0'
 
 
