@@ -17,6 +17,7 @@ from mmuniformer.errors import CheckpointError, LostProcess, UserError
 from mmuniformer.reproduction.rows import listed
 from mmuniformer.zoo import (
     Experiment,
+    Weights,
     experiments,
     file_of,
     find,
@@ -338,20 +339,20 @@ def _weights(experiment: Experiment, checkpoint: str | None) -> _File:
     digest = file_digest(path)
     called = None if Path(checkpoint).expanduser().is_file() else checkpoint
     meant = None if called is None else find(called)
-    known = [
-        weights
-        for weights in published_files()
-        if weights == meant
-        or (weights.sha256 and digest.startswith(weights.sha256))
-    ]
-    for weights in known:
-        if weights in source.weights:
-            return _File(path, digest, weights.name)
-    if known:
+
+    def is_it(weights: Weights) -> bool:
+        by_digest = weights.sha256 and digest.startswith(weights.sha256)
+        return weights == meant or bool(by_digest)
+
+    own = next(filter(is_it, source.weights), None)
+    if own is not None:
+        return _File(path, digest, own.name)
+    other = next(filter(is_it, published_files()), None)
+    if other is not None:
         # Its names and shapes may be the same: those of other widths of a
         # head, and of windows.
         raise CheckpointError(
-            f'{checkpoint} is the published file of {known[0].experiment}, '
+            f'{checkpoint} is the published file of {other.experiment}, '
             f'not of {source.id}: --run that one'
         )
     return _File(path, digest, None)
